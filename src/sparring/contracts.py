@@ -1,0 +1,117 @@
+"""The four contracts that all parts keep: transform, adversary, method, evaluation. They combine by argument."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Self
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+ImageShape = tuple[int, int, int]
+"""Channels, height, width."""
+
+
+class Transform(nn.Module, ABC):
+    """What may change: stateless, batched, differentiable in images and parameters; the constructor holds the bound.
+
+    Parameters live in the box [-1, 1] and zero is the identity.
+    """
+
+    @abstractmethod
+    def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:
+        """Shape of one image's parameters."""
+
+    def project(self, params: Float[Tensor, "b *p"]) -> Float[Tensor, "b *p"]:
+        """The nearest parameters that are allowed."""
+        return params.clamp(-1, 1)
+
+    @abstractmethod
+    def forward(self, images: Float[Tensor, "b c h w"], params: Float[Tensor, "b *p"]) -> Float[Tensor, "b c h w"]:
+        """Images in [0, 1] to harder images in [0, 1]."""
+
+    def describe(self, params: Float[Tensor, "b *p"]) -> dict[str, Float[Tensor, "b"]]:
+        """What the parameters mean, by name and in physical units, for the log."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Turn:
+    """All that an adversary may look at."""
+
+    images: Float[Tensor, "b c h w"]
+    """The view that is to be made harder."""
+    indices: Int[Tensor, "b"]
+    """Each image's place in the data set."""
+    features: Float[Tensor, "b d"]
+    """Of the partner view, detached."""
+    hardness: Callable[[Tensor], Tensor]
+    """Loss per image if these parameters were used; differentiable, changes nothing."""
+    step: int
+    generator: torch.Generator
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What an adversary chose: parameters (None: leave the view as it is), and its own costs per image."""
+
+    params: Float[Tensor, "b *p"] | None
+    penalty: Float[Tensor, "b"] | None = None
+
+
+class Adversary(nn.Module, ABC):
+    """Who chooses: owns a transform, and parameters of its own if it learns."""
+
+    def __init__(self, transform: Transform) -> None:
+        super().__init__()
+        self.transform = transform
+
+    @abstractmethod
+    def propose(self, turn: Turn) -> Proposal:
+        """Choose parameters inside the transform's box; deterministic in the turn; changes nothing."""
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """What a method knows of one view."""
+
+    features: Float[Tensor, "b d"]
+    """Of the backbone: what is kept after training."""
+    projection: Float[Tensor, "b k"]
+    prediction: Float[Tensor, "b k"] | None = None
+
+    def detach(self) -> Self:
+        """The same values, cut from the graph."""
+        parts = {field.name: getattr(self, field.name) for field in fields(self)}
+        return type(self)(**{name: None if part is None else part.detach() for name, part in parts.items()})
+
+
+class Method(nn.Module, ABC):
+    """Encoder and heads, and the loss that compares two views."""
+
+    encoder: nn.Module
+
+    @abstractmethod
+    def encode(self, images: Float[Tensor, "b c h w"]) -> Embedding:
+        """Embed one view; called once per view."""
+
+    @abstractmethod
+    def compare(self, first: Embedding, second: Embedding) -> Float[Tensor, "b"]:
+        """Loss per image; pure."""
+
+    def after_step(self) -> None:  # noqa: B027  most methods have nothing to do here
+        """What changes once a step (a momentum encoder, a queue): the only mutation."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """An encoder's output on clean images: `bank` from the training images, `queries` from the test images."""
+
+    bank: Float[Tensor, "n d"]
+    queries: Float[Tensor, "m d"]
+    bank_labels: Int[Tensor, "n"] | None = None
+    query_labels: Int[Tensor, "m"] | None = None
+
+
+Evaluation = Callable[[Features], dict[str, float]]

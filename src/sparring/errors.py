@@ -1,0 +1,16 @@
+"""Bad input: one clear line that says what was expected, what came, and what to do."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class InputError(ValueError):
+    """Something the user gave cannot be used; its text is one line, and the command line exits with code 2."""
+
+
+def unknown(kind: str, got: str, known: Iterable[str]) -> InputError:
+    """The error for a name that does not exist: names the nearest one, or all of them if none is near."""
+    names = sorted(known)
+    near = get_close_matches(got, names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"expected one of: {', '.join(names)}"
+    return InputError(f"unknown {kind} {got!r}; {hint}")

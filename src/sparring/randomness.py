@@ -1,0 +1,28 @@
+"""Every draw is a function of where training stands, so a resumed run equals an uninterrupted one."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+def derived_seed(*where: int | str) -> int:
+    """A 63-bit seed that depends on every part of `where`, the same on every machine."""
+    digest = hashlib.blake2b(repr(where).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+def generator_for(
+    seed: int, step: int, rank: int = 0, stream: str = "", device: torch.device | str = "cpu"
+) -> torch.Generator:
+    """The generator of one `stream` (views, adversary, ...) at one step of one rank."""
+    return torch.Generator(device).manual_seed(derived_seed(seed, step, rank, stream))
+
+
+@contextmanager
+def seeded(*where: int | str) -> Iterator[None]:
+    """Run a block whose draws torch takes from the global generator (weights, dropout), and leave that as it was."""
+    with torch.random.fork_rng():
+        torch.manual_seed(derived_seed(*where))
+        yield
