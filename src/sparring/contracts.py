@@ -72,8 +72,8 @@ class Adversary(nn.Module, ABC):
         """Choose parameters inside the transform's box; deterministic in the turn; changes nothing."""
 
 
-@dataclass(frozen=True)
-class Embedding:
+@dataclass
+class Embedding:  # not frozen, since Fabric rebuilds what a module returns
     """What a method knows of one view."""
 
     features: Float[Tensor, "b d"]
@@ -81,10 +81,17 @@ class Embedding:
     projection: Float[Tensor, "b k"]
     prediction: Float[Tensor, "b k"] | None = None
 
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Self:
+        parts = {field.name: getattr(self, field.name) for field in fields(self)}
+        return type(self)(**{name: None if part is None else change(part) for name, part in parts.items()})
+
     def detach(self) -> Self:
         """The same values, cut from the graph."""
-        parts = {field.name: getattr(self, field.name) for field in fields(self)}
-        return type(self)(**{name: None if part is None else part.detach() for name, part in parts.items()})
+        return self._map(Tensor.detach)
+
+    def at_least_float32(self) -> Self:
+        """Half precision widened, the rest as it is: losses are not computed in bf16."""
+        return self._map(lambda part: part if part.dtype == torch.float64 else part.float())
 
 
 class Method(nn.Module, ABC):

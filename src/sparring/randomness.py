@@ -23,6 +23,7 @@ def generator_for(
 @contextmanager
 def seeded(*where: int | str) -> Iterator[None]:
     """Run a block whose draws torch takes from the global generator (weights, dropout), and leave that as it was."""
-    with torch.random.fork_rng():
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices):
         torch.manual_seed(derived_seed(*where))
         yield

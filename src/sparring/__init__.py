@@ -1,0 +1,38 @@
+"""sparring: self-supervised image encoders trained against an adversary that learns how to augment.
+
+Names are imported when they are first used, so that `sparring --help` needs no torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sparring.adversaries import Absent, Learned, Random, Search
+    from sparring.errors import InputError
+    from sparring.learner import Learner
+    from sparring.recipe import Part, Recipe, Views
+    from sparring.saved import load_encoder
+    from sparring.training import train
+    from sparring.transforms import Chain, Colour, Jitter, Pixels, Rotation, Translation
+
+_HOMES = {
+    "sparring.adversaries": ("Absent", "Learned", "Random", "Search"),
+    "sparring.errors": ("InputError",),
+    "sparring.learner": ("Learner",),
+    "sparring.recipe": ("Part", "Recipe", "Views"),
+    "sparring.saved": ("load_encoder",),
+    "sparring.training": ("train",),
+    "sparring.transforms": ("Chain", "Colour", "Jitter", "Pixels", "Rotation", "Translation"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Absent", "Chain", "Colour", "InputError", "Jitter", "Learned", "Learner", "Part", "Pixels", "Random", "Recipe",
+    "Rotation", "Search", "Translation", "Views", "load_encoder", "train",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'sparring' has no attribute {name!r}")
+    return getattr(import_module(_HOME_OF[name]), name)

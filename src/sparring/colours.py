@@ -1,0 +1,70 @@
+"""Colour changes as one 3x4 matrix per image: out = M[:, :3] @ rgb + M[:, 3].
+
+Brightness, contrast, saturation and grey follow torchvision's `adjust_*`. Hue is a rotation in the YIQ plane rather than a shift in
+HSV: it is linear, so it composes with the rest, and it is differentiable everywhere.
+"""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+LUMA = (0.299, 0.587, 0.114)
+"""Rec. 601 weights of red, green and blue in perceived brightness."""
+
+RGB_TO_YIQ = (LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+
+
+def identity(like: Float[Tensor, "b"]) -> Float[Tensor, "b 3 4"]:
+    """The matrix that changes nothing, one per entry of `like`."""
+    return torch.eye(3, 4, dtype=like.dtype, device=like.device).expand(len(like), 3, 4)
+
+
+def luma(like: Tensor) -> Float[Tensor, "3"]:
+    """`LUMA` with the type and device of `like`."""
+    return torch.tensor(LUMA, dtype=like.dtype, device=like.device)
+
+
+def brightness(factor: Float[Tensor, "b"]) -> Float[Tensor, "b 3 4"]:
+    """Multiply by `factor`."""
+    return identity(factor) * factor[:, None, None]
+
+
+def contrast(factor: Float[Tensor, "b"], means: Float[Tensor, "b 3"]) -> Float[Tensor, "b 3 4"]:
+    """Blend with the image's mean grey; `means` are the channel means of the image it is applied to."""
+    offset = (1 - factor) * (means @ luma(means))
+    return brightness(factor) + torch.nn.functional.pad(offset[:, None, None].expand(-1, 3, 1), (3, 0))
+
+
+def saturation(factor: Float[Tensor, "b"]) -> Float[Tensor, "b 3 4"]:
+    """Blend with the image's own grey version; a factor of 0 is grey."""
+    grey = torch.nn.functional.pad(luma(factor).expand(3, 3), (0, 1))
+    return factor[:, None, None] * identity(factor) + (1 - factor)[:, None, None] * grey
+
+
+def hue(turns: Float[Tensor, "b"], basis: Float[Tensor, "3 3"] | None = None) -> Float[Tensor, "b 3 4"]:
+    """Rotate the chroma plane by `turns` of a full circle; `basis` maps RGB to luma and two chroma axes (YIQ)."""
+    to_chroma = torch.tensor(RGB_TO_YIQ, dtype=turns.dtype, device=turns.device) if basis is None else basis
+    angle = 2 * math.pi * turns
+    cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
+    rows = [zero + 1, zero, zero, zero, cos, sin, zero, -sin, cos]
+    rotation = torch.stack(rows, dim=1).view(-1, 3, 3)
+    return torch.nn.functional.pad(torch.linalg.inv(to_chroma) @ rotation @ to_chroma, (0, 1))
+
+
+def compose(second: Float[Tensor, "b 3 4"], first: Float[Tensor, "b 3 4"]) -> Float[Tensor, "b 3 4"]:
+    """One matrix that applies `first` and then `second`."""
+    product = second[..., :3] @ first
+    return product + torch.nn.functional.pad(second[..., 3:], (3, 0))
+
+
+def shifted_means(matrix: Float[Tensor, "b 3 4"], means: Float[Tensor, "b 3"]) -> Float[Tensor, "b 3"]:
+    """Channel means after `matrix`, from those before it."""
+    return (matrix[..., :3] @ means[..., None] + matrix[..., 3:]).squeeze(-1)
+
+
+def apply_colour(images: Float[Tensor, "b 3 h w"], matrix: Float[Tensor, "b 3 4"]) -> Float[Tensor, "b 3 h w"]:
+    """Recolour each image by its own matrix and clamp to [0, 1]."""
+    pixels = torch.baddbmm(matrix[..., 3:], matrix[..., :3], images.flatten(2))
+    return pixels.clamp(0, 1).view_as(images)

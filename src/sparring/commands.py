@@ -1,0 +1,120 @@
+"""What the commands do and print."""
+
+import inspect
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from sparring.contracts import Features
+from sparring.datasets import DATASETS, load_dataset
+from sparring.errors import InputError
+from sparring.evaluations import EVALUATIONS, Knn, collapse, extract, features_of
+from sparring.learner import Batch
+from sparring.parts import TABLES, build_learner, settings_of
+from sparring.randomness import generator_for, seeded
+from sparring.recipe import Recipe
+from sparring.reports import draw_gallery, write_report
+from sparring.run import Run
+from sparring.saved import load_encoder
+from sparring.training import load_data
+from sparring.training import train as run_training
+from sparring.views import base_view
+
+CONSOLE = Console(highlight=False)
+PREVIEW_IMAGES = 8
+
+
+def train(recipe: Recipe, *, run: Path | None, resume: Path | None, overwrite: bool) -> None:
+    """Train, write the report, and say what came out and what to try next."""
+    path = run_training(recipe, run=run, resume=resume, overwrite=overwrite)
+    page = write_report([path])
+    measured = [line for line in Run.open(path).metrics() if "rankme" in line]
+    if "knn" in measured[-1]:
+        CONSOLE.print(f"kNN accuracy  {measured[0]['knn']:.1f} % untrained -> [bold]{measured[-1]['knn']:.1f} %[/]")
+    CONSOLE.print(f"report        {page}")
+    CONSOLE.print(f"encoder       {path / 'encoder.safetensors'}  (sparring.load_encoder({str(path)!r}))")
+    CONSOLE.print("try next      sparring train --adversary none --run runs/vanilla", soft_wrap=True)
+    CONSOLE.print(f"              sparring report {path} runs/vanilla --out comparison.html", soft_wrap=True)
+
+
+def evaluate(
+    path: Path, *, data: str | None, data_root: str | None, ks: Sequence[int], ts: Sequence[float], as_json: bool
+) -> None:
+    """Measure a run's encoder on its own data set or on another."""
+    encoder, recipe = load_encoder(path), Run.open(path).recipe()
+    root = data_root or recipe.data_root
+    images = load_dataset(
+        data or recipe.data,
+        image_size=recipe.image_size,
+        root=Path(root).expanduser() if root else None,
+        max_broken=recipe.max_broken,
+    )
+    features: Features = features_of(images, lambda pixels: extract(encoder, pixels))
+    figures = {**Knn(ks, ts)(features), **collapse(features)}
+    if as_json:
+        print(json.dumps({"run": str(path), "data": data or recipe.data, **figures}))
+        return
+    table = Table("measure", "value", title=f"{path} on {data or recipe.data}")
+    for name, value in figures.items():
+        table.add_row(name, f"{value:.2f}{' %' if name.startswith('knn') else ''}")
+    CONSOLE.print(table)
+
+
+def preview(recipe: Recipe, out: Path) -> None:
+    """Draw images, a base view of each, and what the untrained adversary makes of it."""
+    if not out.parent.is_dir():
+        raise InputError(f"{out}: expected an existing folder for the picture, found none")
+    data = load_data(recipe)
+    pixels = data.train.pixels[torch.linspace(0, len(data.train) - 1, 8 * PREVIEW_IMAGES).long()]
+    with seeded(recipe.seed, "weights"):
+        learner = build_learner(recipe, tuple(pixels.shape[1:]), data.channel_statistics())
+    views = {
+        name: base_view(pixels, recipe.views, generator_for(recipe.seed, 0, 0, name)) for name in ("first", "second")
+    }
+    generator = generator_for(recipe.seed, 0, 0, "adversary")
+    hard = learner.show(Batch(views, torch.arange(len(pixels)), 0, recipe.strength, generator))
+    rows = {
+        "image": pixels.float() / 255,
+        "base view": views["second"],
+        f"{recipe.adversary.name} x {recipe.transform.name}": hard,
+    }
+    draw_gallery({name: row[::8].numpy() for name, row in rows.items()}, out)
+    CONSOLE.print(f"preview       {out}")
+
+
+def report(paths: Sequence[Path], out: Path | None) -> None:
+    """Write the page and say where it is."""
+    CONSOLE.print(f"report        {write_report(paths, out)}")
+
+
+def list_parts(*, as_json: bool) -> None:
+    """Print every registered part: what it is, and what it can be told."""
+    rows = [_row(kind, name, part) for kind, table in _registers().items() for name, part in table.items()]
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    for kind in _registers():
+        table = Table("name", "what it is", "settings", title=f"--{kind}", title_justify="left", show_lines=False)
+        for row in (row for row in rows if row["kind"] == kind):
+            shown = ", ".join(f"{name}={value}" for name, value in row["settings"].items())
+            table.add_row(row["name"], row["about"], shown)
+        CONSOLE.print(table)
+
+
+def _registers() -> dict[str, Any]:
+    return {"data": DATASETS, **TABLES, "evaluation": EVALUATIONS}
+
+
+def _row(kind: str, name: str, part: Callable[..., Any]) -> dict[str, Any]:
+    about = (inspect.getdoc(part) or "").partition("\n")[0]
+    defaults = {} if kind == "data" else {key: _default(p) for key, p in settings_of(part).items()}
+    return {"kind": kind, "name": name, "about": about, "settings": defaults}
+
+
+def _default(parameter: inspect.Parameter) -> Any:
+    return "required" if parameter.default is inspect.Parameter.empty else parameter.default

@@ -1,0 +1,99 @@
+"""Encoders: images in [0, 1] to features; the first layer normalises."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sparring.contracts import ImageShape
+from sparring.errors import InputError, unknown
+
+Statistics = tuple[tuple[float, float, float], tuple[float, float, float]]
+"""Mean and standard deviation of each channel, in [0, 1]."""
+
+HALF: Statistics = ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+
+
+class Normalise(nn.Module):
+    """Subtract the data's channel means and divide by its channel deviations."""
+
+    def __init__(self, statistics: Statistics) -> None:
+        super().__init__()
+        mean, std = statistics
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
+
+    def forward(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        return (images - self.get_buffer("mean")) / self.get_buffer("std")
+
+
+class Encoder(nn.Module):
+    """A backbone behind its normalisation; `feature_size` is the length of what it gives."""
+
+    def __init__(self, backbone: nn.Module, feature_size: int, statistics: Statistics) -> None:
+        super().__init__()
+        self.normalise, self.backbone, self.feature_size = Normalise(statistics), backbone, feature_size
+
+    def forward(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d"]:
+        return self.backbone(self.normalise(images))
+
+
+class Stage(nn.Module):
+    """Three 3x3 convolutions with a 1x1 shortcut, ReLU after the sum, 2x2 max-pooling."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            *_convolution(inputs, outputs, 3),
+            nn.ReLU(inplace=True),
+            *_convolution(outputs, outputs, 3),
+            nn.ReLU(inplace=True),
+            *_convolution(outputs, outputs, 3),
+        )
+        self.shortcut = nn.Sequential(*_convolution(inputs, outputs, 1))
+
+    def forward(self, maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k h2 w2"]:
+        return F.max_pool2d(F.relu(self.body(maps) + self.shortcut(maps), inplace=True), 2)
+
+
+def _convolution(inputs: int, outputs: int, size: int) -> tuple[nn.Module, nn.Module]:
+    return nn.Conv2d(inputs, outputs, size, padding=size // 2, bias=False), nn.BatchNorm2d(outputs)
+
+
+def resnet12(statistics: Statistics = HALF, *, width: float = 0.25) -> Encoder:
+    """ResNet-12 of few-shot learning with 64-128-256-512 filters times `width`; the study's backbone at 1/2."""
+    filters = [round(width * full) for full in (64, 128, 256, 512)]
+    if filters[0] < 1:
+        raise InputError(f"resnet12: expected a width such as 0.25, 0.5 or 1, got {width}")
+    stages = [Stage(inputs, outputs) for inputs, outputs in zip([3, *filters], filters, strict=False)]
+    return Encoder(nn.Sequential(*stages, nn.AdaptiveAvgPool2d(1), nn.Flatten()), filters[-1], statistics)
+
+
+def resnet18(statistics: Statistics = HALF) -> Encoder:
+    """torchvision's ResNet-18 with the CIFAR stem: a 3x3 convolution of stride 1 and no max-pooling."""
+    from torchvision.models import resnet18 as build
+
+    backbone = build(weights=None)
+    backbone.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
+    backbone.maxpool, backbone.fc = nn.Identity(), nn.Identity()
+    return Encoder(backbone, 512, statistics)
+
+
+def timm_encoder(
+    statistics: Statistics = HALF, *, model: str, image_shape: ImageShape = (3, 32, 32), pretrained: bool = False
+) -> Encoder:
+    """Any timm model without its classifier: `timm:NAME`, or the setting `model`."""
+    import timm
+
+    if not timm.is_model(model):
+        raise unknown("timm model", model, timm.list_models())
+    try:
+        backbone = timm.create_model(model, pretrained=pretrained, num_classes=0, img_size=image_shape[-1])
+    except TypeError:  # convolutional models take any size and know no such setting
+        backbone = timm.create_model(model, pretrained=pretrained, num_classes=0)
+    return Encoder(backbone, backbone.head_hidden_size, statistics)
+
+
+ENCODERS: dict[str, Callable[..., Encoder]] = {"resnet12": resnet12, "resnet18": resnet18, "timm": timm_encoder}

@@ -1,0 +1,82 @@
+"""Build registered parts from a recipe: the constructor's signature is the schema of its settings."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, get_args, get_type_hints
+
+from sparring.adversaries import ADVERSARIES
+from sparring.contracts import Adversary, ImageShape, Method, Transform
+from sparring.encoders import ENCODERS, Encoder, Statistics
+from sparring.errors import unknown
+from sparring.methods import METHODS
+from sparring.learner import Learner
+from sparring.recipe import Part, Recipe
+from sparring.schema import checked
+from sparring.transforms import TRANSFORMS
+
+TABLES: dict[str, Mapping[str, Callable[..., Any]]] = {
+    "encoder": ENCODERS,
+    "method": METHODS,
+    "transform": TRANSFORMS,
+    "adversary": ADVERSARIES,
+}
+CONTRACTS: dict[Any, str] = {Encoder: "encoder", Method: "method", Transform: "transform", Adversary: "adversary"}
+CONTEXT = ("statistics", "image_shape", "features", "encoder", "transform")
+"""What the builder fills in by itself; everything else that a constructor takes is a setting."""
+
+
+def settings_of(constructor: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The settings that a part takes, by name."""
+    parameters = inspect.signature(constructor).parameters
+    return {name: parameter for name, parameter in parameters.items() if name not in CONTEXT}
+
+
+def _hints(constructor: Callable[..., Any]) -> dict[str, Any]:
+    return get_type_hints(constructor.__init__ if isinstance(constructor, type) else constructor)
+
+
+def _setting(value: Any, hint: Any, name: str, context: Mapping[str, Any]) -> Any:
+    """A plain value, or a part inside a part."""
+    if hint in CONTRACTS:
+        return build(CONTRACTS[hint], Part.of(value, name), context)
+    if any(inner in CONTRACTS for inner in get_args(hint)) and isinstance(value, Sequence):
+        kind = CONTRACTS[get_args(hint)[0]]
+        return [build(kind, Part.of(each, name), context) for each in value]
+    return checked(value, hint, name)
+
+
+def build(kind: str, part: Part, context: Mapping[str, Any]) -> Any:
+    """Construct the part of this name; `context` holds what constructors may ask for besides their settings."""
+    table = TABLES[kind]
+    if part.name not in table:
+        raise unknown(kind, part.name, table)
+    constructor = table[part.name]
+    own, hints = settings_of(constructor), _hints(constructor)
+    for key in part.settings:
+        if key not in own:
+            raise (
+                unknown(f"setting of {kind} {part.name}", key, own)
+                if own
+                else unknown("setting", key, [f"{part.name} takes none"])
+            )
+    settings = {
+        key: _setting(value, hints[key], f"{kind} {part.name}: {key}", context) for key, value in part.settings.items()
+    }
+    asked = inspect.signature(constructor).parameters
+    return constructor(**{name: value for name, value in context.items() if name in asked}, **settings)
+
+
+def build_learner(
+    recipe: Recipe,
+    image_shape: ImageShape,
+    statistics: Statistics,
+    autocast: Callable[[], AbstractContextManager] = nullcontext,
+) -> Learner:
+    """Encoder, method, transform and adversary of a recipe, joined in a learner."""
+    context: dict[str, Any] = {"image_shape": image_shape, "statistics": statistics}
+    context["encoder"] = build("encoder", recipe.encoder, context)
+    context["features"] = context["encoder"].feature_size
+    context["transform"] = build("transform", recipe.transform, context)
+    method, adversary = build("method", recipe.method, context), build("adversary", recipe.adversary, context)
+    return Learner(method, adversary, pairs=recipe.pairs, probability=recipe.probability, autocast=autocast)

@@ -1,0 +1,78 @@
+"""What a person sees while training runs, and how they stop it."""
+
+import signal
+import threading
+from types import FrameType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+SHOWN = {"loss": "{:.3f}", "images_per_second": "{:,.0f}", "knn": "{:.1f} %", "rankme": "{:.1f}"}
+LABELS = {"loss": "loss", "images_per_second": "images/s", "knn": "kNN", "rankme": "RankMe"}
+
+
+class Display:
+    """A live line (epoch, loss, images/s, time left, last kNN) and a lasting line per evaluation."""
+
+    def __init__(self, epochs: int, steps: int, start: int, *, visible: bool) -> None:
+        columns = (
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[figures]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        self.progress = Progress(*columns, console=Console(stderr=True), disable=not visible)
+        self.epochs = epochs
+        self.task = self.progress.add_task("", total=steps, completed=start, epoch=f"0/{epochs}", figures="")
+        self.figures: dict[str, float] = {}
+
+    def __enter__(self) -> Self:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.progress.stop()
+
+    def update(self, record: dict[str, float]) -> None:
+        """Show the newest figures of each kind."""
+        self.figures |= {name: record[name] for name in SHOWN if name in record}
+        epoch = f"{int(record['epoch'])}/{self.epochs}"
+        self.progress.update(self.task, completed=record["step"], epoch=epoch, figures=describe(self.figures))
+
+    def evaluated(self, record: dict[str, float]) -> None:
+        """A line that stays, for logs and for scrolling back."""
+        self.update(record)
+        if not self.progress.disable:
+            self.progress.console.print(
+                f"epoch {record['epoch']:.0f}/{self.epochs}  {describe(self.figures)}", highlight=False
+            )
+
+
+def describe(figures: dict[str, float]) -> str:
+    """The figures in one line."""
+    return "  ".join(f"{LABELS[name]} {form.format(figures[name])}" for name, form in SHOWN.items() if name in figures)
+
+
+class StopSignal:
+    """Within this context Ctrl-C and a termination request set `raised`; a second Ctrl-C stops at once."""
+
+    def __init__(self) -> None:
+        self.raised = False
+
+    def _raise(self, number: int, frame: FrameType | None) -> None:
+        self.raised = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self.before = {number: signal.signal(number, self._raise) for number in (signal.SIGINT, signal.SIGTERM)}
+        else:
+            self.before = {}
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,203 @@
+"""A recipe: everything that decides how a run goes, typed, read from and written to TOML. Imports no torch."""
+
+import tomllib
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Self, get_type_hints
+
+import tomli_w
+
+from sparring.errors import InputError, unknown
+from sparring.schema import checked
+
+
+@dataclass(frozen=True)
+class Part:
+    """A registered part by name, with settings that its constructor takes."""
+
+    name: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, value: "Part | str | dict[str, Any]", where: str = "part") -> Self:
+        """Read `"colour"`, `"timm:resnet10t"` or `{name = "colour", a_max = 0.2}`."""
+        if isinstance(value, Part):
+            return cls(value.name, value.settings)
+        if isinstance(value, str):
+            name, _, model = value.partition(":")
+            return cls(name, {"model": model} if model else {})
+        if isinstance(value, dict) and isinstance(value.get("name"), str):
+            own = cls.of(value["name"])
+            return cls(own.name, {**own.settings, **{key: v for key, v in value.items() if key != "name"}})
+        raise InputError(f'{where}: expected a name or {{name = "...", ...}}, got {value!r}')
+
+    def table(self) -> dict[str, Any]:
+        """As TOML writes it."""
+        return {"name": self.name, **self.settings}
+
+
+@dataclass(frozen=True)
+class Views:
+    """The random base views; the defaults are SimSiam's for CIFAR-10."""
+
+    crop_scale: tuple[float, float] = (0.2, 1.0)
+    """Smallest and largest area of a crop, as a share of the image."""
+    crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    """Smallest and largest aspect ratio of a crop."""
+    flip: float = 0.5
+    """Probability of a horizontal flip."""
+    jitter: float = 0.8
+    """Probability of colour jitter."""
+    brightness: float = 0.4
+    """Colour jitter: the factor lies in 1 +- this."""
+    contrast: float = 0.4
+    """Colour jitter: the factor lies in 1 +- this."""
+    saturation: float = 0.4
+    """Colour jitter: the factor lies in 1 +- this."""
+    hue: float = 0.1
+    """Colour jitter: the rotation lies in +- this many turns."""
+    grey: float = 0.2
+    """Probability of a grey view."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides how a run goes."""
+
+    data: str = "sample"
+    """A data set by name (sample, cifar10, cifar100) or a folder of images."""
+    data_root: str | None = None
+    """Where downloaded data sets lie."""
+    image_size: int | None = None
+    """Side of the images in pixels; the data's own if not given (64 for folders)."""
+    max_broken: float = 0.05
+    """Largest share of unreadable files that is skipped rather than refused."""
+
+    encoder: Part = field(default_factory=lambda: Part("resnet12", {"width": 0.25}))
+    """What is trained: resnet12, resnet18 or timm:NAME."""
+    method: Part = field(default_factory=lambda: Part("simsiam"))
+    """How two views are compared: simsiam or simclr."""
+    adversary: Part = field(default_factory=lambda: Part("learned"))
+    """Who makes a view harder: learned, search, random (the control) or none."""
+    transform: Part = field(default_factory=lambda: Part("colour"))
+    """What it may change: colour, jitter, rotation, translation, pixels or chain."""
+    pairs: tuple[tuple[str, str], ...] = (("first", "second*"),)
+    """Which views are compared; a star marks the hardened version of a base view."""
+    strength: float = 1.0
+    """Multiplies the adversary's parameters, in [0, 1]; 0 is no adversary."""
+    ramp: float = 0.0
+    """Epochs over which the strength rises from 0."""
+    probability: float = 1.0
+    """Share of the images whose view is made harder."""
+    views: Views = field(default_factory=Views)
+
+    epochs: int = 60
+    """Passes over the training images."""
+    batch_size: int = 128
+    """Images per step, over all devices."""
+    learning_rate: float = 0.12
+    """Of the encoder, per 256 images (SGD, cosine to 0)."""
+    momentum: float = 0.9
+    """Of the encoder's SGD."""
+    weight_decay: float = 5e-4
+    """Of the encoder's SGD."""
+    warmup: float = 0.0
+    """Epochs over which the learning rate rises from 0."""
+    adversary_learning_rate: float = 1e-3
+    """Of a learned adversary (Adam, ascending, constant)."""
+    seed: int = 0
+    """Decides every draw."""
+
+    evaluate_every: int = 5
+    """Epochs between evaluations; the untrained encoder and the last epoch are always evaluated."""
+    knn_k: tuple[int, ...] = (200,)
+    """Neighbours of the kNN accuracy; the first is the one that is shown."""
+    knn_t: tuple[float, ...] = (0.1,)
+    """Temperatures of the kNN accuracy; the first is the one that is shown."""
+    log_every: int = 10
+    """Steps between lines of metrics.jsonl."""
+
+    accelerator: str = "auto"
+    """cpu, cuda, mps or auto."""
+    devices: int = 1
+    """Processes on this machine."""
+    nodes: int = 1
+    """Machines."""
+    precision: Literal["auto", "32", "bf16"] = "auto"
+    """auto is bf16 where the processor computes it fast."""
+
+    def __post_init__(self) -> None:
+        for name in ("encoder", "method", "adversary", "transform"):
+            object.__setattr__(self, name, Part.of(getattr(self, name), name))
+        for name in ("epochs", "batch_size", "evaluate_every", "log_every", "devices", "nodes"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        for name in ("strength", "probability", "max_broken"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name}: expected a share in [0, 1], got {getattr(self, name)}")
+        _check_pairs(self.pairs)
+
+
+def _check_pairs(pairs: tuple[tuple[str, str], ...]) -> None:
+    known = {"first", "second", "first*", "second*"}
+    if not pairs:
+        raise InputError('pairs: expected at least one pair, such as [["first", "second*"]], got none')
+    for name in (name for pair in pairs for name in pair):
+        if name not in known:
+            raise unknown("view in pairs", name, known)
+
+
+def _from_table(kind: type, table: dict[str, Any], where: str, start: Any) -> Any:
+    hints = get_type_hints(kind)
+    known = {item.name for item in fields(kind)}
+    changes = {}
+    for key, value in table.items():
+        if key not in known:
+            raise unknown(f"key in {where}", key, known)
+        changes[key] = _value(value, hints[key], f"{where}: {key}", getattr(start, key))
+    return replace(start, **changes)
+
+
+def _value(value: Any, hint: Any, name: str, start: Any) -> Any:
+    if hint is Part:
+        return Part.of(value, name)
+    if is_dataclass(hint) and isinstance(hint, type):
+        return _from_table(hint, checked(value, dict, name), name, start)
+    return checked(value, hint, name)
+
+
+def from_table(table: dict[str, Any], where: str = "recipe", start: Recipe | None = None) -> Recipe:
+    """A recipe from parsed TOML; what the table leaves out comes from `start` (the defaults)."""
+    return _from_table(Recipe, table, where, start or Recipe())
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a TOML file; a missing file, bad TOML and an unknown key are one clear line each."""
+    try:
+        table = tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"recipe {path}: expected a readable TOML file; {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"recipe {path}: not valid TOML; {error}") from None
+    return from_table(table, f"recipe {path}")
+
+
+def to_table(recipe: Recipe) -> dict[str, Any]:
+    """Plain values, as TOML writes them; what is not set is left out (TOML has no null)."""
+    plain = asdict(recipe)
+    parts = {name: value.table() for name, value in vars(recipe).items() if isinstance(value, Part)}
+    return {key: value for key, value in {**plain, **parts}.items() if value is not None}
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """The recipe as TOML, such that `load_recipe` gives it back."""
+    return tomli_w.dumps(to_table(recipe))
+
+
+def with_settings(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
+    """Change single settings of parts by dotted name, such as `{"transform.a_max": 0.2}`."""
+    for dotted, value in settings.items():
+        name, _, key = dotted.partition(".")
+        part = getattr(recipe, name)
+        recipe = replace(recipe, **{name: Part(part.name, {**part.settings, key: value})})
+    return recipe

@@ -1,0 +1,164 @@
+"""A run's folder: what was asked, where it ran, what was measured, and how to go on."""
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from safetensors.torch import save_file
+
+from sparring.errors import InputError
+from sparring.recipe import Recipe, dump_recipe, load_recipe
+
+FILES = ("recipe.toml", "environment.json", "metrics.jsonl", "last.ckpt", "encoder.safetensors", "report.html")
+FOLDERS = ("events", "gallery", "figures")
+PACKAGES = ("sparring", "torch", "torchvision", "lightning-fabric", "kornia", "timm", "numpy")
+
+
+class Run:
+    """The folder of one run; only the first process writes to it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """An existing run; anything else is one clear line."""
+        if not (path / "recipe.toml").is_file():
+            raise InputError(
+                f"{path}: expected a run's folder (with recipe.toml), found none; `sparring train` makes one"
+            )
+        return cls(path)
+
+    def check_free(self, *, overwrite: bool) -> None:
+        """Refuse a folder that holds anything, unless it may be overwritten."""
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError(f"{self.path}: expected a folder for the run, got a file; choose another --run")
+        if overwrite or not self.path.is_dir() or not any(self.path.iterdir()):
+            return
+        if self.recipe_path.exists() and not self.finished:
+            holds, remedy = "an unfinished run", f"go on with --resume {self.path}"
+        else:
+            holds, remedy = "a finished run" if self.finished else "other files", "choose another --run"
+        raise InputError(f"{self.path} holds {holds}, which is not overwritten; {remedy}, or pass --overwrite")
+
+    def claim(self, recipe: Recipe) -> None:
+        """Make this the folder of a new run: clear an earlier run's own files, leave all others, write the recipe."""
+        for name in FILES:
+            (self.path / name).unlink(missing_ok=True)
+        for folder in FOLDERS:
+            for file in (self.path / folder).glob("*"):
+                file.unlink()
+        _replace(self.recipe_path, lambda temporary: temporary.write_text(dump_recipe(recipe)))
+
+    @property
+    def recipe_path(self) -> Path:
+        return self.path / "recipe.toml"
+
+    @property
+    def finished(self) -> bool:
+        """Whether training reached its last epoch."""
+        return (self.path / "encoder.safetensors").exists()
+
+    def recipe(self) -> Recipe:
+        """What was asked for."""
+        return load_recipe(self.recipe_path)
+
+    def append(self, record: Mapping[str, float | int]) -> None:
+        """Add one line of measurements."""
+        with (self.path / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(record) + "\n")
+        for name in record.keys() - {"step", "epoch"}:
+            self._events.add_scalar(name, record[name], int(record["step"]))
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """All measurements; a last line that was cut off by a crash is left out."""
+        file = self.path / "metrics.jsonl"
+        lines = file.read_text().split("\n")[:-1] if file.exists() else []
+        return [json.loads(line) for line in lines]
+
+    def rewind(self, step: int) -> None:
+        """Forget what was measured after `step`."""
+        kept = [json.dumps(record) + "\n" for record in self.metrics() if record["step"] <= step]
+        _replace(self.path / "metrics.jsonl", lambda temporary: temporary.write_text("".join(kept)))
+
+    @cached_property
+    def _events(self) -> Any:
+        from torch.utils.tensorboard import SummaryWriter
+
+        last = max((record["step"] for record in self.metrics()), default=-1)
+        return SummaryWriter(self.path / "events", purge_step=last + 1)
+
+    def save_checkpoint(self, state: Mapping[str, Any]) -> None:
+        """Keep `state`, whole or not at all."""
+        _replace(self.path / "last.ckpt", lambda temporary: torch.save(dict(state), temporary))
+
+    def load_checkpoint(self) -> dict[str, Any] | None:
+        """The last state kept, or None if the run was interrupted before the first."""
+        file = self.path / "last.ckpt"
+        return torch.load(file, map_location="cpu", weights_only=True) if file.exists() else None
+
+    def save_tensors(self, name: str, tensors: dict[str, torch.Tensor], metadata: dict[str, str] | None = None) -> None:
+        """Write a safetensors file, whole or not at all."""
+        contiguous = {key: tensor.contiguous() for key, tensor in tensors.items()}
+        _replace(self.path / name, lambda temporary: save_file(contiguous, temporary, metadata))
+
+    def describe_environment(self, facts: Mapping[str, Any]) -> None:
+        """Write what the run ran on, with `facts` about its data and size."""
+        text = json.dumps({**environment(), **facts}, indent=2)
+        _replace(self.path / "environment.json", lambda temporary: temporary.write_text(text + "\n"))
+
+
+def _replace(path: Path, write: Any) -> None:
+    """Write beside, sync, then rename: after a power cut there is the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    write(temporary)
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def environment() -> dict[str, str | int]:
+    """Machine, versions and commit."""
+    return {
+        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "machine": platform.platform(),
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "python": platform.python_version(),
+        **{package: version(package) for package in PACKAGES},
+        "commit": _commit(),
+    }
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _commit() -> str:
+    """The commit of the source tree this package is run from, with a plus where it was changed; empty elsewhere."""
+    command = [
+        "git",
+        "-C",
+        str(Path(__file__).parent),
+        "describe",
+        "--always",
+        "--abbrev=12",
+        "--dirty=+",
+        "--exclude=*",
+    ]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""

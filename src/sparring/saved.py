@@ -1,0 +1,40 @@
+"""Encoders of finished runs, for use elsewhere."""
+
+import json
+from pathlib import Path
+
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from sparring.encoders import Encoder
+from sparring.errors import InputError
+from sparring.parts import build
+from sparring.recipe import Part
+from sparring.run import Run
+
+
+def save_encoder(run: Run, encoder: Encoder, part: Part, image_size: int) -> None:
+    """Write encoder.safetensors with what is needed to build it again."""
+    about = {"encoder": json.dumps(part.table()), "image_size": str(image_size)}
+    run.save_tensors("encoder.safetensors", {name: t.cpu() for name, t in encoder.state_dict().items()}, about)
+
+
+def load_encoder(run: str | Path) -> Encoder:
+    """A run's trained encoder, in evaluation mode: images in [0, 1] (b 3 h w) to features (b d).
+
+    Raises:
+        InputError: if the folder holds no finished run.
+    """
+    file = Path(run) / "encoder.safetensors"
+    if not file.is_file():
+        raise InputError(
+            f"{run}: expected a finished run (with encoder.safetensors); finish it with `sparring train --resume {run}`"
+        )
+    with safe_open(file, "pt") as opened:
+        about = opened.metadata()
+    size = int(about["image_size"])
+    part = Part.of(json.loads(about["encoder"]))
+    settings = {key: value for key, value in part.settings.items() if key != "pretrained"}
+    encoder = build("encoder", Part(part.name, settings), {"image_shape": (3, size, size)})
+    encoder.load_state_dict(load_file(file))
+    return encoder.eval()

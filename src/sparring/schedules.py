@@ -1,0 +1,30 @@
+"""What depends on where training stands: rates, strength, order. Functions of the step, so nothing needs saving."""
+
+import math
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from sparring.randomness import generator_for
+from sparring.recipe import Recipe
+
+
+def learning_rate_at(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
+    """Linear warm-up, then cosine to 0, from `learning_rate` x batch / 256 (Goyal et al. 2017)."""
+    top, total = recipe.learning_rate * recipe.batch_size / 256, recipe.epochs * steps_per_epoch
+    warmup = recipe.warmup * steps_per_epoch
+    if step < warmup:
+        return top * (step + 1) / warmup
+    return top * (1 + math.cos(math.pi * (step - warmup) / (total - warmup))) / 2
+
+
+def strength_at(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
+    """The adversary's strength: constant, or rising linearly from 0 over `ramp` epochs."""
+    ramp = recipe.ramp * steps_per_epoch
+    return recipe.strength * min(1.0, step / ramp) if ramp else recipe.strength
+
+
+def epoch_order(images: int, seed: int, epoch: int) -> Int[Tensor, "n"]:
+    """The order in which an epoch visits the images."""
+    return torch.randperm(images, generator=generator_for(seed, epoch, stream="order"))

@@ -1,0 +1,79 @@
+"""Check a value from a recipe or a command line against the type that a constructor declares."""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from sparring.errors import InputError
+
+NAMES: dict[object, str] = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    bool: "true or false",
+    Path: "a path",
+}
+
+
+def describe(hint: Any) -> str:
+    """A declared type in words."""
+    if get_origin(hint) is Literal:
+        return "one of " + ", ".join(map(repr, get_args(hint)))
+    if get_origin(hint) in (Union, UnionType):
+        return " or ".join(describe(option) for option in get_args(hint) if option is not NoneType)
+    if get_origin(hint) in (tuple, list, Sequence):
+        return "a list"
+    return NAMES.get(hint, str(hint))
+
+
+def _scalar(value: Any, hint: Any) -> Any:
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint is Path and isinstance(value, str):
+        return Path(value)
+    if isinstance(hint, type) and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
+        return value
+    raise TypeError
+
+
+def _sequence(value: Any, hint: Any) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise TypeError
+    inner = get_args(hint)
+    open_ended = len(inner) == 1 or inner[-1] is Ellipsis
+    hints = [inner[0]] * len(value) if open_ended else list(inner)
+    if len(hints) != len(value):
+        raise TypeError
+    return tuple(_convert(part, part_hint) for part, part_hint in zip(value, hints, strict=True))
+
+
+def _convert(value: Any, hint: Any) -> Any:
+    origin = get_origin(hint)
+    if origin is Literal:
+        if value not in get_args(hint):
+            raise TypeError
+        return value
+    if origin in (Union, UnionType):
+        options = [option for option in get_args(hint) if option is not NoneType]
+        return None if value is None else _convert(value, options[0])
+    if origin in (tuple, list, Sequence):
+        return _sequence(value, hint)
+    return _scalar(value, hint)
+
+
+def parse_literal(word: str) -> Any:
+    """A value from the command line, written as in TOML; quotes around a text may be left out."""
+    try:
+        return tomllib.loads(f"value = {word}")["value"]
+    except tomllib.TOMLDecodeError:
+        return word
+
+
+def checked(value: Any, hint: Any, name: str) -> Any:
+    """`value` as the declared type (lists become tuples, whole numbers floats); one clear line if it does not fit."""
+    try:
+        return _convert(value, hint)
+    except TypeError:
+        raise InputError(f"{name}: expected {describe(hint)}, got {value!r}") from None

@@ -1,0 +1,111 @@
+"""`sparring train` as a function, and the processes it runs in."""
+
+from itertools import count
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
+
+from sparring.datasets import DataSet, load_dataset
+from sparring.errors import InputError
+from sparring.fit import Fit
+from sparring.recipe import Recipe
+from sparring.run import Run
+
+
+def auto_precision(device: torch.device) -> str:
+    """bf16 where the processor multiplies matrices in it natively (AVX512-BF16, AMX, recent GPUs), else 32."""
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "32"
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    native = device.type == "cpu" and any(getattr(torch.cpu, check, bool)() for check in checks)
+    return "bf16" if native else "32"
+
+
+def launch(recipe: Recipe) -> Fabric:
+    """Start the processes that a recipe asks for."""
+    many = recipe.devices * recipe.nodes > 1
+    device = Fabric(accelerator=recipe.accelerator, devices=1).device
+    precision = auto_precision(device) if recipe.precision == "auto" else recipe.precision
+    fabric = Fabric(
+        accelerator=recipe.accelerator,
+        devices=recipe.devices,
+        num_nodes=recipe.nodes,
+        # an adversary whose strength is 0 is skipped, and so are its weights
+        strategy=DDPStrategy(find_unused_parameters=True) if many else "auto",
+        precision="bf16-mixed" if precision == "bf16" else "32-true",
+    )
+    fabric.launch()
+    return fabric
+
+
+def train(
+    recipe: Recipe | None = None,
+    *,
+    run: str | Path | None = None,
+    resume: str | Path | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Train an encoder against an adversary and write a run's folder; returns its path.
+
+    Args:
+        recipe: what to train on what, and how; the defaults train on the photographs that the package ships.
+        run: the new run's folder; one under `runs/` is named after the recipe if not given.
+        resume: an interrupted run's folder, instead of `recipe` and `run`.
+        overwrite: clear a folder that already holds a run.
+
+    Raises:
+        InputError: if the recipe, the data or the folder cannot be used; nothing has been changed then.
+        KeyboardInterrupt: after Ctrl-C, once the state is saved.
+    """
+    folder = _unfinished(Path(resume)) if resume else Run(Path(run) if run else _free_path(recipe or Recipe()))
+    recipe = folder.recipe() if resume else recipe or Recipe()
+    if not resume:
+        folder.check_free(overwrite=overwrite)
+    fabric = launch(recipe)
+    folder = Run(Path(fabric.broadcast(str(folder.path))))
+    with fabric.rank_zero_first():
+        data = load_data(recipe)
+    fit = Fit(recipe, data, fabric, folder)
+    if fabric.is_global_zero and not resume:
+        folder.claim(recipe)
+        folder.describe_environment(_facts(fit, data))
+    if resume:
+        fit.restore()
+    fit.train()
+    return folder.path
+
+
+def load_data(recipe: Recipe) -> DataSet:
+    """The data set that a recipe names."""
+    root = Path(recipe.data_root).expanduser() if recipe.data_root else None
+    return load_dataset(recipe.data, image_size=recipe.image_size, root=root, max_broken=recipe.max_broken)
+
+
+def _unfinished(path: Path) -> Run:
+    run = Run.open(path)
+    if run.finished:
+        raise InputError(
+            f"{path}: expected an interrupted run, got one that reached its last epoch; start a new one with --run"
+        )
+    return run
+
+
+def _free_path(recipe: Recipe) -> Path:
+    name = f"{Path(recipe.data).name}-{recipe.method.name}-{recipe.adversary.name}-{recipe.transform.name}"
+    return next(path for i in count() if not (path := Path("runs") / f"{name}-{i}").exists())
+
+
+def _facts(fit: Fit, data: DataSet) -> dict[str, object]:
+    """What a reader of the results must know about data and size."""
+    return {
+        "data_note": data.note,
+        "train_images": len(data.train),
+        "test_images": len(data.test) if data.test else 0,
+        "encoder_weights": sum(weight.numel() for weight in fit.learner.method.encoder.parameters()),
+        "device": str(fit.fabric.device),
+        "processes": fit.fabric.world_size,
+        "precision": str(fit.fabric._precision.precision),
+        "threads": torch.get_num_threads(),
+    }

@@ -1,0 +1,47 @@
+"""Several transforms one after another, chosen together."""
+
+from collections.abc import Sequence
+from math import prod
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sparring.contracts import ImageShape, Transform
+from sparring.errors import InputError
+
+
+class Chain(Transform):
+    """Apply `parts` in their order; the parameters are those of all parts, flattened and joined.
+
+    Args:
+        parts: at least one transform.
+        image_shape: channels, height, width of the images it will see.
+    """
+
+    def __init__(self, parts: Sequence[Transform], *, image_shape: ImageShape = (3, 32, 32)) -> None:
+        super().__init__()
+        if not parts:
+            raise InputError("chain: expected at least one transform in parts, got none")
+        self.parts = nn.ModuleList(parts)
+        self.shapes = [part.parameter_shape(image_shape) for part in parts]
+
+    def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:
+        return (sum(prod(shape) for shape in self.shapes),)
+
+    def _pairs(self, params: Float[Tensor, "b p"]) -> list[tuple[Transform, Tensor]]:
+        pieces = params.split([prod(shape) for shape in self.shapes], dim=1)
+        shaped = [piece.reshape(-1, *shape) for piece, shape in zip(pieces, self.shapes, strict=True)]
+        parts = [part for part in self.parts if isinstance(part, Transform)]
+        return list(zip(parts, shaped, strict=True))
+
+    def project(self, params: Float[Tensor, "b p"]) -> Float[Tensor, "b p"]:
+        return torch.cat([part.project(piece).flatten(1) for part, piece in self._pairs(params)], dim=1)
+
+    def forward(self, images: Float[Tensor, "b c h w"], params: Float[Tensor, "b p"]) -> Float[Tensor, "b c h w"]:
+        for part, piece in self._pairs(params):
+            images = part(images, piece)
+        return images
+
+    def describe(self, params: Float[Tensor, "b p"]) -> dict[str, Float[Tensor, "b"]]:
+        return {name: value for part, piece in self._pairs(params) for name, value in part.describe(piece).items()}

@@ -1,0 +1,76 @@
+"""The study's interpolating colour space (Eq. 6) and its constrained relatives."""
+
+from itertools import permutations
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from sparring.colours import apply_colour
+from sparring.contracts import ImageShape, Transform
+from sparring.errors import InputError
+
+Space = Literal["mix", "softmax", "doubly_stochastic"]
+
+CHANNELS = "rgb"
+LOGITS: dict[str, int] = {"mix": 9, "softmax": 9, "doubly_stochastic": 6}
+
+
+class Colour(Transform):
+    """Each new channel is a weighted mean of red, green and blue: C_i = a_i1 R + a_i2 G + a_i3 B, rows sum to 1.
+
+    - `softmax`: A = softmax of 3x3 logits per row, as in the study; zero is grey, the one transform without an identity.
+    - `mix`: M = (1 - a) I + a A with 0 <= a <= `a_max`; zero is the identity.
+    - `doubly_stochastic`: the same mix, and A's columns sum to 1 as well, so that no channel can take over: a convex
+      combination of the six channel permutations (Birkhoff's theorem).
+
+    Args:
+        space: which of the three.
+        a_max: largest share of A in the mix, in [0, 1].
+        sharpness: logits reach from -sharpness to sharpness; at 5 a row can put all but 1e-4 on one channel.
+
+    Source: Eq. 6 of "Adversarial Augmentations for Contrastive Learning" (Lubana and Aldeeb).
+    """
+
+    def __init__(self, *, space: Space = "mix", a_max: float = 0.4, sharpness: float = 5.0) -> None:
+        super().__init__()
+        if not 0 <= a_max <= 1:
+            raise InputError(f"colour: expected a_max in [0, 1], got {a_max}")
+        self.space, self.a_max, self.sharpness = space, a_max, sharpness
+        self.register_buffer("corners", torch.eye(3)[torch.tensor(list(permutations(range(3))))], persistent=False)
+
+    def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:
+        return (LOGITS[self.space] + (self.space != "softmax"),)
+
+    def _amount(self, params: Float[Tensor, "b p"]) -> Float[Tensor, "b"]:
+        # not abs(): its gradient at 0 is 0, and a search that starts at the identity would never leave it
+        first = params[:, 0]
+        return self.a_max * torch.where(first < 0, -first, first)
+
+    def _stochastic(self, logits: Float[Tensor, "b p"]) -> Float[Tensor, "b 3 3"]:
+        if self.space == "doubly_stochastic":
+            weights = (self.sharpness * logits).softmax(dim=-1)
+            return torch.einsum("bk,kij->bij", weights, self.corners.to(logits.dtype))
+        return (self.sharpness * logits.view(-1, 3, 3)).softmax(dim=-1)
+
+    def matrix(self, params: Float[Tensor, "b p"]) -> Float[Tensor, "b 3 3"]:
+        """The colour matrix of each image: row i holds what goes into output channel i."""
+        if self.space == "softmax":
+            return self._stochastic(params)
+        amount = self._amount(params)[:, None, None]
+        eye = torch.eye(3, dtype=params.dtype, device=params.device)
+        return (1 - amount) * eye + amount * self._stochastic(params[:, 1:])
+
+    def forward(self, images: Float[Tensor, "b 3 h w"], params: Float[Tensor, "b p"]) -> Float[Tensor, "b 3 h w"]:
+        return apply_colour(images, F.pad(self.matrix(params), (0, 1)))
+
+    def describe(self, params: Float[Tensor, "b p"]) -> dict[str, Float[Tensor, "b"]]:
+        matrix = self.matrix(params)
+        named = {
+            f"colour/{to}_from_{source}": matrix[:, i, j]
+            for i, to in enumerate(CHANNELS)
+            for j, source in enumerate(CHANNELS)
+        }
+        return named if self.space == "softmax" else {**named, "colour/mix": self._amount(params)}

@@ -1,0 +1,79 @@
+"""Where pixels lie: transforms that resample the image through one 2x3 matrix per image."""
+
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from sparring.contracts import ImageShape, Transform
+from sparring.errors import InputError
+
+Padding = Literal["zeros", "border", "reflection"]
+
+
+def warp(
+    images: Float[Tensor, "b c h w"], matrix: Float[Tensor, "b 2 3"], padding: Padding
+) -> Float[Tensor, "b c h w"]:
+    """Sample bilinearly where `matrix` sends each output pixel; x and y in pixels from the image's centre."""
+    height, width = images.shape[-2:]
+    half = matrix.new_tensor([width / 2, height / 2])
+    units = torch.cat([half, half.new_ones(1)])  # affine_grid measures in half image sides
+    grid = F.affine_grid(matrix * units / half[:, None], list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode=padding, align_corners=False).clamp(0, 1)
+
+
+class Rotation(Transform):
+    """Rotate about the centre, counter-clockwise for positive parameters.
+
+    Args:
+        degrees: largest angle in either direction.
+        padding: what lies outside the image.
+    """
+
+    def __init__(self, *, degrees: float = 30.0, padding: Padding = "reflection") -> None:
+        super().__init__()
+        if not 0 <= degrees <= 180:
+            raise InputError(f"rotation: expected degrees in [0, 180], got {degrees}")
+        self.degrees, self.padding = degrees, padding
+
+    def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:
+        return (1,)
+
+    def forward(self, images: Float[Tensor, "b c h w"], params: Float[Tensor, "b 1"]) -> Float[Tensor, "b c h w"]:
+        angle = params[:, 0] * math.radians(self.degrees)
+        cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
+        matrix = torch.stack([cos, -sin, zero, sin, cos, zero], dim=1).view(-1, 2, 3)
+        return warp(images, matrix, self.padding)
+
+    def describe(self, params: Float[Tensor, "b 1"]) -> dict[str, Float[Tensor, "b"]]:
+        return {"rotation/degrees": params[:, 0] * self.degrees}
+
+
+class Translation(Transform):
+    """Shift right and down for positive parameters.
+
+    Args:
+        share: largest shift along each axis, as a share of the image's side.
+        padding: what lies outside the image.
+    """
+
+    def __init__(self, *, share: float = 0.125, padding: Padding = "reflection") -> None:
+        super().__init__()
+        if not 0 <= share <= 1:
+            raise InputError(f"translation: expected share in [0, 1], got {share}")
+        self.share, self.padding = share, padding
+
+    def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:
+        return (2,)
+
+    def forward(self, images: Float[Tensor, "b c h w"], params: Float[Tensor, "b 2"]) -> Float[Tensor, "b c h w"]:
+        height, width = images.shape[-2:]
+        shift = -self.share * params * params.new_tensor([width, height])
+        eye = torch.eye(2, dtype=params.dtype, device=params.device).expand(len(params), 2, 2)
+        return warp(images, torch.cat([eye, shift[:, :, None]], dim=2), self.padding)
+
+    def describe(self, params: Float[Tensor, "b 2"]) -> dict[str, Float[Tensor, "b"]]:
+        return {"translation/right": params[:, 0] * self.share, "translation/down": params[:, 1] * self.share}
