@@ -153,7 +153,7 @@ def _stop(line: str, code: int) -> NoReturn:
 def parse(argv: list[str]) -> Any:
     """The command that a command line asks for, ready to be called."""
     if not argv or argv[0].startswith("-"):
-        kinds = Union[tuple(Annotated[kind, subcommand(name)] for name, kind in COMMANDS.items())]  # noqa: UP007
+        kinds: Any = Union[tuple(Annotated[kind, subcommand(name)] for name, kind in COMMANDS.items())]  # noqa: UP007
         return _parse(kinds, argv[:1] or ["--help"], prog="sparring")
     name, *options = argv
     if name not in COMMANDS:

@@ -18,7 +18,7 @@ from sparring.learner import Batch
 from sparring.parts import TABLES, build_learner, settings_of
 from sparring.randomness import generator_for, seeded
 from sparring.recipe import Recipe
-from sparring.reports import draw_gallery, write_report
+from sparring.reports import gallery, write_report
 from sparring.run import Run
 from sparring.saved import load_encoder
 from sparring.training import load_data
@@ -72,7 +72,8 @@ def preview(recipe: Recipe, out: Path) -> None:
     data = load_data(recipe)
     pixels = data.train.pixels[torch.linspace(0, len(data.train) - 1, 8 * PREVIEW_IMAGES).long()]
     with seeded(recipe.seed, "weights"):
-        learner = build_learner(recipe, tuple(pixels.shape[1:]), data.channel_statistics())
+        _, height, width = pixels.shape[1:]
+        learner = build_learner(recipe, (3, height, width), data.channel_statistics())
     views = {
         name: base_view(pixels, recipe.views, generator_for(recipe.seed, 0, 0, name)) for name in ("first", "second")
     }
@@ -83,7 +84,8 @@ def preview(recipe: Recipe, out: Path) -> None:
         "base view": views["second"],
         f"{recipe.adversary.name} x {recipe.transform.name}": hard,
     }
-    draw_gallery({name: row[::8].numpy() for name, row in rows.items()}, out)
+    shown = [gallery.Row(name, (255 * row[::8]).byte().numpy()) for name, row in rows.items()]
+    gallery.save_png(shown, out)
     CONSOLE.print(f"preview       {out}")
 
 

@@ -2,12 +2,15 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Self
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Self
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from sparring.encoders import Encoder
 
 ImageShape = tuple[int, int, int]
 """Channels, height, width."""
@@ -83,7 +86,7 @@ class Embedding:  # not frozen, since Fabric rebuilds what a module returns
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> Self:
         parts = {field.name: getattr(self, field.name) for field in fields(self)}
-        return type(self)(**{name: None if part is None else change(part) for name, part in parts.items()})
+        return replace(self, **{name: change(part) for name, part in parts.items() if part is not None})
 
     def detach(self) -> Self:
         """The same values, cut from the graph."""
@@ -97,7 +100,7 @@ class Embedding:  # not frozen, since Fabric rebuilds what a module returns
 class Method(nn.Module, ABC):
     """Encoder and heads, and the loss that compares two views."""
 
-    encoder: nn.Module
+    encoder: "Encoder"
 
     @abstractmethod
     def encode(self, images: Float[Tensor, "b c h w"]) -> Embedding:
@@ -107,7 +110,7 @@ class Method(nn.Module, ABC):
     def compare(self, first: Embedding, second: Embedding) -> Float[Tensor, "b"]:
         """Loss per image; pure."""
 
-    def after_step(self) -> None:  # noqa: B027  most methods have nothing to do here
+    def after_step(self) -> None:
         """What changes once a step (a momentum encoder, a queue): the only mutation."""
 
 

@@ -1,6 +1,7 @@
 """Encoders: images in [0, 1] to features; the first layer normalises."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -89,6 +90,7 @@ def timm_encoder(
 
     if not timm.is_model(model):
         raise unknown("timm model", model, timm.list_models())
+    backbone: Any
     try:
         backbone = timm.create_model(model, pretrained=pretrained, num_classes=0, img_size=image_shape[-1])
     except TypeError:  # convolutional models take any size and know no such setting

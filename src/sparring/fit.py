@@ -25,8 +25,18 @@ from sparring.saved import save_encoder
 from sparring.schedules import epoch_order, learning_rate_at, strength_at
 from sparring.views import base_view
 
+PRECISIONS = {"32": torch.float32, "bf16": torch.bfloat16}
 CHECKPOINT_SECONDS = 60.0
 GALLERY_IMAGES = 8
+
+
+def native_precision(device: torch.device) -> torch.dtype:
+    """bf16 where the processor multiplies matrices in it natively (AVX512-BF16, AMX, recent GPUs), else float32."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    native = device.type == "cpu" and any(getattr(torch.cpu, check, bool)() for check in checks)
+    return torch.bfloat16 if native else torch.float32
 
 
 def make_optimisers(learner: Learner, recipe: Recipe) -> list[Optimizer]:
@@ -46,9 +56,10 @@ class Fit:
         self.recipe, self.data, self.fabric, self.run = recipe, data, fabric, run
         self.steps_per_epoch = _steps_per_epoch(recipe, len(data.train), fabric.world_size)
         self.total = recipe.epochs * self.steps_per_epoch
+        self.precision = PRECISIONS.get(recipe.precision) or native_precision(fabric.device)
         _, height, width = data.train.pixels.shape[1:]
         with seeded(recipe.seed, "weights"):
-            self.learner = build_learner(recipe, (3, height, width), data.channel_statistics(), fabric.autocast)
+            self.learner = build_learner(recipe, (3, height, width), data.channel_statistics(), self._autocast)
         self.learner.to(memory_format=torch.channels_last)
         if fabric.world_size > 1 and fabric.device.type == "cuda":
             self.learner = torch.nn.SyncBatchNorm.convert_sync_batchnorm(self.learner)
@@ -101,7 +112,7 @@ class Fit:
         for group in encoder_optimiser.param_groups:
             group["lr"] = learning_rate_at(recipe, self.step, self.steps_per_epoch)
         with seeded(recipe.seed, self.step, self.fabric.global_rank, "layers"):
-            outcome = self.module(self._batch(self._indices(), "training"))
+            outcome = self.module(self._batch(self._indices(), "training", self.step))
             self.fabric.backward(outcome.loss)
         for optimiser in self.optimisers:
             optimiser.step()
@@ -118,19 +129,19 @@ class Fit:
         everyone = self.order(epoch)[place * size : (place + 1) * size]
         return everyone.chunk(self.fabric.world_size)[self.fabric.global_rank]
 
-    def _batch(self, indices: Int[Tensor, "b"], stream: str) -> Batch:
+    def _batch(self, indices: Int[Tensor, "b"], stream: str, draw: int) -> Batch:
         device, rank = self.fabric.device, self.fabric.global_rank
         pixels = self.data.train.pixels[indices].to(device, non_blocking=True)
-        draws = partial(generator_for, self.recipe.seed, self.step, rank, device=device)
+        draws = partial(generator_for, self.recipe.seed, draw, rank, device=device)
         views = {name: base_view(pixels, self.recipe.views, draws(f"{stream}/{name}")) for name in ("first", "second")}
         strength = strength_at(self.recipe, self.step, self.steps_per_epoch)
         return Batch(views, indices.to(device), self.step, strength, draws(f"{stream}/adversary"))
 
     def _log(self, outcome: Outcome) -> None:
-        loss = self.fabric.all_reduce(torch.stack(self.losses).mean(), reduce_op="mean")
+        loss = self._reduce(torch.stack(self.losses).mean(), "mean")
         features = next(iter(outcome.embeddings.values())).features.detach()
         record = {
-            "loss": loss.item(),
+            "loss": loss,
             "images_per_second": self._images_per_second(),
             "learning_rate": self.optimisers[0].param_groups[0]["lr"],
             "feature_spread": spread(features).item(),
@@ -164,9 +175,9 @@ class Fit:
         self._restart_clock()
 
     def _probe_batch(self) -> Batch:
-        """The same images each time, from all over the data set."""
+        """The same images and base views each time, from all over the data set."""
         size = min(len(self.data.train), self.recipe.batch_size // self.fabric.world_size)
-        return self._batch(torch.linspace(0, len(self.data.train) - 1, size).long(), "probe")
+        return self._batch(torch.linspace(0, len(self.data.train) - 1, size).long(), "probe", 0)
 
     def _save_gallery(self, name: str) -> None:
         """Keep a few images with their base view and the hard view the adversary makes of it."""
@@ -202,9 +213,10 @@ class Fit:
         }
 
     def _load_state(self, state: dict[str, Any]) -> None:
-        if state["images"] != len(self.data.train):
+        began, found = state["images"], len(self.data.train)
+        if began != found:
             raise InputError(
-                f"{self.run.path}: expected the {state['images']} training images it began with, got {len(self.data.train)}; bring the data back, or start a new run"
+                f"{self.run.path}: expected the {began} training images it began with, got {found}; start a new run"
             )
         self.step, self.losses = state["step"], [loss.to(self.fabric.device) for loss in state["losses"]]
         self.learner.load_state_dict(state["learner"])
@@ -220,7 +232,18 @@ class Fit:
             return mine
         if not self._due(self.recipe.log_every):
             return False
-        return bool(self.fabric.all_reduce(torch.tensor(float(mine), device=self.fabric.device), reduce_op="sum") > 0)
+        return self._reduce(torch.tensor(float(mine), device=self.fabric.device), "sum") > 0
+
+    def _autocast(self) -> torch.autocast:
+        # not Fabric's, which would also round the views to bf16
+        enabled = self.precision is torch.bfloat16
+        return torch.autocast(self.fabric.device.type, dtype=torch.bfloat16, enabled=enabled)
+
+    def _reduce(self, value: Tensor, how: str) -> float:
+        """Over all ranks."""
+        reduced = self.fabric.all_reduce(value, reduce_op=how)
+        assert isinstance(reduced, Tensor)
+        return reduced.item()
 
     def _epoch(self) -> float:
         return self.step / self.steps_per_epoch
@@ -237,7 +260,6 @@ def _steps_per_epoch(recipe: Recipe, images: int, ranks: int) -> int:
     if recipe.batch_size % ranks:
         raise InputError(f"batch_size: expected a multiple of the {ranks} processes, got {recipe.batch_size}")
     if recipe.batch_size > images:
-        raise InputError(
-            f"batch_size: expected at most the {images} training images, got {recipe.batch_size}; try --batch-size {max(2, images // 4)}"
-        )
+        expected = f"expected at most the {images} training images"
+        raise InputError(f"batch_size: {expected}, got {recipe.batch_size}; try --batch-size {max(2, images // 4)}")
     return images // recipe.batch_size

@@ -9,8 +9,8 @@ from sparring.adversaries import ADVERSARIES
 from sparring.contracts import Adversary, ImageShape, Method, Transform
 from sparring.encoders import ENCODERS, Encoder, Statistics
 from sparring.errors import unknown
-from sparring.methods import METHODS
 from sparring.learner import Learner
+from sparring.methods import METHODS
 from sparring.recipe import Part, Recipe
 from sparring.schema import checked
 from sparring.transforms import TRANSFORMS
@@ -32,7 +32,7 @@ def settings_of(constructor: Callable[..., Any]) -> dict[str, inspect.Parameter]
     return {name: parameter for name, parameter in parameters.items() if name not in CONTEXT}
 
 
-def _hints(constructor: Callable[..., Any]) -> dict[str, Any]:
+def _hints(constructor: Any) -> dict[str, Any]:
     return get_type_hints(constructor.__init__ if isinstance(constructor, type) else constructor)
 
 

@@ -199,5 +199,6 @@ def with_settings(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
     for dotted, value in settings.items():
         name, _, key = dotted.partition(".")
         part = getattr(recipe, name)
-        recipe = replace(recipe, **{name: Part(part.name, {**part.settings, key: value})})
+        changed: dict[str, Any] = {name: Part(part.name, {**part.settings, key: value})}
+        recipe = replace(recipe, **changed)
     return recipe

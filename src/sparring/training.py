@@ -14,27 +14,15 @@ from sparring.recipe import Recipe
 from sparring.run import Run
 
 
-def auto_precision(device: torch.device) -> str:
-    """bf16 where the processor multiplies matrices in it natively (AVX512-BF16, AMX, recent GPUs), else 32."""
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "32"
-    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    native = device.type == "cpu" and any(getattr(torch.cpu, check, bool)() for check in checks)
-    return "bf16" if native else "32"
-
-
 def launch(recipe: Recipe) -> Fabric:
     """Start the processes that a recipe asks for."""
     many = recipe.devices * recipe.nodes > 1
-    device = Fabric(accelerator=recipe.accelerator, devices=1).device
-    precision = auto_precision(device) if recipe.precision == "auto" else recipe.precision
     fabric = Fabric(
         accelerator=recipe.accelerator,
         devices=recipe.devices,
         num_nodes=recipe.nodes,
         # an adversary whose strength is 0 is skipped, and so are its weights
         strategy=DDPStrategy(find_unused_parameters=True) if many else "auto",
-        precision="bf16-mixed" if precision == "bf16" else "32-true",
     )
     fabric.launch()
     return fabric
@@ -106,6 +94,6 @@ def _facts(fit: Fit, data: DataSet) -> dict[str, object]:
         "encoder_weights": sum(weight.numel() for weight in fit.learner.method.encoder.parameters()),
         "device": str(fit.fabric.device),
         "processes": fit.fabric.world_size,
-        "precision": str(fit.fabric._precision.precision),
+        "precision": str(fit.precision),
         "threads": torch.get_num_threads(),
     }

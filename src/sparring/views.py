@@ -84,7 +84,7 @@ def draw_view(n: int, height: int, width: int, views: Views, generator: torch.Ge
 def _coordinates(
     start: Float[Tensor, "b"], length: Float[Tensor, "b"], out: int, size: int
 ) -> Float[Tensor, "b {out}"]:
-    """Where each output pixel samples along one axis, in grid_sample's units, held inside the box as a resized crop is."""
+    """Where each output pixel samples along one axis, in grid_sample's units, held inside the box."""
     steps = (torch.arange(out, device=start.device, dtype=start.dtype) + 0.5) / out
     inside = (length[:, None] * steps - 0.5).clamp(min=0).minimum(length[:, None] - 1)
     return (2 * (start[:, None] + inside) + 1) / size - 1
@@ -136,4 +136,4 @@ def base_view(
     images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"], views: Views, generator: torch.Generator
 ) -> Float[Tensor, "b 3 h w"]:
     """Draw and render one random view of each image."""
-    return render_view(images, draw_view(len(images), *images.shape[-2:], views, generator))
+    return render_view(images, draw_view(len(images), images.shape[-2], images.shape[-1], views, generator))

@@ -21,7 +21,7 @@ LOGITS: dict[str, int] = {"mix": 9, "softmax": 9, "doubly_stochastic": 6}
 class Colour(Transform):
     """Each new channel is a weighted mean of red, green and blue: C_i = a_i1 R + a_i2 G + a_i3 B, rows sum to 1.
 
-    - `softmax`: A = softmax of 3x3 logits per row, as in the study; zero is grey, the one transform without an identity.
+    - `softmax`: A = softmax of 3x3 logits per row, as in the study; zero is grey, the one space without an identity.
     - `mix`: M = (1 - a) I + a A with 0 <= a <= `a_max`; zero is the identity.
     - `doubly_stochastic`: the same mix, and A's columns sum to 1 as well, so that no channel can take over: a convex
       combination of the six channel permutations (Birkhoff's theorem).

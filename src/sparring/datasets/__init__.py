@@ -1,0 +1,64 @@
+"""Images to train on. A new data set is one file and one row."""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from sparring.datasets.cifar import load_cifar
+from sparring.datasets.folder import FOLDER_SIZE, load_folder
+from sparring.datasets.images import DataSet, Images
+from sparring.datasets.sample import load_sample
+from sparring.errors import InputError, unknown
+
+Loader = Callable[[int | None, Path | None, bool], DataSet]
+"""From the image size (None: the data's own), where its files are kept (None: the cache), and whether to show a bar."""
+
+DATASETS: dict[str, Loader] = {
+    "cifar10": partial(load_cifar, name="cifar10"),
+    "cifar100": partial(load_cifar, name="cifar100"),
+    "sample": load_sample,
+}
+
+__all__ = ["DATASETS", "DataSet", "Images", "load_dataset", "load_folder"]
+
+
+def load_dataset(
+    name: str,
+    *,
+    image_size: int | None = None,
+    root: Path | None = None,
+    max_broken: float = 0.05,
+    progress: bool = True,
+) -> DataSet:
+    """A registered data set, or a folder of images.
+
+    Args:
+        name: a key of DATASETS, or the path of a folder (`./sample`, should one have that name).
+        image_size: side in pixels; None is the data's own (CIFAR: 32), and 64 for folders.
+        root: where a copy of a registered data set is, or is downloaded to; None is the cache.
+        max_broken: largest share of a folder's files that may be unreadable, in [0, 1].
+        progress: show a bar on stderr while images are decoded.
+
+    Raises InputError, in one line, for everything that cannot be used.
+    """
+    if image_size is not None and image_size < 1:
+        raise InputError(f"expected an image_size of at least 1 pixel, got {image_size}")
+    if not 0 <= max_broken <= 1:
+        raise InputError(f"expected max_broken, a share of the files, in [0, 1]; got {max_broken}")
+    if name in DATASETS:
+        return DATASETS[name](image_size, root, progress)
+    return load_folder(
+        _existing_folder(name), image_size=image_size or FOLDER_SIZE, max_broken=max_broken, progress=progress
+    )
+
+
+def _existing_folder(name: str) -> Path:
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.exists():
+        raise InputError(f"{name!r} is a file; expected a folder of images, or one of: {', '.join(sorted(DATASETS))}")
+    if os.sep in name or name.startswith(("~", ".")):
+        raise InputError(f"the folder {name!r} does not exist")
+    raise InputError(f"{unknown('data set', name, DATASETS)}, or the path of a folder that exists")

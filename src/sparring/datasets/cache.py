@@ -1,0 +1,80 @@
+"""Files that are made once and mapped at every later start."""
+
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from sparring.errors import InputError
+
+
+def cache_folder() -> Path:
+    """$SPARRING_CACHE, or `sparring` in $XDG_CACHE_HOME or ~/.cache; it need not exist."""
+    if own := os.environ.get("SPARRING_CACHE"):
+        return Path(own).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "sparring"
+
+
+def once(entry: Path, build: Callable[[Path], None]) -> Path:
+    """The folder `entry`; the first time it is built beside its place and then renamed, so nobody sees half of it.
+
+    Raises InputError where the folder cannot be written.
+    """
+    if entry.is_dir():
+        return entry
+    scratch = entry.with_name(f".{entry.name}-{uuid4().hex}")
+    try:
+        scratch.mkdir(parents=True)
+        build(scratch)
+        _publish(scratch, entry)
+    except OSError as error:
+        raise InputError(
+            f"cannot write {str(entry)!r} ({error.strerror or error}); "
+            "set SPARRING_CACHE to a folder that can be written and has space"
+        ) from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return entry
+
+
+def _publish(scratch: Path, entry: Path) -> None:
+    try:
+        scratch.rename(entry)
+    except OSError:
+        if not entry.is_dir():  # if it is, another process was first, with the same content
+            raise
+
+
+def write_pixels(path: Path, blocks: Iterable[UInt8[np.ndarray, "_ 3 s s"]], image_size: int) -> None:
+    """Write blocks of images one after the other as one .npy array [n, 3, image_size, image_size]."""
+    count = 0
+    with path.open("wb") as file:
+        _write_header(file, count, image_size)
+        for block in blocks:
+            file.write(np.ascontiguousarray(block).data)
+            count += len(block)
+        file.seek(0)
+        _write_header(file, count, image_size)
+
+
+def _write_header(file: BinaryIO, count: int, image_size: int) -> None:
+    # numpy pads the header so that the first axis may grow: it has the same length before and after
+    header = {"descr": "|u1", "fortran_order": False, "shape": (count, 3, image_size, image_size)}
+    np.lib.format.write_array_header_1_0(file, header)
+
+
+def map_pixels(path: Path) -> UInt8[Tensor, "n 3 s s"]:
+    """Map what `write_pixels` wrote: nothing is read before it is looked at, and nothing may be written."""
+    mapped = np.load(path, mmap_mode="r")
+    with warnings.catch_warnings():
+        # A writable private map would count against memory, and so fail for data that is larger than memory.
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(mapped)

@@ -1,0 +1,161 @@
+"""CIFAR-10 and CIFAR-100 (Krizhevsky 2009), from either of their official versions."""
+
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from functools import partial
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from jaxtyping import Int, UInt8
+
+from sparring.datasets.cache import cache_folder, once
+from sparring.datasets.images import DataSet, Images
+from sparring.datasets.resizing import resized
+from sparring.datasets.scan import fingerprint, scan
+from sparring.datasets.unpickling import read_arrays
+from sparring.errors import InputError
+
+SIDE = 32
+VALUES = 3 * SIDE * SIDE
+Split = tuple[UInt8[np.ndarray, "n 3 32 32"], Int[np.ndarray, "n"]]
+
+
+@dataclass(frozen=True)
+class Version:
+    """How one official version keeps its files, and how they are read."""
+
+    folder: str
+    train: tuple[str, ...]
+    test: str
+    names: str
+    read: Callable[[Path], Split]
+    read_names: Callable[[Path], list[str]]
+
+    def missing(self, folder: Path) -> list[str]:
+        """Files of this version that are not in `folder`."""
+        return [name for name in (*self.train, self.test, self.names) if not (folder / name).is_file()]
+
+
+def _read_pickled(path: Path, *, label: str) -> Split:
+    batch = read_arrays(path)
+    return np.asarray(batch["data"], np.uint8).reshape(-1, 3, SIDE, SIDE), np.asarray(batch[label], np.int64)
+
+
+def _read_binary(path: Path, *, label_bytes: int) -> Split:
+    """Rows of labels (the last is the fine one) and pixels."""
+    rows = np.fromfile(path, dtype=np.uint8).reshape(-1, label_bytes + VALUES)
+    return rows[:, label_bytes:].reshape(-1, 3, SIDE, SIDE), rows[:, label_bytes - 1].astype(np.int64)
+
+
+def _pickled_names(path: Path, *, key: str) -> list[str]:
+    return list(read_arrays(path)[key])
+
+
+def _text_names(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").split()
+
+
+BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
+VERSIONS = {
+    "cifar10": (
+        Version(
+            "cifar-10-batches-py",
+            BATCHES,
+            "test_batch",
+            "batches.meta",
+            partial(_read_pickled, label="labels"),
+            partial(_pickled_names, key="label_names"),
+        ),
+        Version(
+            "cifar-10-batches-bin",
+            tuple(f"{batch}.bin" for batch in BATCHES),
+            "test_batch.bin",
+            "batches.meta.txt",
+            partial(_read_binary, label_bytes=1),
+            _text_names,
+        ),
+    ),
+    "cifar100": (
+        Version(
+            "cifar-100-python",
+            ("train",),
+            "test",
+            "meta",
+            partial(_read_pickled, label="fine_labels"),
+            partial(_pickled_names, key="fine_label_names"),
+        ),
+        Version(
+            "cifar-100-binary",
+            ("train.bin",),
+            "test.bin",
+            "fine_label_names.txt",
+            partial(_read_binary, label_bytes=2),
+            _text_names,
+        ),
+    ),
+}
+
+
+def load_cifar(image_size: int | None, root: Path | None, progress: bool, *, name: str) -> DataSet:
+    """CIFAR-10 or CIFAR-100 (fine labels): a copy in `root` (default: the cache), or else downloaded to there.
+
+    Raises InputError where there is neither copy nor network, and where a copy is damaged.
+    """
+    image_size = image_size or SIDE
+    folder, version = _find(name, root or cache_folder(), progress)
+    key = f"{name}-{fingerprint(scan(folder), image_size)}"
+    try:
+        train = [version.read(folder / part) for part in version.train]
+        test = version.read(folder / version.test)
+        classes = tuple(version.read_names(folder / version.names))
+    except Exception as error:  # a damaged pickle raises anything
+        raise InputError(f"the copy of {name} in {str(folder)!r} is damaged ({error}); replace or remove it") from error
+    return DataSet(
+        name,
+        train=_images(train, classes, image_size, f"{key}-train"),
+        test=_images([test], classes, image_size, f"{key}-test"),
+    )
+
+
+def _images(parts: list[Split], classes: tuple[str, ...], image_size: int, key: str) -> Images:
+    pixels = torch.from_numpy(np.concatenate([pixels for pixels, _ in parts]))
+    labels = torch.from_numpy(np.concatenate([labels for _, labels in parts]))
+    return Images(resized(pixels, image_size, key), labels, classes)
+
+
+def _find(name: str, root: Path, progress: bool) -> tuple[Path, Version]:
+    for version in VERSIONS[name]:
+        for folder in (root, root / version.folder):
+            if not version.missing(folder):
+                return folder, version
+    official = VERSIONS[name][0]
+    for version in VERSIONS[name]:
+        if (root / version.folder).is_dir():
+            raise InputError(
+                f"the copy of {name} in {str(root / version.folder)!r} is not complete: "
+                f"{version.missing(root / version.folder)[0]!r} is missing; complete or remove it"
+            )
+    return once(root / official.folder, partial(_download, name=name, version=official, progress=progress)), official
+
+
+def _download(scratch: Path, *, name: str, version: Version, progress: bool) -> None:
+    from torchvision import datasets  # takes a second, and is rarely needed
+
+    source = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
+    quiet = StringIO()
+    with TemporaryDirectory(dir=scratch.parent) as place:
+        try:
+            with redirect_stdout(quiet), redirect_stderr(sys.stderr if progress else quiet):
+                source(place, download=True)
+        except (OSError, RuntimeError) as error:
+            raise InputError(
+                f"{name} is not in {str(scratch.parent)!r} and cannot be downloaded ({error}); put a folder "
+                f"{' or '.join(repr(version.folder) for version in VERSIONS[name])} there, or give its place as root"
+            ) from error
+        for file in (Path(place) / version.folder).iterdir():
+            file.rename(scratch / file.name)

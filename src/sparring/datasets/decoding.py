@@ -1,0 +1,65 @@
+"""One image file, whatever its mode, to 8-bit RGB of the size that is trained on."""
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+from PIL.Image import Resampling, Transpose
+
+EXIF_ORIENTATION = 0x0112
+UPRIGHT = {
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
+ALPHA_MODES = {"RGBA", "LA", "PA", "RGBa", "La"}
+
+
+def read_image(path: str, image_size: int) -> UInt8[np.ndarray, "3 s s"]:
+    """Upright centre square, its side resized to `image_size` (bicubic, antialiased); raises whatever Pillow raises."""
+    with Image.open(path) as image:
+        # A JPEG decoder halves for free; twice the size leaves the rest to the better filter.
+        image.draft(None, (2 * image_size, 2 * image_size))
+        orientation = _orientation(image)
+        square = _centre_square(_to_rgb(image), image_size)
+    if orientation in UPRIGHT:
+        square = square.transpose(UPRIGHT[orientation])
+    return np.asarray(square).transpose(2, 0, 1)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return image.getexif().get(EXIF_ORIENTATION, 1)
+    except Exception:  # damaged EXIF raises anything, and says nothing of the pixels
+        return 1
+
+
+def _centre_square(image: Image.Image, image_size: int) -> Image.Image:
+    width, height = image.size
+    side = min(width, height)
+    left, top = (width - side) / 2, (height - side) / 2
+    return image.resize((image_size, image_size), Resampling.BICUBIC, box=(left, top, left + side, top + side))
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "F" or image.mode.startswith("I"):
+        return Image.fromarray(_deep_grey(image)).convert("RGB")
+    if image.mode in ALPHA_MODES or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _deep_grey(image: Image.Image) -> UInt8[np.ndarray, "h w"]:
+    """Integers are 16-bit (65,535 is white); floats are in [0, 1], or else stretched from their least to their most."""
+    values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0, neginf=0)
+    if image.mode != "F":
+        scaled = values / 65_535
+    elif values.min() >= 0 and values.max() <= 1:
+        scaled = values
+    else:
+        scaled = (values - values.min()) / max(np.ptp(values), np.finfo(np.float64).tiny)
+    return np.rint(scaled.clip(0, 1) * 255).astype(np.uint8)

@@ -1,0 +1,61 @@
+"""What a data set is once it is read: uint8 images, labels if there are any, and their splits."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int, UInt8
+from torch import Tensor
+
+Triple = tuple[float, float, float]
+"""One number for each of red, green and blue."""
+
+STATISTICS_IMAGES = 10_000
+STATISTICS_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Images:
+    """One split; pixels may be a read-only memory map, so take copies (index with a tensor) and never write to them."""
+
+    pixels: UInt8[Tensor, "n 3 h w"]
+    labels: Int[Tensor, "n"] | None
+    """int64 places in `classes`."""
+    classes: tuple[str, ...]
+    """Names; () without labels."""
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """The splits of one data set."""
+
+    name: str
+    train: Images
+    test: Images | None
+    """None: there is nothing to measure on."""
+    validation: Images | None = None
+    note: str = ""
+    """What was decided for the user, in a plain sentence."""
+
+    def channel_statistics(self) -> tuple[Triple, Triple]:
+        """Mean and standard deviation of each channel in [0, 1], of at most 10,000 training images spread evenly.
+
+        The deviation is at least 1/255, so that one may divide by it.
+        """
+        chosen = self.train.pixels[:: -(-len(self.train) // STATISTICS_IMAGES)]
+        total, squares = torch.zeros(2, 3, dtype=torch.float64)
+        for batch in chosen.split(STATISTICS_BATCH):
+            values = batch.double()  # sums of whole numbers are exact, so the result depends on no order
+            total += values.sum(dim=(0, 2, 3))
+            squares += values.square().sum(dim=(0, 2, 3))
+        count = chosen.numel() / 3
+        mean = total / count
+        deviation = (squares / count - mean.square()).clamp(min=1).sqrt()
+        return _triple(mean / 255), _triple(deviation / 255)
+
+
+def _triple(values: Tensor) -> Triple:
+    red, green, blue = values.tolist()
+    return red, green, blue

@@ -1,0 +1,138 @@
+"""Which files are training images, which are test images, and of which class: read off the folder's shape."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from sparring.datasets.scan import File
+from sparring.errors import InputError
+from sparring.randomness import derived_seed
+
+SPLITS = {"train": "train", "test": "test", "val": "validation", "valid": "validation", "validation": "validation"}
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".avif", ".jp2"}
+
+
+@dataclass(frozen=True)
+class Part:
+    """The files of one split, and the class of each (None: unlabelled)."""
+
+    files: list[File]
+    names: list[str] | None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The splits of a folder by name ("train" among them), and what was decided on the way."""
+
+    parts: dict[str, Part]
+    notes: list[str]
+
+    @property
+    def files(self) -> list[File]:
+        """Of all splits, one after the other."""
+        return [file for part in self.parts.values() for file in part.files]
+
+
+def arrange(files: Sequence[File], folder: Path) -> Layout:
+    """Sort the files of `folder` into splits and classes; raises InputError where they make no data set."""
+    if not files:
+        raise InputError(f"the folder {str(folder)!r} is empty; expected images, or class folders of images")
+    notes: list[str] = []
+    files, depth = _descend(files, 0)
+    groups = _group(files, depth)
+    splits = {name: SPLITS[name.lower()] for name in groups if name.lower() in SPLITS}
+    if splits and "train" not in splits.values() and set(splits) == groups.keys() - {""}:
+        raise InputError(f"{str(folder)!r} holds {' and '.join(sorted(splits))}, but no folder 'train' with images")
+    if "train" not in splits.values():
+        return _hold_out(_part(files, depth, notes), notes)
+    _note_left_out(notes, [f for name in groups.keys() - splits.keys() for f in groups[name]])
+    return _with_splits({splits[name]: groups[name] for name in splits}, depth + 1, notes, folder)
+
+
+def _group(files: Sequence[File], depth: int) -> dict[str, list[File]]:
+    """By the sub-folder at this depth; "" has the files that are in none."""
+    groups = defaultdict(list)
+    for file in files:
+        groups[file.parts[depth] if len(file.parts) > depth + 1 else ""].append(file)
+    return dict(groups)
+
+
+def _descend(files: Sequence[File], depth: int) -> tuple[Sequence[File], int]:
+    """Go down while there is one sub-folder and no image: a single folder is a wrapper, not a class."""
+    groups = _group(files, depth)
+    folders = [name for name in groups if name and SPLITS.get(name.lower(), "train") == "train"]
+    if len(folders) != 1 or len(groups.keys() - {""}) != 1 or _image_files(groups.get("", [])):
+        return files, depth
+    return _descend(groups[folders[0]], depth + 1)
+
+
+def _image_files(files: Sequence[File]) -> list[File]:
+    return [file for file in files if PurePath(file.parts[-1]).suffix.lower() in IMAGE_SUFFIXES]
+
+
+def _part(files: Sequence[File], depth: int, notes: list[str], fewest_classes: int = 2) -> Part:
+    """Sub-folders are classes; with fewer than `fewest_classes` of them the files beside them are unlabelled images."""
+    groups = _group(files, depth)
+    direct = groups.pop("", [])
+    if direct and len(groups) < fewest_classes:
+        _note_left_out(notes, [file for group in groups.values() for file in group])
+        return Part(direct, None)
+    _note_left_out(notes, direct)
+    return Part(
+        [file for name in sorted(groups) for file in groups[name]],
+        [name for name in sorted(groups) for _ in groups[name]],
+    )
+
+
+def _note_left_out(notes: list[str], files: Sequence[File]) -> None:
+    if images := _image_files(files):
+        notes.append(f"{len(images):,} images outside the class folders were left out (the first: {images[0].path!r})")
+
+
+def _with_splits(groups: dict[str, list[File]], depth: int, notes: list[str], folder: Path) -> Layout:
+    train = _part(*_descend(groups.pop("train"), depth), notes)
+    if "test" not in groups and "validation" in groups:
+        groups["test"] = groups.pop("validation")
+        notes.append("the validation images serve as test images, as there are no others")
+    if not groups:
+        return _hold_out(train, notes)
+    parts = {"train": train}
+    for name, group in sorted(groups.items()):
+        place = (group, depth) if train.names else _descend(group, depth)
+        parts[name] = _part(*place, notes, fewest_classes=1 if train.names else 2)
+        _check_classes(parts[name], train, name, folder)
+    return Layout(parts, notes)
+
+
+def _check_classes(part: Part, train: Part, split: str, folder: Path) -> None:
+    if part.names and train.names and (strange := sorted(set(part.names) - set(train.names))):
+        raise InputError(
+            f"{str(folder)!r}: class {strange[0]!r} is in the {split} images but not in the training images; "
+            "expected the same class folders in both"
+        )
+
+
+def _hold_out(whole: Part, notes: list[str]) -> Layout:
+    """Keep a tenth of each class for testing, at least one image of two; which ones depends on their paths alone."""
+    if whole.names is None:
+        notes.append("there are no labels, so nothing is held out and no kNN accuracy can be measured")
+        return Layout({"train": whole}, notes)
+    held: set[File] = set()
+    members = defaultdict(list)
+    for file, name in zip(whole.files, whole.names, strict=True):
+        members[name].append(file)
+    for group in members.values():
+        count = max(1, round(len(group) / 10)) if len(group) > 1 else 0
+        held.update(sorted(group, key=lambda file: derived_seed(0, *file.parts))[:count])
+    if not held:
+        notes.append("every class has a single image, so none is held out")
+        return Layout({"train": whole}, notes)
+    notes.append(f"a tenth of each class ({len(held):,} images) is held out for testing, as there is no test split")
+    return Layout({"train": _select(whole, held, False), "test": _select(whole, held, True)}, notes)
+
+
+def _select(whole: Part, held: set[File], inside: bool) -> Part:
+    assert whole.names is not None
+    chosen = [(f, n) for f, n in zip(whole.files, whole.names, strict=True) if (f in held) == inside]
+    return Part([file for file, _ in chosen], [name for _, name in chosen])

@@ -1,0 +1,150 @@
+"""Line charts: panels drawn once and saved as PNG on white, or as SVG that takes the page's colours."""
+
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from html import escape
+from io import StringIO
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sparring.reports.panels import INK, MUTED, RULE, VARIABLES, Curve, Panel
+
+SIZES = {1: (7.2, 2.5), 2: (3.6, 2.1), 3: (2.4, 1.75)}
+"""Inches, by how many lie beside each other: a page is as wide as either, so that their letters are alike."""
+ROUNDS = 100
+"""Of pushing labels apart: enough for a dozen."""
+STYLE: dict[Any, Any] = {
+    "font.family": ["DejaVu Sans"],  # comes with matplotlib: the same drawing on every machine
+    "font.size": 7.5,
+    "text.parse_math": False,  # a folder's name may hold dollar signs
+    "text.color": INK,
+    "axes.edgecolor": RULE,
+    "axes.labelcolor": MUTED,
+    "axes.titlesize": 8,
+    "axes.unicode_minus": True,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "grid.color": RULE,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "sparring",
+}
+
+
+def save_png(panels: Sequence[Panel], path: Path) -> None:
+    """All panels on one white sheet."""
+    with _style():
+        _draw(panels).savefig(path, dpi=200, facecolor="white")
+
+
+def svg(panel: Panel, name: str) -> str:
+    """One panel as an SVG element for a page; `name` keeps its identifiers apart from other drawings'."""
+    sheet = StringIO()
+    with _style():
+        _draw([panel], titled=False).savefig(sheet, format="svg", transparent=True)
+    return _for_page(sheet.getvalue(), name, panel.describe())
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        # A run may be named in any script; the page's own letters show what DejaVu cannot.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
+def _draw(panels: Sequence[Panel], *, titled: bool = True) -> Figure:
+    columns = min(panels[0].across, len(panels))
+    rows = -(-len(panels) // columns)
+    width, height = SIZES[panels[0].across]
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    places = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes, panel in zip(places, panels, strict=False):
+        _draw_panel(axes, panel, titled)
+    for axes in places[len(panels) :]:
+        axes.remove()
+    return figure
+
+
+def _draw_panel(axes: Axes, panel: Panel, titled: bool) -> None:
+    for number, curve in enumerate(panel.curves):
+        _draw_curve(axes, curve, number)
+    _draw_frame(axes, panel.limits)
+    if panel.reference:
+        _draw_reference(axes, *panel.reference)
+    _draw_ends(axes, panel)
+    if panel.legend:
+        _draw_legend(axes, panel.curves, letters=108 // panel.across)
+    if titled:
+        axes.set_title(" · ".join(filter(None, (panel.group, panel.title))), loc="left", color=INK, weight="bold")
+
+
+def _draw_curve(axes: Axes, curve: Curve, number: int) -> None:
+    epochs, values = curve.drawn
+    # A curve of one point, or of few, would not be seen without dots.
+    marker = "o" if len(values) <= 40 else ""
+    (line,) = axes.plot(epochs, values, curve.dash, color=curve.colour, marker=marker, markersize=2.6, linewidth=1.5)
+    line.set_gid(f"curve-{number}")
+
+
+def _draw_frame(axes: Axes, limits: tuple[float, float] | None) -> None:
+    axes.set_xlabel("epoch", loc="right")
+    axes.tick_params(length=0)
+    axes.grid(axis="y", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["left", "right", "top"]].set_visible(False)
+    axes.locator_params(nbins=5)
+    if limits:
+        axes.set_ylim(*limits)
+
+
+def _draw_reference(axes: Axes, level: float, name: str) -> None:
+    axes.axhline(level, color=MUTED, linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)
+    place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "ha": "right"}
+    axes.annotate(name, (1, level), (0, 2), color=MUTED, fontsize=6.5, **place)
+
+
+def _draw_ends(axes: Axes, panel: Panel) -> None:
+    low, high = axes.get_ylim()
+    gap = (high - low) * 0.2 / SIZES[panel.across][1]
+    place: dict[str, Any] = {"textcoords": "offset points", "va": "center", "annotation_clip": False}
+    ends = sorted((curve.drawn[0][-1], curve.drawn[1][-1], curve.colour, curve.end) for curve in panel.curves)
+    for epoch, group in groupby(ends, lambda end: end[0]):
+        _, heights, colours, words = zip(*group, strict=True)
+        for height, colour, word in zip(spread(heights, gap), colours, words, strict=True):
+            axes.annotate(word, (epoch, height), (5, 0), color=colour, weight="bold", **place)
+
+
+def spread(heights: Sequence[float], gap: float) -> list[float]:
+    """Ascending heights, with neighbours that are closer than `gap` pushed apart."""
+    placed = list(heights)
+    for _ in range(ROUNDS):
+        for i in range(1, len(placed)):
+            push = max(0.0, gap - (placed[i] - placed[i - 1])) / 2
+            placed[i - 1 : i + 1] = placed[i - 1] - push, placed[i] + push
+    return placed
+
+
+def _draw_legend(axes: Axes, curves: Sequence[Curve], letters: int) -> None:
+    columns = max(1, letters // (max(len(curve.label) for curve in curves) + 6))
+    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2, "frameon": False}
+    legend = axes.legend(axes.lines[: len(curves)], map(str, range(len(curves))), ncols=columns, **place)
+    # Set afterwards: matplotlib would leave out a label that begins with an underscore.
+    for text, curve in zip(legend.get_texts(), curves, strict=True):
+        text.set_text(curve.label)
+
+
+def _for_page(source: str, name: str, words: str) -> str:
+    box = re.findall(r'viewBox="[^"]*"', source)[0]
+    inside = source[source.index(">", source.index("<svg")) + 1 :]
+    # Its style would hold for the whole page.
+    inside = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", inside, flags=re.DOTALL)
+    inside = re.sub(r"(fill|stroke): (#[0-9a-f]{6})", lambda m: f"{m[1]}: {VARIABLES.get(m[2], m[2])}", inside)
+    inside = re.sub(r'( id="|href="#|url\(#)', rf"\1{name}-", inside)
+    return f'<svg {box} role="img" aria-label="{escape(words)}">{inside}'

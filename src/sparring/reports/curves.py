@@ -1,0 +1,105 @@
+"""What is drawn: each function turns runs into panels; an empty list where nothing was measured."""
+
+import re
+from collections.abc import Sequence
+
+from sparring.reports.panels import CHANNEL_COLOURS, DASHES, RUN_COLOURS, Curve, Panel
+from sparring.reports.record import Run
+from sparring.reports.words import COLLAPSED_RANK, COLLAPSED_SPREAD, written
+
+MATRIX_ENTRY = re.compile(r"(.*/)([rgb])_from_([rgb])")
+CHANNELS = {"r": "Red", "g": "Green", "b": "Blue"}
+PLAYERS = {"adversary": RUN_COLOURS[1], "random": RUN_COLOURS[0], "clean": RUN_COLOURS[2]}
+
+
+def run_style(number: int) -> tuple[str, str]:
+    """A run's colour and dash, by its place among the runs."""
+    return RUN_COLOURS[number % len(RUN_COLOURS)], DASHES[number // len(RUN_COLOURS) % len(DASHES)]
+
+
+def knn(runs: Sequence[Run]) -> list[Panel]:
+    """kNN accuracy of all runs on one axis."""
+    single = runs[0].series("knn") if len(runs) == 1 else None
+    reference = (single.values[0], "untrained") if single and single.epochs[0] == 0 else None
+    return _shared(runs, "knn", "kNN accuracy, %", ".1f", reference=reference)
+
+
+def loss(runs: Sequence[Run]) -> list[Panel]:
+    """Training loss of all runs on one axis."""
+    return _shared(runs, "loss", "Training loss", ".3f")
+
+
+def collapse(runs: Sequence[Run]) -> list[Panel]:
+    """Feature spread and RankMe, with the levels below which features count as collapsed."""
+    spread, rank = (COLLAPSED_SPREAD, "collapse"), (COLLAPSED_RANK, "collapse")
+    return [
+        *_shared(runs, "feature_spread", "Feature spread", ".2f", reference=spread, across=2),
+        *_shared(runs, "rankme", "RankMe (effective rank)", ".1f", reference=rank, across=2),
+    ]
+
+
+def hardness(runs: Sequence[Run]) -> list[Panel]:
+    """Loss per image against the adversary, the random control and clean views; one panel a run."""
+    return [panel for run in runs for panel in _run_hardness(run, _group(run, runs))]
+
+
+def parameters(runs: Sequence[Run]) -> list[Panel]:
+    """The adversary's mean parameters: a panel for each row of a colour matrix, and for every other name."""
+    return [panel for run in runs for panel in _run_parameters(run, _group(run, runs))]
+
+
+def _group(run: Run, runs: Sequence[Run]) -> str:
+    return run.label if len(runs) > 1 else ""
+
+
+def _shared(
+    runs: Sequence[Run],
+    key: str,
+    title: str,
+    form: str,
+    *,
+    reference: tuple[float, str] | None = None,
+    across: int = 1,
+) -> list[Panel]:
+    curves = []
+    for number, run in enumerate(runs):
+        if series := run.series(key):
+            end = written(series.values[-1], form)
+            curves.append(Curve(run.label, series.epochs, series.values, *run_style(number), end))
+    return [Panel(title, curves, reference=reference, legend=len(runs) > 1, across=across)] if curves else []
+
+
+def _run_hardness(run: Run, group: str) -> list[Panel]:
+    curves = []
+    for player, colour in PLAYERS.items():
+        if series := run.series(f"hardness/{player}"):
+            curves.append(Curve(player, series.epochs, series.values, colour, end=player))
+    return [Panel("Loss per image", curves, group)] if curves else []
+
+
+def _run_parameters(run: Run, group: str) -> list[Panel]:
+    keys = [key for key in run.keys("adversary/") if run.series(key)]
+    rows = dict.fromkeys((m[1], m[2]) for key in keys if (m := MATRIX_ENTRY.fullmatch(key)))
+    others = [key for key in keys if not MATRIX_ENTRY.fullmatch(key)]
+    return [_matrix_row(run, beginning, output, group) for beginning, output in rows] + [
+        _parameter(run, key, group) for key in others
+    ]
+
+
+def _matrix_row(run: Run, beginning: str, output: str, group: str) -> Panel:
+    curves = []
+    for channel, colour in CHANNEL_COLOURS.items():
+        if series := run.series(f"{beginning}{output}_from_{channel}"):
+            label = f"from {CHANNELS[channel].lower()}"
+            curves.append(Curve(label, series.epochs, series.values, colour, end=channel.upper()))
+    values = [value for curve in curves for value in curve.values]
+    # The same axis in all rows; entries are weights, so 0 to 1 unless the transform allows more.
+    limits = (min(-0.02, *values), max(1.02, *values))
+    return Panel(f"{CHANNELS[output]} of the view", curves, group, limits, across=3)
+
+
+def _parameter(run: Run, key: str, group: str) -> Panel:
+    series = run.series(key)
+    title = key.removeprefix("adversary/").replace("/", ": ").replace("_", " ")
+    curve = Curve("mean", series.epochs, series.values, end=written(series.values[-1], ".3g"))
+    return Panel(title, [curve], group, across=3)

@@ -1,0 +1,140 @@
+"""The page: one HTML file that holds all of a report, and its figures as PNG beside it."""
+
+from collections.abc import Callable, Sequence
+from html import escape
+from importlib.resources import files
+from itertools import groupby
+from pathlib import Path
+from string import Template
+
+from sparring.reports import charts, curves, gallery, tables, words
+from sparring.reports.panels import VARIABLES, Panel
+from sparring.reports.record import Run, read_runs
+from sparring.reports.tiles import tiles
+
+CHARTS: dict[str, Callable[[Sequence[Run]], list[Panel]]] = {
+    "knn": curves.knn,
+    "parameters": curves.parameters,
+    "loss": curves.loss,
+    "collapse": curves.collapse,
+    "hardness": curves.hardness,
+}
+KNN = "Nearest-neighbour accuracy on test images, from the encoder's features alone; epoch 0 is the untrained encoder."
+PARAMETERS = "Its parameters over training, as the mean over images."
+SPREAD = "Both fall towards nothing when an encoder maps all images to the same place."
+
+
+def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
+    """Write the page and return its path: a single run's own report.html by default, ./report.html for several.
+
+    The figures go to the folder `figures` of a single run, and to `<page>-figures` beside the page of several.
+    """
+    shown = read_runs(runs)
+    single = shown[0].path if len(shown) == 1 else None
+    page = Path(out) if out else (single or Path()) / "report.html"
+    panels = {name: draw(shown) for name, draw in CHARTS.items()}
+    pictures = {run.label: gallery.rows(run.path) for run in shown}
+    page.parent.mkdir(parents=True, exist_ok=True)
+    _write_figures(panels, pictures, single / "figures" if single else page.with_name(f"{page.stem}-figures"))
+    page.write_text(_page(shown, panels, pictures), encoding="utf-8")
+    return page
+
+
+def _write_figures(panels: dict[str, list[Panel]], pictures: dict[str, list[gallery.Row]], folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    for name, drawn in panels.items():
+        if drawn:
+            charts.save_png(drawn, folder / f"{name}.png")
+    for number, rows in enumerate(filter(None, pictures.values())):
+        gallery.save_png(rows, folder / (f"gallery-{number + 1}.png" if len(pictures) > 1 else "gallery.png"))
+
+
+def _page(runs: Sequence[Run], panels: dict[str, list[Panel]], pictures: dict[str, list[gallery.Row]]) -> str:
+    template = Template(files("sparring.reports").joinpath("page.html").read_text(encoding="utf-8"))
+    sections = [
+        _summary(runs),
+        _section("kNN accuracy", _charts("knn", panels), KNN),
+        _section("What the adversary chooses", _charts("parameters", panels), PARAMETERS),
+        _section("What the views look like", _galleries(pictures)),
+        _section("Loss", _charts("loss", panels)),
+        _section("Collapse", _charts("collapse", panels), SPREAD),
+        _section("Is the adversary harder than chance?", _charts("hardness", panels), _hardness(runs)),
+        _section("Recipe and environment", "".join(_details(run, len(runs) > 1) for run in runs)),
+    ]
+    title = runs[0].label if len(runs) == 1 else f"{len(runs)} runs compared"
+    return template.substitute(title=escape(title), verdict=_verdict(runs), sections="\n".join(sections))
+
+
+def _verdict(runs: Sequence[Run]) -> str:
+    sentences = words.verdict(runs[0]) if len(runs) == 1 else words.comparison(runs)
+    boxes = [(_named(run, runs) + warning) for run in runs for warning in words.warnings(run)]
+    return f'<p class="verdict">{escape(" ".join(sentences))}</p>' + "".join(
+        f'<p class="warning" role="note"><strong>Warning.</strong>{escape(text)}</p>' for text in boxes
+    )
+
+
+def _summary(runs: Sequence[Run]) -> str:
+    if len(runs) == 1:
+        return tiles(runs[0])
+    return _section("Runs", tables.compared(runs, [_mark(number) for number in range(len(runs))])) + _section(
+        "Over seeds", tables.over_seeds(runs), "Runs that differ in their seed only, at their last evaluation."
+    )
+
+
+def _section(heading: str, body: str, note: str = "") -> str:
+    """A section, or nothing where there is nothing to show."""
+    under = f'<p class="note">{escape(note)}</p>' if note else ""
+    return f"<section><h2>{escape(heading)}</h2>{under}{body}</section>" if body else ""
+
+
+def _charts(name: str, panels: dict[str, list[Panel]]) -> str:
+    drawn = [(panel, _chart(panel, f"{name}-{number}")) for number, panel in enumerate(panels[name])]
+    parts = []
+    for group, members in groupby(drawn, lambda member: member[0].group):
+        parts += [f"<h3>{escape(group)}</h3>"] if group else []
+        parts += [_beside(list(members))]
+    return "".join(parts)
+
+
+def _chart(panel: Panel, name: str) -> str:
+    return f'<figure class="chart"><figcaption>{escape(panel.title)}</figcaption>{charts.svg(panel, name)}</figure>'
+
+
+def _beside(members: Sequence[tuple[Panel, str]]) -> str:
+    body = "".join(chart for _, chart in members)
+    return f'<div class="across-{members[0][0].across}">{body}</div>'
+
+
+def _galleries(pictures: dict[str, list[gallery.Row]]) -> str:
+    shown = {label: rows for label, rows in pictures.items() if rows}
+    return "".join(
+        (f"<h3>{escape(label)}</h3>" if len(pictures) > 1 else "") + "".join(map(_strip, rows))
+        for label, rows in shown.items()
+    )
+
+
+def _strip(row: gallery.Row) -> str:
+    words = f"{row.title}: {len(row.pictures)} pictures side by side"
+    picture = f'<img alt="{escape(words)}" src="{row.data_url()}">'
+    return f'<figure class="strip"><figcaption>{escape(row.title)}</figcaption>{picture}</figure>'
+
+
+def _hardness(runs: Sequence[Run]) -> str:
+    return " ".join(_named(run, runs) + sentence for run in runs if (sentence := words.hardness(run)))
+
+
+def _named(run: Run, runs: Sequence[Run]) -> str:
+    return f"{run.label}: " if len(runs) > 1 else ""
+
+
+def _mark(number: int) -> str:
+    colour, _ = curves.run_style(number)
+    return f'<span class="mark" style="background: {VARIABLES[colour]}"></span>'
+
+
+def _details(run: Run, several: bool) -> str:
+    about = f" of {run.label}" if several else ""
+    tabled = {f"Recipe{about}": tables.settings(run.recipe), f"Environment{about}": tables.settings(run.environment)}
+    return "".join(
+        f"<details><summary>{escape(name)}</summary>{table}</details>" for name, table in tabled.items() if table
+    )

@@ -1,0 +1,57 @@
+"""A single run's key numbers, each in a tile: what it is, its last value, and one figure to hold it against."""
+
+from html import escape
+from statistics import mean
+
+from sparring.reports.record import Run
+from sparring.reports.words import name, written
+
+Tile = tuple[str, str, str, str]
+"""Name, figure, unit, and the line under it."""
+
+
+def tiles(run: Run) -> str:
+    """All tiles of a run; those without a measurement are left out."""
+    shown = [tile for tile in (_knn(run), _epochs(run), _spread(run), _rank(run), _lead(run), _speed(run)) if tile]
+    return f'<dl class="tiles">{"".join(map(_tile, shown))}</dl>' if shown else ""
+
+
+def _tile(tile: Tile) -> str:
+    name, figure, unit, under = map(escape, tile)
+    figures = f'<dd class="figure">{figure}<span class="unit">{unit}</span></dd>'
+    return f'<div><dt>{name}</dt>{figures}<dd class="under">{under}</dd></div>'
+
+
+def _knn(run: Run) -> Tile | None:
+    series = run.series("knn")
+    if not series:
+        return None
+    under = f"untrained {series.values[0]:.1f}" if series.epochs[0] == 0 else "at the last evaluation"
+    return "kNN accuracy", f"{series.values[-1]:.1f}", "%", under
+
+
+def _epochs(run: Run) -> Tile:
+    planned = run.recipe.get("epochs")
+    return "Epochs", f"{run.reached:.4g}", "", "" if planned is None else f"of {planned:g}"
+
+
+def _spread(run: Run) -> Tile | None:
+    value = run.last("feature_spread")
+    return None if value is None else ("Feature spread", f"{value:.2f}", "", "1 is healthy, 0 collapsed")
+
+
+def _rank(run: Run) -> Tile | None:
+    series = run.series("rankme")
+    return ("RankMe", f"{series.values[-1]:.1f}", "", f"at first {series.values[0]:.1f}") if series else None
+
+
+def _lead(run: Run) -> Tile | None:
+    adversary, random = run.last("hardness/adversary"), run.last("hardness/random")
+    if adversary is None or random is None or name(run.recipe, "adversary") == "random":
+        return None
+    return "Adversary", written(adversary - random, "+.3f"), "", "loss beyond chance"
+
+
+def _speed(run: Run) -> Tile | None:
+    series = run.series("images_per_second")
+    return ("Speed", f"{mean(series.values):,.0f}", "", "images a second") if series else None

@@ -1,0 +1,146 @@
+"""What a report says in plain words: the verdict, the warnings, and what hardness means."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sparring.reports.record import Run, is_number
+
+COLLAPSED_SPREAD = 0.3
+"""Squared, this is about the share of a feature that differs between images: below 0.3 less than a tenth does."""
+COLLAPSED_RANK = 3.0
+"""Fewer than three directions in use cannot hold more than a handful of classes apart."""
+DEAD_MARGIN = 0.1
+"""Of the random control's own effect: an advantage below this is within what a small test batch varies by."""
+ADVERSARIES = {
+    "learned": "a learned adversary",
+    "search": "an adversary that searches for each image",
+    "random": "the random control",
+}
+PROPER_NAMES = {"simsiam": "SimSiam", "simclr": "SimCLR", "byol": "BYOL", "moco": "MoCo"}
+
+
+def verdict(run: Run) -> list[str]:
+    """Sentences: what was trained, what it reached, and whether it is finished."""
+    return [sentence for sentence in (_trained(run), _accuracy(run), _progress(run)) if sentence]
+
+
+def comparison(runs: Sequence[Run]) -> list[str]:
+    """Sentences on several runs: who ends where, at the last evaluation of each."""
+    ends = sorted((value, run.label) for run in runs if (value := run.last("knn")) is not None)
+    unfinished = [run.label for run in runs if not is_finished(run)]
+    sentences = [f"{len(runs)} runs beside each other; every figure is from a run's last evaluation, never its best."]
+    if len(ends) > 1:
+        (low, lowest), (high, highest) = ends[0], ends[-1]
+        sentences.append(f"kNN accuracy ends between {low:.1f}\u00a0% ({lowest}) and {high:.1f}\u00a0% ({highest}).")
+    if unfinished:
+        sentences.append(f"Not finished: {', '.join(unfinished)}.")
+    return sentences
+
+
+def warnings(run: Run) -> list[str]:
+    """What a reader must know before believing the figures."""
+    return [*_collapse(run), *_diverged(run)]
+
+
+def hardness(run: Run) -> str:
+    """One sentence on whether the adversary earns its place; empty if it was not measured."""
+    adversary, random, clean = (run.last(f"hardness/{player}") for player in ("adversary", "random", "clean"))
+    against = {"with random parameters": random, "clean": clean}
+    others = [f"{written(value, '.3f')} {name}" for name, value in against.items() if value is not None]
+    if adversary is None or not others:
+        return ""
+    figures = f"loss per image {written(adversary, '.3f')}, against {' and '.join(others)}"
+    return f"{_judged(run, adversary, random, clean)} ({figures})."
+
+
+def is_finished(run: Run) -> bool:
+    """Whether training reached the recipe's last epoch."""
+    return run.reached >= run.recipe.get("epochs", 0) - 0.005
+
+
+def name(recipe: dict[str, Any], table: str) -> str:
+    """A part's name; empty if there is none."""
+    value = recipe.get(table, "")
+    found = str(value.get("name", "") if isinstance(value, dict) else value)
+    return "" if found == "none" else found
+
+
+def written(value: float, form: str) -> str:
+    """A number with a true minus sign."""
+    return format(value, form).replace("-", "\u2212")
+
+
+def _trained(run: Run) -> str:
+    method, data = name(run.recipe, "method"), name(run.recipe, "data")
+    encoder = _with_settings(run.recipe, "encoder") or "an encoder"
+    sentence = f"{PROPER_NAMES.get(method, method) or 'The recipe'} trains {encoder} without labels"
+    sentence += f" on {data}" if data else ""
+    if run.recipe.get("strength") == 0 or not (adversary := name(run.recipe, "adversary")):
+        return f"{sentence}; there is no adversary."
+    transform = _with_settings(run.recipe, "transform")
+    known = ADVERSARIES.get(adversary, f"the adversary {adversary}")
+    return f"{sentence}, against {known}" + (f" that changes views by {transform}." if transform else ".")
+
+
+def _with_settings(recipe: dict[str, Any], table: str) -> str:
+    """A part's name, with its settings where they are few."""
+    value = recipe.get(table)
+    settings = (
+        [f"{key} {setting}" for key, setting in value.items() if key != "name"] if isinstance(value, dict) else []
+    )
+    found = name(recipe, table)
+    return f"{found} ({', '.join(settings)})" if found and 0 < len(settings) <= 3 else found
+
+
+def _accuracy(run: Run) -> str:
+    series = run.series("knn")
+    if not series:
+        return ""
+    last = f"{series.values[-1]:.1f}\u00a0% at the last evaluation (epoch {series.epochs[-1]:g})"
+    if series.epochs[0] > 0:
+        return f"kNN accuracy is {last}."
+    if len(series.values) == 1:
+        return f"kNN accuracy of the untrained encoder is {series.values[0]:.1f}\u00a0%."
+    gain = round(series.values[-1], 1) - round(series.values[0], 1)  # of the figures as a reader sees them
+    change = f"{abs(gain):.1f} points {'more' if gain >= 0 else 'less'} than"
+    return f"kNN accuracy is {last}: {change} the untrained encoder's {series.values[0]:.1f}\u00a0%."
+
+
+def _progress(run: Run) -> str:
+    epochs = run.recipe.get("epochs")
+    if epochs is None:
+        return f"Training reached epoch {run.reached:g}."
+    if is_finished(run):
+        return f"The run is finished ({epochs:g} epochs)."
+    return f"The run is not finished: it reached epoch {run.reached:.4g} of {epochs:g}, so the figures are provisional."
+
+
+def _collapse(run: Run) -> list[str]:
+    if run.reached == 0:
+        return []  # an untrained encoder's features are narrow by nature
+    spread, rank = run.last("feature_spread"), run.last("rankme")
+    signs = []
+    if spread is not None and spread < COLLAPSED_SPREAD:
+        signs.append(f"feature spread is {spread:.2f} (below {COLLAPSED_SPREAD:g}; healthy is near 1)")
+    if rank is not None and rank < COLLAPSED_RANK:
+        signs.append(f"RankMe is {rank:.1f} (below {COLLAPSED_RANK:g})")
+    if not signs:
+        return []
+    return [f"The features have collapsed: {' and '.join(signs)}. The encoder can hardly tell images apart."]
+
+
+def _diverged(run: Run) -> list[str]:
+    broken = sum("loss" in line and not is_number(line["loss"]) for line in run.lines)
+    return [f"The loss was not a finite number on {broken} logged steps."] if broken else []
+
+
+def _judged(run: Run, adversary: float, random: float | None, clean: float | None) -> str:
+    if name(run.recipe, "adversary") == "random":
+        return "The adversary is the random control itself"
+    if clean is not None and adversary <= clean:
+        return "The adversary is idle: its views are no harder than clean ones"
+    if random is None:
+        return "The adversary makes views harder than clean ones"
+    if adversary - random <= DEAD_MARGIN * abs(random - (random if clean is None else clean)):
+        return "The adversary is dead: its views are no harder than chance makes them"
+    return "The adversary is alive: it finds harder views than chance does"
