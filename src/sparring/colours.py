@@ -1,7 +1,7 @@
 """Colour changes as one 3x4 matrix per image: out = M[:, :3] @ rgb + M[:, 3].
 
-Brightness, contrast, saturation and grey follow torchvision's `adjust_*`. Hue is a rotation in the YIQ plane, not a shift
-in HSV: it is linear, so it composes with the rest, and it is differentiable everywhere.
+Brightness, contrast, saturation and grey follow torchvision's `adjust_*`. Hue is a rotation in the YIQ plane, not a
+shift in HSV: it is linear, so it composes with the rest, and it is differentiable everywhere.
 """
 
 import math

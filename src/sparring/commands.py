@@ -46,7 +46,7 @@ def evaluate(
     path: Path, *, data: str | None, data_root: str | None, ks: Sequence[int], ts: Sequence[float], as_json: bool
 ) -> None:
     """Measure a run's encoder on its own data set or on another."""
-    encoder, recipe = load_encoder(path), Run.open(path).recipe()
+    recipe, encoder = Run.open(path).recipe(), load_encoder(path)
     root = data_root or recipe.data_root
     images = load_dataset(
         data or recipe.data,

@@ -1,14 +1,14 @@
 """Build registered parts from a recipe: the constructor's signature is the schema of its settings."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args
 
 from sparring.adversaries import ADVERSARIES
 from sparring.contracts import Adversary, ImageShape, Method, Transform
 from sparring.encoders import ENCODERS, Encoder, Statistics
-from sparring.errors import unknown
+from sparring.errors import InputError, unknown
 from sparring.learner import Learner
 from sparring.methods import METHODS
 from sparring.recipe import Part, Recipe
@@ -32,10 +32,6 @@ def settings_of(constructor: Callable[..., Any]) -> dict[str, inspect.Parameter]
     return {name: parameter for name, parameter in parameters.items() if name not in CONTEXT}
 
 
-def _hints(constructor: Any) -> dict[str, Any]:
-    return get_type_hints(constructor.__init__ if isinstance(constructor, type) else constructor)
-
-
 def _setting(value: Any, hint: Any, name: str, context: Mapping[str, Any]) -> Any:
     """A plain value, or a part inside a part."""
     if hint in CONTRACTS:
@@ -52,19 +48,23 @@ def build(kind: str, part: Part, context: Mapping[str, Any]) -> Any:
     if part.name not in table:
         raise unknown(kind, part.name, table)
     constructor = table[part.name]
-    own, hints = settings_of(constructor), _hints(constructor)
+    own = settings_of(constructor)
     for key in part.settings:
         if key not in own:
-            raise (
-                unknown(f"setting of {kind} {part.name}", key, own)
-                if own
-                else unknown("setting", key, [f"{part.name} takes none"])
-            )
+            raise _unknown_setting(f"{kind} {part.name}", key, own)
     settings = {
-        key: _setting(value, hints[key], f"{kind} {part.name}: {key}", context) for key, value in part.settings.items()
+        key: _setting(value, own[key].annotation, f"{kind} {part.name}: {key}", context)
+        for key, value in part.settings.items()
     }
+    missing = [name for name, each in own.items() if each.default is each.empty and name not in settings]
+    if missing:
+        raise InputError(f"{kind} {part.name}: expected the setting {missing[0]!r}, got none")
     asked = inspect.signature(constructor).parameters
     return constructor(**{name: value for name, value in context.items() if name in asked}, **settings)
+
+
+def _unknown_setting(part: str, key: str, own: Collection[str]) -> InputError:
+    return unknown(f"setting of {part}", key, own) if own else InputError(f"{part} takes no settings, got {key!r}")
 
 
 def build_learner(

@@ -87,7 +87,9 @@ def _part(files: Sequence[File], depth: int, notes: list[str], fewest_classes: i
 
 def _note_left_out(notes: list[str], files: Sequence[File]) -> None:
     if images := _image_files(files):
-        notes.append(f"{len(images):,} images outside the class folders were left out (the first: {images[0].path!r})")
+        notes.append(
+            f"{len(images):,} image(s) outside the class folders were left out (the first: {images[0].path!r})"
+        )
 
 
 def _with_splits(groups: dict[str, list[File]], depth: int, notes: list[str], folder: Path) -> Layout:
@@ -128,7 +130,7 @@ def _hold_out(whole: Part, notes: list[str]) -> Layout:
     if not held:
         notes.append("every class has a single image, so none is held out")
         return Layout({"train": whole}, notes)
-    notes.append(f"a tenth of each class ({len(held):,} images) is held out for testing, as there is no test split")
+    notes.append(f"a tenth of each class ({len(held):,} image(s)) is held out for testing, as there is no test split")
     return Layout({"train": _select(whole, held, False), "test": _select(whole, held, True)}, notes)
 
 

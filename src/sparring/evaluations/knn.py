@@ -48,7 +48,7 @@ class Knn:
 
     Args:
         ks: numbers of neighbours; the first with the first temperature is `knn`.
-        ts: temperatures; other combinations are `knn/k=...,t=...`.
+        ts: temperatures; where there are several combinations, each is also given as `knn/k=...,t=...`.
     """
 
     def __init__(self, ks: Sequence[int] = (200,), ts: Sequence[float] = (0.1,)) -> None:
@@ -62,5 +62,6 @@ class Knn:
             features.queries, features.bank, features.bank_labels, classes=classes, settings=self.settings
         )
         accuracies = (scores.argmax(dim=2) == features.query_labels).double().mean(dim=1) * 100
-        names = ["knn"] + [f"knn/k={k},t={t}" for k, t in self.settings[1:]]
-        return dict(zip(names, accuracies.tolist(), strict=True))
+        figures = dict(zip(self.settings, accuracies.tolist(), strict=True))
+        named = {f"knn/k={k},t={t}": figure for (k, t), figure in figures.items()}
+        return {"knn": figures[self.settings[0]], **(named if len(named) > 1 else {})}

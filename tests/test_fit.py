@@ -1,0 +1,217 @@
+"""Training as a whole: exact resume, several processes, unlabelled data, what a run leaves behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+import sparring
+from sparring.recipe import Part, Recipe, Views, dump_recipe
+from sparring.run import Run
+from sparring.schedules import epoch_order, learning_rate_at, strength_at
+
+CLASSES, PER_CLASS = 3, 20
+TIMES = {"images_per_second"}
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Labelled images that differ by class in colour and by image in noise."""
+    root, draw = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
+    for split, count in (("train", PER_CLASS), ("test", 4)):
+        for c in range(CLASSES):
+            (root / split / f"class{c}").mkdir(parents=True)
+            for i in range(count):
+                pixels = draw.integers(0, 160, (16, 16, 3)) + 90 * np.eye(3, dtype=int)[c]
+                Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(root / split / f"class{c}" / f"{i}.png")
+    return root
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPARRING_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+def small(data: Path, **changes: Any) -> Recipe:
+    """A recipe that runs in seconds."""
+    settings: dict[str, Any] = {
+        "data": str(data),
+        "image_size": 16,
+        "encoder": {"name": "resnet12", "width": 0.0625},
+        "method": {"name": "simsiam", "projection": 32, "bottleneck": 16},
+        "epochs": 3,
+        "batch_size": 12,
+        "evaluate_every": 1,
+        "log_every": 2,
+        "accelerator": "cpu",
+    }
+    return Recipe(**{**settings, **changes})
+
+
+def measured(run: Path) -> list[dict[str, float]]:
+    """All that a run measured, but for its speed."""
+    return [{k: v for k, v in line.items() if k not in TIMES} for line in Run.open(run).metrics()]
+
+
+def same_weights(a: Path, b: Path) -> bool:
+    first, second = load_file(a / "encoder.safetensors"), load_file(b / "encoder.safetensors")
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_run_leaves_all_that_was_promised(folder: Path, tmp_path: Path) -> None:
+    run = sparring.train(small(folder), run=tmp_path / "run")
+    lines = Run.open(run).metrics()
+    training = [line for line in lines if "loss" in line]
+    evaluations = [line for line in lines if "knn" in line]
+    assert {"step", "epoch", "loss", "images_per_second", "learning_rate", "feature_spread"} <= training[0].keys()
+    assert "adversary/colour/r_from_b" in training[0]
+    assert [line["epoch"] for line in evaluations] == [0, 1, 2, 3]
+    assert {"rankme", "hardness/adversary", "hardness/random", "hardness/clean"} <= evaluations[0].keys()
+    assert all(0 <= line["knn"] <= 100 for line in evaluations)
+    assert list((run / "events").glob("events.out.tfevents*"))
+    assert {file.name for file in (run / "gallery").iterdir()} == {"before.safetensors", "after.safetensors"}
+    assert json.loads((run / "environment.json").read_text())["train_images"] == CLASSES * PER_CLASS
+
+
+def test_the_saved_encoder_gives_the_trained_features(folder: Path, tmp_path: Path) -> None:
+    run = sparring.train(small(folder, epochs=1), run=tmp_path / "run")
+    encoder = sparring.load_encoder(run)
+    assert not encoder.training
+    state = torch.load(run / "last.ckpt", weights_only=True)["learner"]
+    for name, value in encoder.state_dict().items():
+        assert torch.equal(value, state[f"method.encoder.{name}"]), name
+    assert encoder(torch.rand(2, 3, 16, 16)).shape == (2, encoder.feature_size)
+
+
+def test_interrupted_by_ctrl_c_and_resumed_equals_uninterrupted(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = sparring.train(small(folder), run=tmp_path / "whole")
+    original = sparring.fit.Fit._round  # type: ignore[attr-defined]
+
+    def interrupted(fit: Any) -> Any:
+        outcome = original(fit)
+        if fit.step == 8:  # in the middle of an epoch of 5 steps, after an uneven number of logged steps
+            os.kill(os.getpid(), signal.SIGINT)
+        return outcome
+
+    monkeypatch.setattr(sparring.fit.Fit, "_round", interrupted)  # type: ignore[attr-defined]
+    with pytest.raises(KeyboardInterrupt, match="--resume"):
+        sparring.train(small(folder), run=tmp_path / "parts")
+    monkeypatch.undo()
+    sparring.train(resume=tmp_path / "parts")
+    assert measured(tmp_path / "parts") == measured(whole)
+    assert same_weights(tmp_path / "parts", whole)
+
+
+@pytest.mark.parametrize("wait_for", ["metrics.jsonl", "last.ckpt"])
+def test_killed_and_resumed_equals_uninterrupted(folder: Path, tmp_path: Path, wait_for: str) -> None:
+    recipe = small(folder, epochs=12)
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    (tmp_path / "recipe.toml").write_text(dump_recipe(recipe))
+    command = [sys.executable, "-m", "sparring", "train", "--recipe", str(tmp_path / "recipe.toml"), "--run"]
+    process = subprocess.Popen([*command, str(killed)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 120
+    while not (killed / wait_for).exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    _, said = process.communicate()
+    assert process.returncode == -signal.SIGKILL, said.decode()
+    assert not Run.open(killed).finished
+    subprocess.run([sys.executable, "-m", "sparring", "train", "--resume", str(killed)], check=True, capture_output=True)
+    subprocess.run([*command, str(whole)], check=True, capture_output=True)
+    assert measured(killed) == measured(whole)
+    assert same_weights(killed, whole)
+
+
+def test_data_that_changed_since_is_refused(folder: Path, tmp_path: Path) -> None:
+    run = sparring.train(small(folder, epochs=1), run=tmp_path / "run")
+    (run / "encoder.safetensors").unlink()
+    state = torch.load(run / "last.ckpt", weights_only=True)
+    torch.save({**state, "images": 61}, run / "last.ckpt")
+    before = measured(run)
+    with pytest.raises(sparring.InputError, match="expected the 61 training images it began with, got 60"):
+        sparring.train(resume=run)
+    assert measured(run) == before
+
+
+def test_another_seed_gives_another_run_and_the_same_seed_the_same(folder: Path, tmp_path: Path) -> None:
+    runs = [sparring.train(small(folder, epochs=1, seed=s), run=tmp_path / f"{i}") for i, s in enumerate((0, 0, 1))]
+    assert measured(runs[0]) == measured(runs[1])
+    assert measured(runs[0]) != measured(runs[2])
+
+
+def test_training_leaves_the_global_generator_alone(folder: Path, tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    expected = torch.random.get_rng_state()
+    sparring.train(small(folder, epochs=1), run=tmp_path / "run")
+    assert torch.equal(torch.random.get_rng_state(), expected)
+
+
+def test_without_labels_all_but_knn_is_measured(folder: Path, tmp_path: Path) -> None:
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for i, file in enumerate(sorted((folder / "train").rglob("*.png"))):
+        (flat / f"{i}.png").write_bytes(file.read_bytes())
+    run = sparring.train(small(flat, epochs=1), run=tmp_path / "run")
+    lines = Run.open(run).metrics()
+    assert not any("knn" in line for line in lines)
+    assert all(np.isfinite(line["rankme"]) for line in lines if "hardness/adversary" in line)
+
+
+def test_an_adversary_of_strength_0_equals_none(folder: Path, tmp_path: Path) -> None:
+    skipped = sparring.train(small(folder, epochs=1, strength=0.0), run=tmp_path / "skipped")
+    none = sparring.train(small(folder, epochs=1, adversary="none"), run=tmp_path / "none")
+    assert same_weights(skipped, none)
+
+
+UNCHANGED = Views(crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0), flip=0.0, jitter=0.0, grey=0.0)
+
+
+def test_two_processes_equal_one_on_the_union_batch(folder: Path, tmp_path: Path) -> None:
+    """NT-Xent gathers its negatives with gradient; the model has no BatchNorm and the views no chance in them."""
+    recipe = small(
+        folder,
+        epochs=2,
+        views=UNCHANGED,
+        precision="32",
+        encoder="timm:test_vit",
+        image_size=160,
+        method={"name": "simclr", "batch_norm": False, "hidden": 16, "projection": 8},
+        transform=Part("rotation"),
+    )
+    one, two = tmp_path / "one", tmp_path / "two"
+    sparring.train(recipe, run=one)
+    (tmp_path / "recipe.toml").write_text(dump_recipe(recipe))
+    command = [sys.executable, "-m", "sparring", "train", "--recipe", str(tmp_path / "recipe.toml"), "--devices", "2"]
+    done = subprocess.run([*command, "--run", str(two)], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((two / "environment.json").read_text())["processes"] == 2
+    steps = [line["step"] for line in Run.open(two).metrics() if "knn" in line]
+    assert steps == sorted(set(steps)), "kNN is to be computed once, not once a rank"
+    first, second = load_file(one / "encoder.safetensors"), load_file(two / "encoder.safetensors")
+    untrained_distance = max((first[name].float()).abs().max().item() for name in first)
+    for name in first:
+        assert torch.allclose(first[name], second[name], atol=1e-5 * max(1.0, untrained_distance)), name
+
+
+def test_schedules() -> None:
+    recipe = Recipe(epochs=10, batch_size=512, learning_rate=0.03, warmup=2, ramp=4, strength=0.5)
+    rates = [learning_rate_at(recipe, step, 5) for step in range(50)]
+    assert rates[:10] == pytest.approx([0.06 * (i + 1) / 10 for i in range(10)])
+    assert rates[30] == pytest.approx(0.03)  # halfway between warm-up and end
+    assert rates[49] < 1e-3 < rates[45]
+    strengths = [strength_at(recipe, step, 5) for step in (0, 10, 20, 40)]
+    assert strengths == pytest.approx([0, 0.25, 0.5, 0.5])
+    assert sorted(epoch_order(20, 0, 3).tolist()) == list(range(20))
+    assert epoch_order(20, 0, 3).tolist() != epoch_order(20, 0, 4).tolist()

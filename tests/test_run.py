@@ -1,0 +1,79 @@
+"""A run's folder: never lost, never half written."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from sparring.errors import InputError
+from sparring.recipe import Recipe
+from sparring.run import Run
+
+
+def test_a_claimed_folder_holds_the_recipe_and_is_then_refused(tmp_path: Path) -> None:
+    run = Run(tmp_path / "a")
+    run.check_free(overwrite=False)
+    run.claim(Recipe(epochs=7))
+    assert Run.open(run.path).recipe() == Recipe(epochs=7)
+    with pytest.raises(InputError, match="unfinished run.*--resume"):
+        run.check_free(overwrite=False)
+    (run.path / "encoder.safetensors").touch()
+    with pytest.raises(InputError, match="a finished run.*--overwrite"):
+        run.check_free(overwrite=False)
+
+
+def test_overwriting_clears_a_runs_own_files_and_leaves_foreign_ones(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.claim(Recipe())
+    run.append({"step": 0, "epoch": 0.0, "loss": 1.0})
+    (tmp_path / "thesis.tex").write_text("years of work")
+    run.check_free(overwrite=True)
+    run.claim(Recipe(seed=1))
+    assert run.metrics() == []
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+def test_a_foreign_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(InputError, match="other files"):
+        Run(tmp_path).check_free(overwrite=False)
+    with pytest.raises(InputError, match="expected a run's folder"):
+        Run.open(tmp_path)
+
+
+def test_rewinding_forgets_what_came_later_and_a_cut_line(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    for step in range(5):
+        run.append({"step": step, "epoch": step / 2, "loss": step / 3})
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 5, "epo')
+    assert [line["step"] for line in run.metrics()] == [0, 1, 2, 3, 4]
+    run.rewind(2)
+    assert [line["loss"] for line in run.metrics()] == [0.0, 1 / 3, 2 / 3]
+
+
+def test_a_checkpoint_that_fails_to_write_leaves_the_last_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(tmp_path)
+    assert run.load_checkpoint() is None
+    run.save_checkpoint({"step": 1, "weights": torch.arange(3)})
+
+    def full_disk(state: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(torch, "save", full_disk)
+    with pytest.raises(OSError, match="no space"):
+        run.save_checkpoint({"step": 2})
+    state = run.load_checkpoint()
+    assert state is not None
+    assert state["step"] == 1
+    assert torch.equal(state["weights"], torch.arange(3))
+
+
+def test_the_environment_says_what_a_reader_must_know(tmp_path: Path) -> None:
+    Run(tmp_path).describe_environment({"train_images": 12})
+    facts = json.loads((tmp_path / "environment.json").read_text())
+    assert facts["torch"] == torch.__version__.partition("+")[0]
+    assert facts["train_images"] == 12
+    assert {"processor", "cores", "python", "commit", "started"} <= facts.keys()
