@@ -128,7 +128,9 @@ def test_killed_and_resumed_equals_uninterrupted(folder: Path, tmp_path: Path, w
     _, said = process.communicate()
     assert process.returncode == -signal.SIGKILL, said.decode()
     assert not Run.open(killed).finished
-    subprocess.run([sys.executable, "-m", "sparring", "train", "--resume", str(killed)], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "sparring", "train", "--resume", str(killed)], check=True, capture_output=True
+    )
     subprocess.run([*command, str(whole)], check=True, capture_output=True)
     assert measured(killed) == measured(whole)
     assert same_weights(killed, whole)

@@ -16,10 +16,10 @@ def test_a_claimed_folder_holds_the_recipe_and_is_then_refused(tmp_path: Path) -
     run.check_free(overwrite=False)
     run.claim(Recipe(epochs=7))
     assert Run.open(run.path).recipe() == Recipe(epochs=7)
-    with pytest.raises(InputError, match="unfinished run.*--resume"):
+    with pytest.raises(InputError, match=r"unfinished run.*--resume"):
         run.check_free(overwrite=False)
     (run.path / "encoder.safetensors").touch()
-    with pytest.raises(InputError, match="a finished run.*--overwrite"):
+    with pytest.raises(InputError, match=r"a finished run.*--overwrite"):
         run.check_free(overwrite=False)
 
 

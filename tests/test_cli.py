@@ -1,0 +1,141 @@
+"""The command line: options are recipe keys, help is quick, bad input is one line and exit code 2."""
+
+import json
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from sparring.cli import main, parse
+from sparring.recipe import Part, Recipe, Views, dump_recipe
+
+
+def settings(*words: str) -> Recipe:
+    return parse(["train", *words]).settings
+
+
+def test_options_override_the_recipe_file(tmp_path: Path) -> None:
+    file = tmp_path / "r.toml"
+    file.write_text('epochs = 7\nseed = 3\n[transform]\nname = "rotation"\ndegrees = 10\n')
+    assert settings("--recipe", str(file)) == Recipe(epochs=7, seed=3, transform=Part("rotation", {"degrees": 10}))
+    changed = settings("--recipe", str(file), "--epochs", "9", "--transform.degrees", "20")
+    assert changed == Recipe(epochs=9, seed=3, transform=Part("rotation", {"degrees": 20}))
+    assert settings("--recipe", str(file), "--transform", "jitter").transform == Part("jitter")
+
+
+def test_every_recipe_key_is_an_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    keys = [f.name for f in fields(Recipe) if f.name != "views"] + [f"views.{f.name}" for f in fields(Views)]
+    for key in keys:
+        assert f"--{key.replace('_', '-')} " in text, key
+
+
+def test_dotted_settings_are_read_as_toml() -> None:
+    recipe = settings("--transform.a-max=0.2", "--adversary", "search", "--adversary.random-start", "false")
+    assert recipe.transform == Part("colour", {"a_max": 0.2})
+    assert recipe.adversary == Part("search", {"random_start": False})
+    assert settings("--encoder", "timm:resnet10t").encoder == Part("timm", {"model": "resnet10t"})
+    chain = settings("--transform", '{name = "chain", parts = ["rotation", "colour"]}').transform
+    assert chain == Part("chain", {"parts": ["rotation", "colour"]})
+
+
+def test_help_needs_no_torch() -> None:
+    attempt = "try: main(['--help'])\nexcept SystemExit: print('torch' in sys.modules)"
+    code = f"import sys; from sparring.cli import main\n{attempt}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
+    for command in ("train", "evaluate", "preview", "report", "list"):
+        assert command in done.stdout
+
+
+BAD = {
+    "a misspelt option": (["train", "--epoch", "3"], "--epochs"),
+    "a misspelt command": (["trian"], "train"),
+    "a word for a number": (["train", "--epochs", "x"], "--epochs"),
+    "no epochs": (["train", "--epochs", "0"], "at least 1"),
+    "an unknown transform": (["train", "--transform", "colr"], "colour"),
+    "an unknown setting": (["train", "--transform.amax", "0.3"], "a_max"),
+    "a setting out of range": (["train", "--transform.a-max", "3"], "[0, 1]"),
+    "a setting of a part that has none": (["train", "--adversary.steps", "3"], "no settings"),
+    "a setting without a value": (["train", "--transform.a-max"], "expected a value"),
+    "a folder that is not there": (["train", "--data", "nowhere/"], "nowhere"),
+    "a misspelt data set": (["train", "--data", "smaple"], "sample"),
+    "a recipe that is not there": (["train", "--recipe", "nowhere.toml"], "nowhere.toml"),
+    "a run that is not there": (["train", "--resume", "nowhere"], "nowhere"),
+    "settings beside a resume": (["train", "--resume", "nowhere", "--epochs", "3"], "leave the other options out"),
+    "a batch larger than the data": (["train", "--batch-size", "9999"], "3068"),
+    "an unknown view": (["train", "--pairs", "first", "third"], "first"),
+    "a page of no run": (["report", "nowhere"], "nowhere"),
+    "an encoder of no run": (["evaluate", "nowhere"], "nowhere"),
+    "an option of another command": (["list", "--epochs", "3"], "--epochs"),
+}
+
+
+@pytest.mark.parametrize(("words", "remedy"), BAD.values(), ids=BAD)
+def test_bad_input_is_one_line_and_exit_code_2(
+    words: list[str], remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    said = capsys.readouterr()
+    assert stop.value.code == 2
+    assert said.out == ""
+    lines = said.err.strip().splitlines()
+    assert len(lines) == 1, said.err
+    assert lines[0].startswith("sparring: error: ")
+    assert remedy in lines[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bad_keys_in_a_recipe_name_the_nearest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for text, near in (("epoch = 3", "epochs"), ("[views]\nflips = 1.0", "flip"), ('epochs = "3"', "whole number")):
+        (tmp_path / "r.toml").write_text(text)
+        with pytest.raises(SystemExit):
+            main(["train", "--recipe", str(tmp_path / "r.toml")])
+        assert near in capsys.readouterr().err
+
+
+def test_list_names_every_part_with_its_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["list", "--json"])
+    rows = json.loads(capsys.readouterr().out)
+    by_name = {(row["kind"], row["name"]): row for row in rows}
+    assert by_name["transform", "colour"]["settings"]["a_max"] == 0.4
+    assert by_name["adversary", "search"]["settings"] == {"steps": 5, "step_size": 0.5, "random_start": True}
+    assert all(row["about"] and "\n" not in row["about"] for row in rows)
+    main(["list"])
+    assert "doubly" not in (shown := capsys.readouterr().out)
+    assert "rotation" in shown
+
+
+def test_preview_draws_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["preview", "--out", str(tmp_path / "p.png"), "--adversary", "search", "--transform", "pixels"])
+    with Image.open(tmp_path / "p.png") as picture:
+        assert len(picture.getcolors(picture.width * picture.height) or []) > 1000
+    assert "p.png" in capsys.readouterr().out
+
+
+def test_train_evaluate_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The main line in its own words, on the shipped photographs."""
+    recipe = Recipe(epochs=1, image_size=16, encoder=Part("resnet12", {"width": 0.0625}), evaluate_every=1)
+    (tmp_path / "r.toml").write_text(dump_recipe(recipe))
+    run = str(tmp_path / "run")
+    main(["train", "--recipe", str(tmp_path / "r.toml"), "--run", run])
+    said = capsys.readouterr().out
+    assert "kNN accuracy" in said
+    assert "report.html" in said
+    assert said.count("sparring train") + said.count("sparring report") == 2
+    last = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
+    main(["evaluate", run, "--json", "--k", "200", "20"])
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["rankme"] == pytest.approx(last["rankme"], rel=0.02)  # training reads features in bf16 where it can
+    assert abs(figures["knn"] - last["knn"]) < 2
+    assert figures["knn"] == figures["knn/k=200,t=0.1"]
+    main(["report", run, run, "--out", str(tmp_path / "both.html")])
+    assert (tmp_path / "both.html").stat().st_size > 10_000

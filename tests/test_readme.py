@@ -1,0 +1,69 @@
+"""What the README says works."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.fixture
+def loop() -> dict[str, Any]:
+    """The README's own training loop with lightly's modules."""
+    names: dict[str, Any] = {}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        exec(BLOCKS[0], names)
+    return names
+
+
+def gradients(module: nn.Module) -> list[torch.Tensor]:
+    return [weight.grad.clone() for weight in module.parameters() if weight.grad is not None]
+
+
+def test_the_adversary_in_lightlys_loop_ascends_while_the_model_descends(loop: dict[str, Any]) -> None:
+    views = torch.rand(2, 16, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    model, adversary = loop["model"], loop["adversary"]
+    before = {name: [w.detach().clone() for w in loop[name].parameters()] for name in ("model", "adversary")}
+    seen: dict[str, list[torch.Tensor]] = {}
+    for name, optimiser in (("model", loop["descend"]), ("adversary", loop["ascend"])):
+        optimiser.register_step_pre_hook(lambda *_, name=name: seen.update({name: gradients(loop[name])}))
+    loop["step"](*views)
+    for name, module, sign in (("model", model, -1), ("adversary", adversary, 1)):
+        assert len(seen[name]) == len(before[name])
+        assert any(gradient.abs().max() > 0 for gradient in seen[name])
+        for old, weight, gradient in zip(before[name], module.parameters(), seen[name], strict=True):
+            assert torch.allclose(weight, old + sign * 0.05 * gradient, atol=1e-6)
+
+
+def test_the_loop_trains(loop: dict[str, Any], photographs: torch.Tensor) -> None:
+    views = photographs.float(), photographs.float().flip(3)
+    losses = [loop["step"](*views).item() for _ in range(12)]
+    assert losses[-1] < losses[0]
+
+
+def test_the_command_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(BLOCKS[1].replace("epochs=1", "epochs=1, image_size=16"), names)
+    assert names["run"] == Path("runs/sample-simsiam-learned-rotation-0")
+    assert names["encoder"](torch.rand(2, 3, 16, 16)).shape == (2, 128)
+
+
+def test_every_command_line_is_understood() -> None:
+    from sparring.cli import parse
+
+    blocks = re.findall(r"```\n(.*?)```", README, re.DOTALL)
+    lines = [
+        line.partition("  #")[0] for block in blocks for line in block.splitlines() if line.startswith("sparring ")
+    ]
+    assert len(lines) >= 6
+    import shlex
+
+    for line in lines:
+        assert callable(parse(shlex.split(line)[1:]))
