@@ -15,7 +15,7 @@ from sparring.datasets import DATASETS, load_dataset
 from sparring.errors import InputError
 from sparring.evaluations import EVALUATIONS, Knn, collapse, extract, features_of
 from sparring.learner import Batch
-from sparring.parts import TABLES, build_learner, settings_of
+from sparring.parts import TABLES, build_learner, context_of, settings_of
 from sparring.randomness import generator_for, seeded
 from sparring.recipe import Recipe
 from sparring.reports import gallery, write_report
@@ -72,8 +72,7 @@ def preview(recipe: Recipe, out: Path) -> None:
     data = load_data(recipe)
     pixels = data.train.pixels[torch.linspace(0, len(data.train) - 1, 8 * PREVIEW_IMAGES).long()]
     with seeded(recipe.seed, "weights"):
-        _, height, width = pixels.shape[1:]
-        learner = build_learner(recipe, (3, height, width), data.channel_statistics())
+        learner = build_learner(recipe, context_of(data))
     views = {
         name: base_view(pixels, recipe.views, generator_for(recipe.seed, 0, 0, name)) for name in ("first", "second")
     }

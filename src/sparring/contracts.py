@@ -1,7 +1,7 @@
 """The four contracts that all parts keep: transform, adversary, method, evaluation. They combine by argument."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Self
 
@@ -83,6 +83,11 @@ class Embedding:  # not frozen, since Fabric rebuilds what a module returns
     """Of the backbone: what is kept after training."""
     projection: Float[Tensor, "b k"]
     prediction: Float[Tensor, "b k"] | None = None
+    """Of the other view's projection, where the method has a predictor."""
+    target: Float[Tensor, "b k"] | None = None
+    """The projection under a momentum encoder, where the method has one."""
+    indices: Int[Tensor, "b"] | None = None
+    """Each image's place in the data set; the learner fills it in."""
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> Self:
         parts = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -94,7 +99,7 @@ class Embedding:  # not frozen, since Fabric rebuilds what a module returns
 
     def at_least_float32(self) -> Self:
         """Half precision widened, the rest as it is: losses are not computed in bf16."""
-        return self._map(lambda part: part if part.dtype == torch.float64 else part.float())
+        return self._map(lambda part: part.float() if part.dtype in (torch.bfloat16, torch.float16) else part)
 
 
 class Method(nn.Module, ABC):
@@ -110,8 +115,11 @@ class Method(nn.Module, ABC):
     def compare(self, first: Embedding, second: Embedding) -> Float[Tensor, "b"]:
         """Loss per image; pure."""
 
-    def after_step(self) -> None:
-        """What changes once a step (a momentum encoder, a queue): the only mutation."""
+    def after_step(self, embeddings: Mapping[str, Embedding]) -> None:
+        """What changes once a step (a momentum encoder, a queue): the only mutation.
+
+        `embeddings` are the round's, by view (`first`, `second*`, ...), detached.
+        """
 
 
 @dataclass(frozen=True)

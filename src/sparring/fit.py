@@ -16,7 +16,7 @@ from sparring.errors import InputError
 from sparring.evaluations import Knn, collapse, extract, features_of
 from sparring.evaluations.collapse import spread
 from sparring.learner import Batch, Learner, Outcome
-from sparring.parts import build_learner
+from sparring.parts import build_learner, context_of
 from sparring.progress import Display, StopSignal
 from sparring.randomness import generator_for, seeded
 from sparring.recipe import Recipe
@@ -57,9 +57,8 @@ class Fit:
         self.steps_per_epoch = _steps_per_epoch(recipe, len(data.train), fabric.world_size)
         self.total = recipe.epochs * self.steps_per_epoch
         self.precision = PRECISIONS.get(recipe.precision) or native_precision(fabric.device)
-        _, height, width = data.train.pixels.shape[1:]
         with seeded(recipe.seed, "weights"):
-            self.learner = build_learner(recipe, (3, height, width), data.channel_statistics(), self._autocast)
+            self.learner = build_learner(recipe, context_of(data), self._autocast)
         self.learner.to(memory_format=torch.channels_last)
         if fabric.world_size > 1 and fabric.device.type == "cuda":
             self.learner = torch.nn.SyncBatchNorm.convert_sync_batchnorm(self.learner)
@@ -117,7 +116,7 @@ class Fit:
         for optimiser in self.optimisers:
             optimiser.step()
             optimiser.zero_grad()
-        self.learner.method.after_step()
+        self.learner.method.after_step(outcome.embeddings)
         self.losses.append(outcome.comparison.mean())
         self.step += 1
         return outcome
@@ -139,7 +138,7 @@ class Fit:
 
     def _log(self, outcome: Outcome) -> None:
         loss = self._reduce(torch.stack(self.losses).mean(), "mean")
-        features = next(iter(outcome.embeddings.values())).features.detach()
+        features = next(iter(outcome.embeddings.values())).features
         record = {
             "loss": loss,
             "images_per_second": self._images_per_second(),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -37,6 +37,7 @@ class Outcome:
     comparison: Float[Tensor, "b"]
     """Loss per image, detached."""
     embeddings: Mapping[str, Embedding]
+    """By view, detached."""
     params: Mapping[str, Tensor]
     """The parameters that were used, by hardened view, detached; without an entry where none were."""
 
@@ -101,11 +102,12 @@ class Learner(nn.Module):
             if name.endswith("*"):
                 partner = embeddings.get(partner_of(name)) or self._glance(batch, partner_of(name))
                 view, proposals[name] = self.harden(view, partner.detach(), batch, self.adversary)
-            embeddings[name] = self._encode(view)
+            embeddings[name] = self._encode(view, batch.indices)
         comparison = torch.stack([self.method.compare(embeddings[a], embeddings[b]) for a, b in self.pairs]).mean(0)
         penalties = [proposal.penalty.mean() for proposal in proposals.values() if proposal.penalty is not None]
         params = {name: p.params.detach() for name, p in proposals.items() if p.params is not None}
-        return Outcome(comparison.mean() - sum(penalties), comparison.detach(), embeddings, params)
+        seen = {name: embedding.detach() for name, embedding in embeddings.items()}
+        return Outcome(comparison.mean() - sum(penalties), comparison.detach(), seen, params)
 
     def harden(
         self, images: Float[Tensor, "b c h w"], partner: Embedding, batch: Batch, adversary: Adversary
@@ -116,7 +118,7 @@ class Learner(nn.Module):
 
         def hardness(params: Tensor) -> Tensor:
             with frozen_statistics(self.method):
-                embedding = self._encode(adversary.transform(images, batch.strength * params))
+                embedding = self._encode(adversary.transform(images, batch.strength * params), batch.indices)
             return self.method.compare(partner, embedding)
 
         turn = Turn(images, batch.indices, partner.features, hardness, batch.step, batch.generator)
@@ -139,7 +141,7 @@ class Learner(nn.Module):
         for name, opponent in opponents.items():
             hard, _ = self.harden(batch.views["second"], partner, batch, opponent)
             with frozen_statistics(self.method):
-                embedding = self._encode(hard)
+                embedding = self._encode(hard, batch.indices)
             losses[f"hardness/{name}"] = self.method.compare(partner, embedding).mean().item()
         return losses
 
@@ -152,10 +154,11 @@ class Learner(nn.Module):
     def _glance(self, batch: Batch, name: str) -> Embedding:
         """Embed a clean view that is not itself compared."""
         with frozen_statistics(self.method):
-            embedding = self._encode(batch.views[name])
+            embedding = self._encode(batch.views[name], batch.indices)
         torch.clear_autocast_cache()  # its copies of the weights were made without a graph
         return embedding
 
-    def _encode(self, images: Float[Tensor, "b c h w"]) -> Embedding:
+    def _encode(self, images: Float[Tensor, "b c h w"], indices: Int[Tensor, "b"]) -> Embedding:
         with self.autocast():
-            return self.method.encode(images.contiguous(memory_format=torch.channels_last)).at_least_float32()
+            embedding = self.method.encode(images.contiguous(memory_format=torch.channels_last))
+        return replace(embedding.at_least_float32(), indices=indices)

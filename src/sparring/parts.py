@@ -6,8 +6,9 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, get_args
 
 from sparring.adversaries import ADVERSARIES
-from sparring.contracts import Adversary, ImageShape, Method, Transform
-from sparring.encoders import ENCODERS, Encoder, Statistics
+from sparring.contracts import Adversary, Method, Transform
+from sparring.datasets import DataSet
+from sparring.encoders import ENCODERS, Encoder
 from sparring.errors import InputError, unknown
 from sparring.learner import Learner
 from sparring.methods import METHODS
@@ -22,7 +23,7 @@ TABLES: dict[str, Mapping[str, Callable[..., Any]]] = {
     "adversary": ADVERSARIES,
 }
 CONTRACTS: dict[Any, str] = {Encoder: "encoder", Method: "method", Transform: "transform", Adversary: "adversary"}
-CONTEXT = ("statistics", "image_shape", "features", "encoder", "transform")
+CONTEXT = ("statistics", "image_shape", "image_count", "labels", "encoder", "features", "transform")
 """What the builder fills in by itself; everything else that a constructor takes is a setting."""
 
 
@@ -67,16 +68,23 @@ def _unknown_setting(part: str, key: str, own: Collection[str]) -> InputError:
     return unknown(f"setting of {part}", key, own) if own else InputError(f"{part} takes no settings, got {key!r}")
 
 
+def context_of(data: DataSet) -> dict[str, Any]:
+    """What parts may ask of the data."""
+    count, channels, height, width = data.train.pixels.shape
+    return {
+        "image_shape": (channels, height, width),
+        "image_count": count,
+        "labels": data.train.labels,
+        "statistics": data.channel_statistics(),
+    }
+
+
 def build_learner(
-    recipe: Recipe,
-    image_shape: ImageShape,
-    statistics: Statistics,
-    autocast: Callable[[], AbstractContextManager] = nullcontext,
+    recipe: Recipe, context: Mapping[str, Any], autocast: Callable[[], AbstractContextManager] = nullcontext
 ) -> Learner:
     """Encoder, method, transform and adversary of a recipe, joined in a learner."""
-    context: dict[str, Any] = {"image_shape": image_shape, "statistics": statistics}
-    context["encoder"] = build("encoder", recipe.encoder, context)
-    context["features"] = context["encoder"].feature_size
+    encoder = build("encoder", recipe.encoder, context)
+    context = {**context, "encoder": encoder, "features": encoder.feature_size}
     context["transform"] = build("transform", recipe.transform, context)
     method, adversary = build("method", recipe.method, context), build("adversary", recipe.adversary, context)
     return Learner(method, adversary, pairs=recipe.pairs, probability=recipe.probability, autocast=autocast)

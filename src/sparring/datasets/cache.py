@@ -49,7 +49,7 @@ def _publish(scratch: Path, entry: Path) -> None:
     try:
         scratch.rename(entry)
     except OSError:
-        if True:  # if it is, another process was first, with the same content
+        if not entry.is_dir():  # if it is, another process was first, with the same content
             raise
 
 

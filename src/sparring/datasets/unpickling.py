@@ -26,7 +26,7 @@ class _ArraysOnly(pickle.Unpickler):
 
 
 def _dtype(kind: str, align: int, copy: int) -> np.dtype:
-    # old pickles say 0 and 1, of which numpy warns since 2.4
+    # the official CIFAR files say 0 and 1, of which numpy 2.4.0 to 2.4.4 warn
     return np.dtype(kind, align=bool(align), copy=bool(copy))
 
 
