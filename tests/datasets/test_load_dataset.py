@@ -1,0 +1,77 @@
+"""Names, the shipped sample, and statistics."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from sparring.datasets import DataSet, Images, load_dataset
+from sparring.datasets import folder as folder_module
+from sparring.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("SPARRING_CACHE", str(tmp_path / "cache"))
+
+
+def one_line(name, **options):
+    with pytest.raises(InputError) as caught:
+        load_dataset(str(name), **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_mistyped_name_gets_the_nearest():
+    assert "did you mean 'cifar10'?" in one_line("cifar01")
+    assert "expected one of: cifar10, cifar100, sample" in one_line("zzz")
+
+
+def test_paths_that_are_no_folder(tmp_path):
+    (tmp_path / "a.txt").write_text("")
+    assert one_line(tmp_path / "none") == f"the folder {str(tmp_path / 'none')!r} does not exist"
+    assert "is a file; expected a folder of images" in one_line(tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"image_size": 0}, "at least 1 pixel, got 0"), ({"max_broken": 1.5}, "in [0, 1]; got 1.5")],
+)
+def test_numbers_out_of_range(options, message):
+    assert message in one_line("sample", **options)
+
+
+def test_the_sample(monkeypatch):
+    data = load_dataset("sample", progress=False)
+    assert (data.name, data.note, len(data.train.classes)) == ("sample", "", 10)
+    assert [len(part) for part in (data.train, data.validation, data.test)] == [3068, 341, 372]
+    assert data.train.classes == data.validation.classes == data.test.classes
+    for part in (data.train, data.validation, data.test):
+        assert part.pixels.shape[1:] == (3, 64, 64)
+        assert len(part.labels) == len(part)
+        assert part.labels.bincount(minlength=10).min() > 0
+    monkeypatch.setattr(folder_module, "read_image", None)
+    again = load_dataset("sample", progress=False)
+    assert torch.equal(again.train.pixels, data.train.pixels)
+
+
+@pytest.mark.parametrize(("count", "stride"), [(1, 1), (700, 1), (20_001, 3)])
+def test_channel_statistics_are_those_of_numpy(count, stride):
+    pixels = torch.from_numpy(np.random.default_rng(count).integers(0, 256, (count, 3, 2, 2), np.uint8))
+    pixels[:, 1] //= 2
+    mean, deviation = DataSet("random", Images(pixels, None, ()), None).channel_statistics()
+    chosen = pixels.numpy()[::stride] / 255
+    np.testing.assert_allclose(mean, chosen.mean(axis=(0, 2, 3)), rtol=1e-12)
+    np.testing.assert_allclose(deviation, chosen.std(axis=(0, 2, 3)), rtol=1e-9)
+
+
+def test_the_deviation_of_a_single_colour_can_be_divided_by():
+    black = Images(torch.zeros(2, 3, 4, 4, dtype=torch.uint8), None, ())
+    assert DataSet("black", black, None).channel_statistics() == ((0, 0, 0), (1 / 255,) * 3)
+
+
+def test_torchvision_is_not_imported():
+    code = "import sys, sparring.datasets; sys.exit('torchvision' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

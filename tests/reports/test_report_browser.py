@@ -1,0 +1,62 @@
+"""A browser shows the page: whole, quietly, in light and dark, and on paper."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sparring.reports import write_report
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
+    --disable-component-update --disable-sync --hide-scrollbars --virtual-time-budget=2000 --enable-logging=stderr"""
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="needs a headless Chromium")]
+
+
+@pytest.fixture
+def page(fake_run) -> Path:
+    return write_report([fake_run(gallery=True, data="<script>console.error('ran')</script>")])
+
+
+def browse(page: Path, *flags: str) -> str:
+    """What the browser prints about the page, after a check that its console stayed empty."""
+    profile = page.parent / "profile"
+    command = [str(CHROMIUM), *FLAGS.split(), f"--user-data-dir={profile}", *flags, page.as_uri()]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "CONSOLE" not in finished.stderr
+    return finished.stdout
+
+
+def screenshot(page: Path, scheme: int) -> np.ndarray:
+    path = page.parent / f"{scheme}.png"
+    browse(page, f"--blink-settings=preferredColorScheme={scheme}", "--window-size=1000,2400", f"--screenshot={path}")
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("L"))
+
+
+def test_the_document_holds_the_last_figure_and_no_outside_address(page):
+    document = browse(page, "--dump-dom")
+    assert 'class="figure">47.4<' in document
+    assert document.count("<svg") == 10  # kNN, five parameters, loss, spread, RankMe, hardness
+    assert not any(f'{key}="http' in document for key in ("src", "href"))
+
+
+def test_light_and_dark_are_both_drawn(page):
+    dark, light = screenshot(page, 0), screenshot(page, 1)
+    assert np.median(light) > 200
+    assert np.median(dark) < 60
+    for picture in (light, dark):
+        assert picture.std() > 10
+        # Its upper, middle and lower thirds all show something.
+        assert all(np.ptp(third.astype(int)) > 120 for third in np.array_split(picture, 3))
+
+
+def test_paper_gets_the_page_with_its_pictures(page):
+    paper = page.parent / "page.pdf"
+    browse(page, "--no-pdf-header-footer", f"--print-to-pdf={paper}")
+    printed = paper.read_bytes()
+    assert printed.startswith(b"%PDF")
+    assert printed.count(b"/Subtype /Image") >= 4  # the gallery's rows

@@ -1,0 +1,74 @@
+"""Charts show every curve, in the page's colours, and stay small."""
+
+import re
+from itertools import pairwise
+
+import pytest
+
+from sparring.reports import charts, curves
+from sparring.reports.panels import MOST_POINTS, Curve, Panel, thinned
+from sparring.reports.record import read_runs
+
+
+def drawn(panel: Panel) -> str:
+    return charts.svg(panel, "name")
+
+
+def test_several_runs_share_one_axis_with_a_curve_each(fake_run):
+    runs = read_runs([fake_run("a"), fake_run("b", seed=1), fake_run("c", until=8)])
+    (panel,) = curves.knn(runs)
+    assert [curve.label for curve in panel.curves] == ["a", "b", "c"]
+    assert [curve.values[-1] for curve in panel.curves] == [47.375, 47.375, 58.25]
+    assert re.findall(r'id="name-curve-(\d)"', drawn(panel)) == ["0", "1", "2"]
+
+
+def test_a_colour_matrix_is_three_panels_of_three_channels(fake_run):
+    panels = curves.parameters(read_runs([fake_run()]))
+    assert [len(panel.curves) for panel in panels] == [3, 3, 3, 1, 1]
+    assert [curve.end for curve in panels[0].curves] == ["R", "G", "B"]
+    assert [curve.values[-1] for curve in panels[2].curves] == pytest.approx([0.2, 0.2, 0.8])
+    assert [panel.title for panel in panels[3:]] == ["colour: mix", "rotation: degrees"]
+    assert panels[4].curves[0].end == "\u221210"
+
+
+def test_a_drawing_takes_its_colours_from_the_page(fake_run):
+    for panel in curves.parameters(read_runs([fake_run()])):
+        source = drawn(panel)
+        assert "var(--muted)" in source
+        assert "http" not in source
+        assert not re.search(r"(fill|stroke): #", source)
+
+
+def test_identifiers_are_apart_between_drawings():
+    panel = Panel("title", [Curve("a", [0, 1], [0, 1])])
+    first, second = (set(re.findall(r'id="([^"]*)"', charts.svg(panel, name))) for name in ("x", "y"))
+    assert first
+    assert not first & second
+    source = charts.svg(panel, "x")
+    assert set(re.findall(r"(?:href=\"|url\()#([^\")]*)", source)) <= first
+
+
+@pytest.mark.parametrize("label", ["_hidden", "$x$", "<b>&", "実験"])
+def test_any_label_is_shown_as_it_is(label, tmp_path):
+    panel = Panel("title", [Curve(label, [0, 1], [0, 1]), Curve("b", [0, 1], [1, 0])], legend=True)
+    assert label.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") in drawn(panel)
+    charts.save_png([panel], tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_words_at_the_ends_do_not_overlap_and_lone_ones_stay():
+    placed = charts.spread([0.0, 5.0, 5.0, 5.1, 9.0], gap=1.0)
+    assert all(high - low >= 0.999 for low, high in pairwise(placed))
+    assert (placed[0], placed[-1]) == (0.0, 9.0)
+    assert sum(placed) == pytest.approx(24.1)
+
+
+def test_long_logs_are_thinned_to_means():
+    values = [float(i) for i in range(100 * MOST_POINTS)]
+    assert thinned(values) == [100 * i + 49.5 for i in range(MOST_POINTS)]
+    assert thinned([1, 2]) == [1, 2]
+
+
+def test_a_panel_is_described_in_words():
+    panel = Panel("Loss", [Curve("first", [0, 3], [1, 0.25])])
+    assert panel.describe() == "Loss over epochs: first ends at 0.25 (epoch 3)."

@@ -1,0 +1,76 @@
+"""What a report says is what the run's last figures mean."""
+
+import json
+
+import pytest
+
+from sparring.reports import words
+from sparring.reports.record import read_runs
+
+
+@pytest.fixture
+def read(fake_run):
+    return lambda *args, **kwargs: read_runs([fake_run(*args, **kwargs)])[0]
+
+
+def test_the_verdict_names_the_parts_and_the_last_figure(read):
+    text = " ".join(words.verdict(read())).replace("\u00a0", " ")
+    assert "SimSiam trains resnet12 (width 0.25) without labels on sample" in text
+    assert "against a learned adversary that changes views by colour (space mix)" in text
+    assert "47.4 % at the last evaluation (epoch 10): 25.9 points more than the untrained encoder's 21.5 %" in text
+    assert "61.8" not in text
+    assert "The run is finished (10 epochs)." in text
+
+
+def test_an_unfinished_run_says_so(read):
+    assert "not finished: it reached epoch 8 of 10" in " ".join(words.verdict(read(until=8)))
+
+
+def test_a_run_without_adversary_says_so(read):
+    run = read(adversary="none")
+    assert "there is no adversary" in words.verdict(run)[0]
+    assert words.hardness(run) == ""
+
+
+@pytest.mark.parametrize(
+    ("spread", "rankme", "signs"),
+    [
+        (0.8, 30.0, []),
+        (0.3, 3.0, []),
+        (0.29, 30.0, ["spread"]),
+        (0.8, 2.9, ["RankMe"]),
+        (0.1, 1.5, ["spread", "RankMe"]),
+    ],
+)
+def test_collapse_is_warned_of_exactly_below_the_thresholds(read, spread, rankme, signs):
+    warned = words.warnings(read(spread=spread, rankme=rankme))
+    assert len(warned) == bool(signs)
+    assert all(sign in warned[0] for sign in signs)
+    assert [sign for sign in ("spread", "RankMe") if sign in "".join(warned)] == signs
+
+
+def test_an_untrained_encoder_is_not_called_collapsed(read):
+    assert words.warnings(read(spread=0.1, rankme=1.5, until=0)) == []
+
+
+def test_a_loss_that_is_not_finite_is_warned_of(fake_run):
+    path = fake_run()
+    with (path / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps({"step": 44, "epoch": 11, "loss": float("nan")}) + "\n")
+    assert words.warnings(read_runs([path])[0]) == ["The loss was not a finite number on 1 logged steps."]
+
+
+@pytest.mark.parametrize(
+    ("adversary", "hardness", "judged"),
+    [
+        ("learned", (-0.4, -0.7, -0.9), "alive"),
+        ("learned", (-0.69, -0.7, -0.9), "dead"),  # an advantage of 0.01 against chance's own 0.2
+        ("learned", (-0.8, -0.7, -0.9), "dead"),
+        ("learned", (-0.95, -0.7, -0.9), "idle"),
+        ("random", (-0.7, -0.7, -0.9), "random control itself"),
+    ],
+)
+def test_hardness_is_judged_against_chance_and_clean_views(read, adversary, hardness, judged):
+    sentence = words.hardness(read(adversary=adversary, hardness=hardness))
+    assert judged in sentence
+    assert f"{hardness[0]:.3f}".replace("-", "\u2212") in sentence
