@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
 
 if TYPE_CHECKING:
     from sparring.encoders import Encoder
@@ -49,8 +50,11 @@ class Turn:
     """Each image's place in the data set."""
     features: Float[Tensor, "b d"]
     """Of the partner view, detached."""
-    hardness: Callable[[Tensor], Tensor]
-    """Loss per image if these parameters were used; differentiable, changes nothing."""
+    hardness: Callable[..., Tensor]
+    """Loss per image if these parameters were used, at full size or at `side` pixels: `hardness(params, side=0)`;
+    differentiable, changes nothing, costs one encoder forward."""
+    own_features: Callable[[], Tensor]
+    """Of the view itself, detached; costs one encoder forward."""
     step: int
     generator: torch.Generator
 
@@ -61,6 +65,8 @@ class Proposal:
 
     params: Float[Tensor, "b *p"] | None
     penalty: Float[Tensor, "b"] | None = None
+    log_probability: Float[Tensor, "b"] | None = None
+    """Of a sampled choice: the learner reinforces it by its hardness (Williams 1992), where no gradient reaches it."""
 
 
 class Adversary(nn.Module, ABC):
@@ -73,6 +79,11 @@ class Adversary(nn.Module, ABC):
     @abstractmethod
     def propose(self, turn: Turn) -> Proposal:
         """Choose parameters inside the transform's box; deterministic in the turn; changes nothing."""
+
+    def optimiser(self, learning_rate: float) -> Optimizer | None:
+        """What ascends this adversary's own weights, if it has any."""
+        weights = list(self.parameters())
+        return Adam(weights, lr=learning_rate, maximize=True) if weights else None
 
 
 @dataclass

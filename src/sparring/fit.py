@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int
 from lightning_fabric import Fabric
 from torch import Tensor
-from torch.optim import SGD, Adam, Optimizer
+from torch.optim import SGD, Optimizer
 
 from sparring.datasets import DataSet
 from sparring.errors import InputError
@@ -44,8 +44,8 @@ def make_optimisers(learner: Learner, recipe: Recipe) -> list[Optimizer]:
     optimisers: list[Optimizer] = [
         SGD(learner.method.parameters(), lr=0.0, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
     ]
-    if weights := list(learner.adversary.parameters()):
-        optimisers.append(Adam(weights, lr=recipe.adversary_learning_rate, maximize=True))
+    if (ascent := learner.adversary.optimiser(recipe.adversary_learning_rate)) is not None:
+        optimisers.append(ascent)
     return optimisers
 
 

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -65,6 +66,15 @@ def frozen_statistics(module: nn.Module) -> Iterator[None]:
             norm.track_running_stats = True
 
 
+def _own_objective(proposal: Proposal, comparison: Float[Tensor, "b"]) -> Tensor | float:
+    """What the adversary ascends besides the comparison: less its penalty, and the score of what it sampled."""
+    penalty = 0.0 if proposal.penalty is None else proposal.penalty.mean()
+    if proposal.log_probability is None:
+        return -penalty
+    advantage = comparison - comparison.mean()
+    return (advantage * proposal.log_probability).mean() - penalty
+
+
 class Learner(nn.Module):
     """A method and an adversary that share one loss and one backward pass.
 
@@ -100,14 +110,14 @@ class Learner(nn.Module):
         for name in names:
             view = batch.views[base_name(name)]
             if name.endswith("*"):
-                partner = embeddings.get(partner_of(name)) or self._glance(batch, partner_of(name))
+                partner = embeddings.get(partner_of(name)) or self._glance(batch.views[partner_of(name)], batch.indices)
                 view, proposals[name] = self.harden(view, partner.detach(), batch, self.adversary)
             embeddings[name] = self._encode(view, batch.indices)
         comparison = torch.stack([self.method.compare(embeddings[a], embeddings[b]) for a, b in self.pairs]).mean(0)
-        penalties = [proposal.penalty.mean() for proposal in proposals.values() if proposal.penalty is not None]
+        extras = [_own_objective(proposal, comparison.detach()) for proposal in proposals.values()]
         params = {name: p.params.detach() for name, p in proposals.items() if p.params is not None}
         seen = {name: embedding.detach() for name, embedding in embeddings.items()}
-        return Outcome(comparison.mean() - sum(penalties), comparison.detach(), seen, params)
+        return Outcome(comparison.mean() + sum(extras), comparison.detach(), seen, params)
 
     def harden(
         self, images: Float[Tensor, "b c h w"], partner: Embedding, batch: Batch, adversary: Adversary
@@ -116,12 +126,16 @@ class Learner(nn.Module):
         if batch.strength == 0:
             return images, Proposal(None)
 
-        def hardness(params: Tensor) -> Tensor:
+        def hardness(params: Tensor, side: int = 0) -> Tensor:
+            hard = adversary.transform(images, batch.strength * params)
+            small = F.interpolate(hard, side, mode="bilinear", antialias=True) if side else hard
             with frozen_statistics(self.method):
-                embedding = self._encode(adversary.transform(images, batch.strength * params), batch.indices)
-            return self.method.compare(partner, embedding)
+                return self.method.compare(partner, self._encode(small, batch.indices))
 
-        turn = Turn(images, batch.indices, partner.features, hardness, batch.step, batch.generator)
+        def own_features() -> Tensor:
+            return self._glance(images, batch.indices).features
+
+        turn = Turn(images, batch.indices, partner.features, hardness, own_features, batch.step, batch.generator)
         proposal = adversary.propose(turn)
         if proposal.params is None:
             return images, proposal
@@ -136,7 +150,7 @@ class Learner(nn.Module):
         """Mean loss on this batch under the adversary, under its random control, and untouched; changes nothing."""
         transform = self.adversary.transform
         opponents = {"adversary": self.adversary, "random": Random(transform), "clean": Absent(transform)}
-        partner = self._glance(batch, "first")
+        partner = self._glance(batch.views["first"], batch.indices)
         losses = {}
         for name, opponent in opponents.items():
             hard, _ = self.harden(batch.views["second"], partner, batch, opponent)
@@ -148,13 +162,14 @@ class Learner(nn.Module):
     @torch.no_grad()
     def show(self, batch: Batch) -> Float[Tensor, "b c h w"]:
         """The second view as the adversary hardens it; changes nothing."""
-        return self.harden(batch.views["second"], self._glance(batch, "first"), batch, self.adversary)[0]
+        partner = self._glance(batch.views["first"], batch.indices)
+        return self.harden(batch.views["second"], partner, batch, self.adversary)[0]
 
     @torch.no_grad()
-    def _glance(self, batch: Batch, name: str) -> Embedding:
-        """Embed a clean view that is not itself compared."""
+    def _glance(self, images: Float[Tensor, "b c h w"], indices: Int[Tensor, "b"]) -> Embedding:
+        """Embed a view that is not itself compared."""
         with frozen_statistics(self.method):
-            embedding = self._encode(batch.views[name], batch.indices)
+            embedding = self._encode(images, indices)
         torch.clear_autocast_cache()  # its copies of the weights were made without a graph
         return embedding
 

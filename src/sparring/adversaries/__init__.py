@@ -1,16 +1,20 @@
 """Who chooses. A new adversary is one file and one row."""
 
 from sparring.adversaries.absent import Absent
+from sparring.adversaries.best_of import BestOf
+from sparring.adversaries.free import Free
 from sparring.adversaries.learned import Learned
 from sparring.adversaries.random import Random
 from sparring.adversaries.search import Search
 from sparring.contracts import Adversary
 
 ADVERSARIES: dict[str, type[Adversary]] = {
+    "best_of": BestOf,
+    "free": Free,
     "learned": Learned,
     "none": Absent,
     "random": Random,
     "search": Search,
 }
 
-__all__ = ["ADVERSARIES", "Absent", "Learned", "Random", "Search"]
+__all__ = ["ADVERSARIES", "Absent", "BestOf", "Free", "Learned", "Random", "Search"]

@@ -1,12 +1,16 @@
-"""An adversary that learns: a head that reads features and gives the transform's parameters."""
+"""An adversary that learns: a head that reads features, noise or nothing and gives the transform's parameters."""
 
 from math import prod
+from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from sparring.contracts import Adversary, ImageShape, Proposal, Transform, Turn
+
+Reads = Literal["partner", "own", "nothing"]
 
 
 class Learned(Adversary):
@@ -20,23 +24,53 @@ class Learned(Adversary):
         transform: what may change.
         features: size of the feature vector it reads.
         image_shape: channels, height, width of the images it will see.
+        reads: the partner's features (free), the view's own as in the study (one more encoder forward), or nothing,
+            which together with no noise learns constants.
+        noise: number of normal draws it reads besides, so that one image has many hard views.
+        logit_noise: deviation of noise added before the `tanh`.
 
-    Source: "Adversarial Augmentations for Contrastive Learning" (Lubana and Aldeeb).
+    Source: "Adversarial Augmentations for Contrastive Learning" (Lubana and Aldeeb); noise as in TeachAugment
+    (Suzuki 2022).
     """
 
-    def __init__(self, transform: Transform, *, features: int, image_shape: ImageShape = (3, 32, 32)) -> None:
+    def __init__(
+        self,
+        transform: Transform,
+        *,
+        features: int,
+        image_shape: ImageShape = (3, 32, 32),
+        reads: Reads = "partner",
+        noise: int = 0,
+        logit_noise: float = 0.0,
+    ) -> None:
         super().__init__(transform)
         self.shape = transform.parameter_shape(image_shape)
-        self.head = nn.Linear(features, prod(self.shape))
+        self.reads, self.noise, self.logit_noise = reads, noise, logit_noise
+        inputs = noise + (features if reads != "nothing" else 0)
+        self.head = nn.Linear(max(1, inputs), prod(self.shape))
 
-    def choose(self, features: Float[Tensor, "b d"]) -> Float[Tensor, "b *p"]:
-        """Parameters for images whose partner views have these features."""
-        logits = self.head(F.layer_norm(features, features.shape[1:]))
+    def choose(self, features: Float[Tensor, "b d"], generator: torch.Generator | None = None) -> Float[Tensor, "b *p"]:
+        """Parameters for images whose views have these features; `generator` draws the noise, if there is any."""
+        b, like = len(features), features
+        parts = [] if self.reads == "nothing" else [F.layer_norm(features, features.shape[1:])]
+        if self.noise:
+            parts.append(_normal(b, self.noise, like, generator))
+        logits = self.head(torch.cat(parts, dim=1) if parts else like.new_ones(b, 1))
+        if self.logit_noise:
+            logits = logits + self.logit_noise * _normal(b, logits.shape[1], like, generator)
         return self.transform.project(logits.tanh().view(-1, *self.shape))
 
-    def forward(self, images: Float[Tensor, "b c h w"], features: Float[Tensor, "b d"]) -> Float[Tensor, "b c h w"]:
+    def forward(
+        self, images: Float[Tensor, "b c h w"], features: Float[Tensor, "b d"], generator: torch.Generator | None = None
+    ) -> Float[Tensor, "b c h w"]:
         """Harder images, differentiable in the head's weights: all that a training loop of your own needs."""
-        return self.transform(images, self.choose(features.detach()))
+        return self.transform(images, self.choose(features.detach(), generator))
 
     def propose(self, turn: Turn) -> Proposal:
-        return Proposal(self.choose(turn.features))
+        features = turn.own_features() if self.reads == "own" else turn.features
+        return Proposal(self.choose(features, turn.generator))
+
+
+def _normal(rows: int, columns: int, like: Tensor, generator: torch.Generator | None) -> Tensor:
+    device = generator.device if generator else like.device
+    return torch.randn(rows, columns, generator=generator, device=device).to(like)

@@ -32,8 +32,7 @@ class Search(Adversary):
 
     @torch.enable_grad()
     def propose(self, turn: Turn) -> Proposal:
-        params = Random(self.transform).propose(turn).params
-        assert params is not None
+        params = Random(self.transform).draw(turn)
         if not self.random_start:
             params = torch.zeros_like(params)
         for _ in range(self.steps):

@@ -2,10 +2,9 @@
 
 import os
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
-from sparring.datasets.cifar import load_cifar
+from sparring.datasets.cifar import load_cifar10, load_cifar100
 from sparring.datasets.folder import FOLDER_SIZE, load_folder
 from sparring.datasets.images import DataSet, Images
 from sparring.datasets.sample import load_sample
@@ -15,8 +14,8 @@ Loader = Callable[[int | None, Path | None, bool], DataSet]
 """From the image size (None: the data's own), where its files are kept (None: the cache), and whether to show a bar."""
 
 DATASETS: dict[str, Loader] = {
-    "cifar10": partial(load_cifar, name="cifar10"),
-    "cifar100": partial(load_cifar, name="cifar100"),
+    "cifar10": load_cifar10,
+    "cifar100": load_cifar100,
     "sample": load_sample,
 }
 

@@ -101,8 +101,18 @@ VERSIONS = {
 }
 
 
-def load_cifar(image_size: int | None, root: Path | None, progress: bool, *, name: str) -> DataSet:
-    """CIFAR-10 or CIFAR-100 (fine labels): a copy in `root` (default: the cache), or else downloaded to there.
+def load_cifar10(image_size: int | None, root: Path | None, progress: bool) -> DataSet:
+    """CIFAR-10: 50,000 training and 10,000 test images of 32x32 pixels, 10 classes."""
+    return _load("cifar10", image_size, root, progress)
+
+
+def load_cifar100(image_size: int | None, root: Path | None, progress: bool) -> DataSet:
+    """CIFAR-100: 50,000 training and 10,000 test images of 32x32 pixels, 100 fine classes."""
+    return _load("cifar100", image_size, root, progress)
+
+
+def _load(name: str, image_size: int | None, root: Path | None, progress: bool) -> DataSet:
+    """A copy in `root` (default: the cache) in either official version, or else one downloaded to there.
 
     Raises InputError where there is neither copy nor network, and where a copy is damaged.
     """
