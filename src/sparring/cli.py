@@ -141,6 +141,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         parse(list(sys.argv[1:] if argv is None else argv))()
     except InputError as error:
         _stop(f"error: {' '.join(str(error).split())}", 2)
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        sys.stdout = None
     except KeyboardInterrupt as interrupt:
         _stop(f"stopped: {interrupt}" if str(interrupt) else "stopped", 130)
 

@@ -80,10 +80,10 @@ class Adversary(nn.Module, ABC):
     def propose(self, turn: Turn) -> Proposal:
         """Choose parameters inside the transform's box; deterministic in the turn; changes nothing."""
 
-    def optimiser(self, learning_rate: float) -> Optimizer | None:
+    def optimisers(self, learning_rate: float) -> list[Optimizer]:
         """What ascends this adversary's own weights, if it has any."""
         weights = list(self.parameters())
-        return Adam(weights, lr=learning_rate, maximize=True) if weights else None
+        return [Adam(weights, lr=learning_rate, maximize=True)] if weights else []
 
 
 @dataclass

@@ -40,13 +40,11 @@ def native_precision(device: torch.device) -> torch.dtype:
 
 
 def make_optimisers(learner: Learner, recipe: Recipe) -> list[Optimizer]:
-    """One that descends for the method, and one that ascends for an adversary that has weights."""
+    """One that descends for the method, and what ascends for an adversary that has weights."""
     optimisers: list[Optimizer] = [
         SGD(learner.method.parameters(), lr=0.0, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
     ]
-    if (ascent := learner.adversary.optimiser(recipe.adversary_learning_rate)) is not None:
-        optimisers.append(ascent)
-    return optimisers
+    return optimisers + learner.adversary.optimisers(recipe.adversary_learning_rate)
 
 
 class Fit:

@@ -49,18 +49,21 @@ def build(kind: str, part: Part, context: Mapping[str, Any]) -> Any:
     if part.name not in table:
         raise unknown(kind, part.name, table)
     constructor = table[part.name]
-    own = settings_of(constructor)
-    for key in part.settings:
+    own, asked = settings_of(constructor), inspect.signature(constructor).parameters
+    inner = {key: value for key, value in part.settings.items() if key in TABLES and key in asked}
+    for key in part.settings.keys() - inner.keys():
         if key not in own:
             raise _unknown_setting(f"{kind} {part.name}", key, own)
     settings = {
         key: _setting(value, own[key].annotation, f"{kind} {part.name}: {key}", context)
         for key, value in part.settings.items()
+        if key not in inner
     }
+    # an opponent inside a blend brings its own transform
+    context = {**context, **{key: build(key, Part.of(value, key), context) for key, value in inner.items()}}
     missing = [name for name, each in own.items() if each.default is each.empty and name not in settings]
     if missing:
         raise InputError(f"{kind} {part.name}: expected the setting {missing[0]!r}, got none")
-    asked = inspect.signature(constructor).parameters
     return constructor(**{name: value for name, value in context.items() if name in asked}, **settings)
 
 

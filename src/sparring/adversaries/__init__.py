@@ -2,6 +2,7 @@
 
 from sparring.adversaries.absent import Absent
 from sparring.adversaries.best_of import BestOf
+from sparring.adversaries.blend import Blend
 from sparring.adversaries.free import Free
 from sparring.adversaries.learned import Learned
 from sparring.adversaries.random import Random
@@ -10,6 +11,7 @@ from sparring.contracts import Adversary
 
 ADVERSARIES: dict[str, type[Adversary]] = {
     "best_of": BestOf,
+    "blend": Blend,
     "free": Free,
     "learned": Learned,
     "none": Absent,
@@ -17,4 +19,4 @@ ADVERSARIES: dict[str, type[Adversary]] = {
     "search": Search,
 }
 
-__all__ = ["ADVERSARIES", "Absent", "BestOf", "Free", "Learned", "Random", "Search"]
+__all__ = ["ADVERSARIES", "Absent", "BestOf", "Blend", "Free", "Learned", "Random", "Search"]

@@ -40,8 +40,8 @@ class Free(Adversary):
     def propose(self, turn: Turn) -> Proposal:
         return Proposal(self.memory(turn.indices).view(-1, *self.shape))
 
-    def optimiser(self, learning_rate: float) -> Optimizer:
-        return SignAscent(self.memory.weight, self.step_size, self._project)
+    def optimisers(self, learning_rate: float) -> list[Optimizer]:
+        return [SignAscent(self.memory.weight, self.step_size, self._project)]
 
     def _project(self, rows: Tensor) -> Tensor:
         return self.transform.project(rows.view(-1, *self.shape)).flatten(1)

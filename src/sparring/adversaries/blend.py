@@ -1,0 +1,75 @@
+"""Several opponents: one at random for each image, or in turn."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import accumulate, pairwise
+from math import prod
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from sparring.contracts import Adversary, ImageShape, Proposal, Turn
+from sparring.errors import InputError
+from sparring.transforms.chain import Chain
+
+
+class Blend(Adversary):
+    """Let one of several opponents harden each image; the transform is a chain in which zero leaves the others out.
+
+    Every opponent chooses for the whole batch, so the cost is the sum of theirs.
+
+    Args:
+        opponents: adversaries, each with a transform that has an identity at zero.
+        image_shape: channels, height, width of the images they will see.
+        turns: one at random for each image, or the same for all images, in turn from step to step.
+    """
+
+    def __init__(
+        self,
+        opponents: Sequence[Adversary],
+        *,
+        image_shape: ImageShape = (3, 32, 32),
+        turns: Literal["random", "cyclic"] = "random",
+    ) -> None:
+        if not opponents:
+            raise InputError("blend: expected at least one opponent, got none")
+        chain = Chain([opponent.transform for opponent in opponents], image_shape=image_shape)
+        super().__init__(chain)
+        self.turns, self.opponents = turns, nn.ModuleList(opponents)
+        ends = list(accumulate((prod(shape) for shape in chain.shapes), initial=0))
+        self.total, self.pads = ends[-1], [(start, ends[-1] - end) for start, end in pairwise(ends)]
+
+    def propose(self, turn: Turn) -> Proposal:
+        chosen = self._draw(turn)
+        proposals = [self._ask(turn, place) for place in range(len(self.opponents))]
+        params = [torch.where((chosen == i)[:, None], p, 0.0) for i, (p, _) in enumerate(proposals)]
+        penalties = [(chosen == i) * cost for i, (_, cost) in enumerate(proposals) if cost is not None]
+        return Proposal(torch.stack(params).sum(0), torch.stack(penalties).sum(0) if penalties else None)
+
+    def optimisers(self, learning_rate: float) -> list[Optimizer]:
+        return [each for opponent in self._opponents() for each in opponent.optimisers(learning_rate)]
+
+    def _opponents(self) -> list[Adversary]:
+        return [opponent for opponent in self.opponents if isinstance(opponent, Adversary)]
+
+    def _draw(self, turn: Turn) -> Int[Tensor, "b"]:
+        count, b, device = len(self.opponents), len(turn.images), turn.generator.device
+        if self.turns == "cyclic":
+            return torch.full((b,), turn.step % count, device=turn.images.device)
+        return torch.randint(count, (b,), generator=turn.generator, device=device).to(turn.images.device)
+
+    def _ask(self, turn: Turn, place: int) -> tuple[Float[Tensor, "b p"], Float[Tensor, "b"] | None]:
+        """One opponent's choice as parameters of the whole chain."""
+        opponent, pad = self._opponents()[place], self.pads[place]
+
+        def hardness(params: Tensor, side: int = 0) -> Tensor:
+            return turn.hardness(F.pad(params.flatten(1), pad), side)
+
+        proposal: Proposal = opponent.propose(replace(turn, hardness=hardness))
+        if proposal.params is None:
+            return turn.images.new_zeros(len(turn.images), self.total), proposal.penalty
+        return F.pad(proposal.params.flatten(1), pad), proposal.penalty
