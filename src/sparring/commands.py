@@ -16,6 +16,7 @@ from sparring.errors import InputError
 from sparring.evaluations import EVALUATIONS, Knn, collapse, extract, features_of
 from sparring.learner import Batch
 from sparring.parts import TABLES, build_learner, context_of, settings_of
+from sparring.probes import hard_views
 from sparring.randomness import generator_for, seeded
 from sparring.recipe import Recipe
 from sparring.reports import gallery, write_report
@@ -77,7 +78,7 @@ def preview(recipe: Recipe, out: Path) -> None:
         name: base_view(pixels, recipe.views, generator_for(recipe.seed, 0, 0, name)) for name in ("first", "second")
     }
     generator = generator_for(recipe.seed, 0, 0, "adversary")
-    hard = learner.show(Batch(views, torch.arange(len(pixels)), 0, recipe.strength, generator))
+    hard = hard_views(learner, Batch(views, torch.arange(len(pixels)), 0, recipe.strength, generator))
     rows = {
         "image": pixels.float() / 255,
         "base view": views["second"],

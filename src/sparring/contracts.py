@@ -86,6 +86,35 @@ class Adversary(nn.Module, ABC):
         return [Adam(weights, lr=learning_rate, maximize=True)] if weights else []
 
 
+@dataclass(frozen=True)
+class Move:
+    """What an adversary did to one view."""
+
+    images: Float[Tensor, "b c h w"]
+    hard: Float[Tensor, "b c h w"]
+    params: Float[Tensor, "b *p"]
+    transform: Transform
+
+
+class Penalty(nn.Module, ABC):
+    """How far, as a cost that the adversary pays; its gradient must not reach the encoder's weights.
+
+    Args:
+        weight: multiplies the penalty.
+    """
+
+    def __init__(self, weight: float) -> None:
+        super().__init__()
+        self.weight = weight
+
+    @abstractmethod
+    def forward(self, move: Move) -> Float[Tensor, "b"]:
+        """Cost per image, 0 where the move is within bounds."""
+
+    def after_step(self, encoder: "Encoder") -> None:
+        """What changes once a step."""
+
+
 @dataclass
 class Embedding:  # not frozen, since Fabric rebuilds what a module returns
     """What a method knows of one view."""

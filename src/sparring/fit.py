@@ -17,6 +17,7 @@ from sparring.evaluations import Knn, collapse, extract, features_of
 from sparring.evaluations.collapse import spread
 from sparring.learner import Batch, Learner, Outcome
 from sparring.parts import build_learner, context_of
+from sparring.probes import hard_views, hardness
 from sparring.progress import Display, StopSignal
 from sparring.randomness import generator_for, seeded
 from sparring.recipe import Recipe
@@ -108,13 +109,14 @@ class Fit:
         recipe, encoder_optimiser = self.recipe, self.optimisers[0]
         for group in encoder_optimiser.param_groups:
             group["lr"] = learning_rate_at(recipe, self.step, self.steps_per_epoch)
+        self.learner.meter.take()  # a line of the log tells the cost of its own step
         with seeded(recipe.seed, self.step, self.fabric.global_rank, "layers"):
             outcome = self.module(self._batch(self._indices(), "training", self.step))
             self.fabric.backward(outcome.loss)
         for optimiser in self.optimisers:
             optimiser.step()
             optimiser.zero_grad()
-        self.learner.method.after_step(outcome.embeddings)
+        self.learner.after_step(outcome)
         self.losses.append(outcome.comparison.mean())
         self.step += 1
         return outcome
@@ -142,6 +144,7 @@ class Fit:
             "images_per_second": self._images_per_second(),
             "learning_rate": self.optimisers[0].param_groups[0]["lr"],
             "feature_spread": spread(features).item(),
+            "cost": self.learner.meter.take().units,
             **self._describe_adversary(outcome),
         }
         self.losses.clear()
@@ -158,7 +161,7 @@ class Fit:
 
     def _evaluate(self) -> None:
         """Measure frozen features once, on the first rank; the game's hardness on all, since losses may gather."""
-        record = self.learner.probe(self._probe_batch())
+        record = hardness(self.learner, self._probe_batch())
         if self.fabric.is_global_zero:
             read = partial(
                 extract, self.learner.method.encoder, device=self.fabric.device, autocast=self.fabric.autocast
@@ -179,7 +182,7 @@ class Fit:
     def _save_gallery(self, name: str) -> None:
         """Keep a few images with their base view and the hard view the adversary makes of it."""
         batch = self._probe_batch()
-        hard = self.learner.show(batch).cpu()
+        hard = hard_views(self.learner, batch).cpu()
         shown = torch.linspace(0, len(hard) - 1, min(GALLERY_IMAGES, len(hard))).long()
         images = self.data.train.pixels[batch.indices.cpu()[shown]]
         views = {"base": batch.views["second"].cpu()[shown], "hard": hard[shown]}

@@ -1,7 +1,7 @@
 """One round of the game: encode the clean views, let the adversary harden, encode again, compare."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import torch
@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from sparring.adversaries import Absent, Random
-from sparring.contracts import Adversary, Embedding, Method, Proposal, Turn
+from sparring.contracts import Adversary, Embedding, Method, Move, Penalty, Proposal, Turn
+from sparring.cost import Meter
+from sparring.statistics import frozen_statistics
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -53,19 +54,6 @@ def partner_of(view: str) -> str:
     return "first" if base_name(view) == "second" else "second"
 
 
-@contextmanager
-def frozen_statistics(module: nn.Module) -> Iterator[None]:
-    """BatchNorm still normalises by the batch, but leaves its running statistics bit-equal."""
-    norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
-    for norm in norms:
-        norm.track_running_stats = False
-    try:
-        yield
-    finally:
-        for norm in norms:
-            norm.track_running_stats = True
-
-
 def _own_objective(proposal: Proposal, comparison: Float[Tensor, "b"]) -> Tensor | float:
     """What the adversary ascends besides the comparison: less its penalty, and the score of what it sampled."""
     penalty = 0.0 if proposal.penalty is None else proposal.penalty.mean()
@@ -82,6 +70,7 @@ class Learner(nn.Module):
         method: encoder, heads and comparison.
         adversary: who hardens the starred views.
         pairs: which views are compared; the loss is the mean over the pairs.
+        penalties: what the adversary pays for its moves; searches take them into account too.
         probability: share of the images whose view is hardened.
         autocast: context in which the method encodes; views, adversary and losses keep full precision.
     """
@@ -92,12 +81,14 @@ class Learner(nn.Module):
         adversary: Adversary,
         *,
         pairs: Pairs = (("first", "second*"),),
+        penalties: Sequence[Penalty] = (),
         probability: float = 1.0,
         autocast: Callable[[], AbstractContextManager] = nullcontext,
     ) -> None:
         super().__init__()
         self.method, self.adversary, self.pairs, self.probability = method, adversary, pairs, probability
-        self.autocast = autocast
+        self.penalties = nn.ModuleList(penalties)
+        self.autocast, self.meter = autocast, Meter(self)
 
     def forward(self, batch: Batch) -> Outcome:
         with torch.autocast(batch.indices.device.type, enabled=False):
@@ -110,7 +101,7 @@ class Learner(nn.Module):
         for name in names:
             view = batch.views[base_name(name)]
             if name.endswith("*"):
-                partner = embeddings.get(partner_of(name)) or self._glance(batch.views[partner_of(name)], batch.indices)
+                partner = embeddings.get(partner_of(name)) or self.glance(batch.views[partner_of(name)], batch.indices)
                 view, proposals[name] = self.harden(view, partner.detach(), batch, self.adversary)
             embeddings[name] = self._encode(view, batch.indices)
         comparison = torch.stack([self.method.compare(embeddings[a], embeddings[b]) for a, b in self.pairs]).mean(0)
@@ -130,44 +121,42 @@ class Learner(nn.Module):
             hard = adversary.transform(images, batch.strength * params)
             small = F.interpolate(hard, side, mode="bilinear", antialias=True) if side else hard
             with frozen_statistics(self.method):
-                return self.method.compare(partner, self._encode(small, batch.indices))
+                loss = self.method.compare(partner, self._encode(small, batch.indices))
+            return loss - self._cost_of(Move(images, hard, batch.strength * params, adversary.transform))
 
         def own_features() -> Tensor:
-            return self._glance(images, batch.indices).features
+            return self.glance(images, batch.indices).features
 
         turn = Turn(images, batch.indices, partner.features, hardness, own_features, batch.step, batch.generator)
-        proposal = adversary.propose(turn)
+        with self.meter.inputs_only():
+            proposal = adversary.propose(turn)
         if proposal.params is None:
             return images, proposal
-        hard = adversary.transform(images, batch.strength * proposal.params)
+        params = batch.strength * proposal.params
+        hard = adversary.transform(images, params)
+        cost = self._cost_of(Move(images, hard, params, adversary.transform))
+        proposal = replace(proposal, penalty=cost if proposal.penalty is None else cost + proposal.penalty)
         if self.probability < 1:
             draw = torch.rand(len(images), generator=batch.generator, device=batch.generator.device)
             hard = torch.where((draw < self.probability).to(hard.device)[:, None, None, None], hard, images)
         return hard, proposal
 
-    @torch.no_grad()
-    def probe(self, batch: Batch) -> dict[str, float]:
-        """Mean loss on this batch under the adversary, under its random control, and untouched; changes nothing."""
-        transform = self.adversary.transform
-        opponents = {"adversary": self.adversary, "random": Random(transform), "clean": Absent(transform)}
-        partner = self._glance(batch.views["first"], batch.indices)
-        losses = {}
-        for name, opponent in opponents.items():
-            hard, _ = self.harden(batch.views["second"], partner, batch, opponent)
-            with frozen_statistics(self.method):
-                embedding = self._encode(hard, batch.indices)
-            losses[f"hardness/{name}"] = self.method.compare(partner, embedding).mean().item()
-        return losses
+    def _penalties(self) -> list[Penalty]:
+        return [each for each in self.penalties if isinstance(each, Penalty)]
+
+    def _cost_of(self, move: Move) -> Float[Tensor, "b"]:
+        costs = [penalty.weight * penalty(move) for penalty in self._penalties()]
+        return sum(costs, start=move.images.new_zeros(len(move.images)))
+
+    def after_step(self, outcome: Outcome) -> None:
+        """Let the method and the penalties do what they do once a step."""
+        self.method.after_step(outcome.embeddings)
+        for penalty in self._penalties():
+            penalty.after_step(self.method.encoder)
 
     @torch.no_grad()
-    def show(self, batch: Batch) -> Float[Tensor, "b c h w"]:
-        """The second view as the adversary hardens it; changes nothing."""
-        partner = self._glance(batch.views["first"], batch.indices)
-        return self.harden(batch.views["second"], partner, batch, self.adversary)[0]
-
-    @torch.no_grad()
-    def _glance(self, images: Float[Tensor, "b c h w"], indices: Int[Tensor, "b"]) -> Embedding:
-        """Embed a view that is not itself compared."""
+    def glance(self, images: Float[Tensor, "b c h w"], indices: Int[Tensor, "b"]) -> Embedding:
+        """Embed a view that is not itself compared; changes nothing."""
         with frozen_statistics(self.method):
             embedding = self._encode(images, indices)
         torch.clear_autocast_cache()  # its copies of the weights were made without a graph

@@ -12,6 +12,7 @@ from sparring.encoders import ENCODERS, Encoder
 from sparring.errors import InputError, unknown
 from sparring.learner import Learner
 from sparring.methods import METHODS
+from sparring.penalties import PENALTIES
 from sparring.recipe import Part, Recipe
 from sparring.schema import checked
 from sparring.transforms import TRANSFORMS
@@ -21,6 +22,7 @@ TABLES: dict[str, Mapping[str, Callable[..., Any]]] = {
     "method": METHODS,
     "transform": TRANSFORMS,
     "adversary": ADVERSARIES,
+    "penalty": PENALTIES,
 }
 CONTRACTS: dict[Any, str] = {Encoder: "encoder", Method: "method", Transform: "transform", Adversary: "adversary"}
 CONTEXT = ("statistics", "image_shape", "image_count", "labels", "encoder", "features", "transform")
@@ -90,4 +92,11 @@ def build_learner(
     context = {**context, "encoder": encoder, "features": encoder.feature_size}
     context["transform"] = build("transform", recipe.transform, context)
     method, adversary = build("method", recipe.method, context), build("adversary", recipe.adversary, context)
-    return Learner(method, adversary, pairs=recipe.pairs, probability=recipe.probability, autocast=autocast)
+    return Learner(
+        method,
+        adversary,
+        pairs=recipe.pairs,
+        penalties=[build("penalty", penalty, context) for penalty in recipe.penalties],
+        probability=recipe.probability,
+        autocast=autocast,
+    )

@@ -81,6 +81,8 @@ class Recipe:
     """Who makes a view harder: learned, search, random (the control) or none."""
     transform: Part = field(default_factory=lambda: Part("colour"))
     """What it may change: colour, jitter, rotation, translation, pixels or chain."""
+    penalties: tuple[Part, ...] = ()
+    """What it pays for: colour_distance, entropy_band, kl_identity, kl_uniform, teacher."""
     pairs: tuple[tuple[str, str], ...] = (("first", "second*"),)
     """Which views are compared; a star marks the hardened version of a base view."""
     strength: float = 1.0
@@ -129,6 +131,7 @@ class Recipe:
     def __post_init__(self) -> None:
         for name in ("encoder", "method", "adversary", "transform"):
             object.__setattr__(self, name, Part.of(getattr(self, name), name))
+        object.__setattr__(self, "penalties", tuple(Part.of(each, "penalties") for each in self.penalties))
         for name in ("epochs", "batch_size", "evaluate_every", "log_every", "devices", "nodes"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}: expected at least 1, got {getattr(self, name)}")
@@ -161,6 +164,8 @@ def _from_table(kind: type, table: dict[str, Any], where: str, start: Any) -> An
 def _value(value: Any, hint: Any, name: str, start: Any) -> Any:
     if hint is Part:
         return Part.of(value, name)
+    if hint == tuple[Part, ...]:
+        return tuple(Part.of(each, name) for each in checked(value, list, name))
     if is_dataclass(hint) and isinstance(hint, type):
         return _from_table(hint, checked(value, dict, name), name, start)
     return checked(value, hint, name)
@@ -186,7 +191,8 @@ def to_table(recipe: Recipe) -> dict[str, Any]:
     """Plain values, as TOML writes them; what is not set is left out (TOML has no null)."""
     plain = asdict(recipe)
     parts = {name: value.table() for name, value in vars(recipe).items() if isinstance(value, Part)}
-    return {key: value for key, value in {**plain, **parts}.items() if value is not None}
+    penalties = [penalty.table() for penalty in recipe.penalties]
+    return {key: value for key, value in {**plain, **parts, "penalties": penalties}.items() if value not in (None, [])}
 
 
 def dump_recipe(recipe: Recipe) -> str:

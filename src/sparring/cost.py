@@ -1,0 +1,65 @@
+"""What a step costs, counted where it happens: encoder forwards and backwards, in units of one forward of the batch."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from sparring.encoders import Encoder
+
+
+@dataclass
+class Cost:
+    """Encoder passes; a pass at a lower resolution counts by its share of the pixels."""
+
+    forwards: float = 0.0
+    backwards: float = 0.0
+    input_backwards: float = 0.0
+
+    @property
+    def units(self) -> float:
+        """A forward is 1, a full backward 2, a backward to the input alone 1; a vanilla two-view step is 6."""
+        return self.forwards + 2 * self.backwards + self.input_backwards
+
+
+class Meter:
+    """Counts the passes through every encoder of a method (momentum targets too), by hooks.
+
+    Args:
+        method: the module whose encoders are counted.
+    """
+
+    def __init__(self, method: nn.Module) -> None:
+        self.cost, self.pixels, self._inputs_only = Cost(), 0, False
+        for encoder in (module for module in method.modules() if isinstance(module, Encoder)):
+            encoder.register_forward_hook(self._forward)
+
+    def take(self) -> Cost:
+        """What was counted since the last call."""
+        taken, self.cost = self.cost, Cost()
+        return taken
+
+    @contextmanager
+    def inputs_only(self) -> Iterator[None]:
+        """Backward passes in this context stop at the input: no weight's gradient is computed."""
+        self._inputs_only = True
+        try:
+            yield
+        finally:
+            self._inputs_only = False
+
+    def _forward(self, encoder: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+        pixels = args[0].shape[-2] * args[0].shape[-1]
+        self.pixels = max(self.pixels, pixels)
+        share, trained = pixels / self.pixels, any(weight.requires_grad for weight in encoder.parameters())
+        self.cost.forwards += share
+
+        def backward(_: Tensor) -> None:
+            if self._inputs_only or not trained:
+                self.cost.input_backwards += share
+            else:
+                self.cost.backwards += share
+
+        if output.requires_grad:
+            output.register_hook(backward)

@@ -1,0 +1,34 @@
+"""A budget of perceived colour change."""
+
+import torch
+from jaxtyping import Float
+from kornia.color import rgb_to_lab
+from torch import Tensor
+
+from sparring.contracts import Move, Penalty
+from sparring.errors import InputError
+
+TINY = 1e-6  # the square root has no gradient at 0
+
+
+class ColourDistance(Penalty):
+    """Mean CIE76 distance (Delta E) of hard and clean pixels beyond a budget, in units of the budget.
+
+    Args:
+        budget: mean Delta E without a penalty; 2.3 is just noticeable, 10 plain at a glance.
+        weight: multiplies the penalty.
+
+    Source: CIE 1976; a colour distance as the adversary's constraint: Zhao et al. 2020, "Towards Large yet
+    Imperceptible Adversarial Image Perturbations with Perceptual Color Distance".
+    """
+
+    def __init__(self, *, budget: float = 10.0, weight: float = 1.0) -> None:
+        super().__init__(weight)
+        if budget <= 0:
+            raise InputError(f"penalty colour_distance: expected a budget > 0, got {budget}")
+        self.budget = budget
+
+    def forward(self, move: Move) -> Float[Tensor, "b"]:
+        difference = rgb_to_lab(move.hard) - rgb_to_lab(move.images)
+        distance = (difference.square().sum(dim=1) + TINY).sqrt().mean(dim=(1, 2))
+        return torch.relu(distance / self.budget - 1)
