@@ -23,7 +23,7 @@ from sparring.randomness import generator_for, seeded
 from sparring.recipe import Recipe
 from sparring.run import Run
 from sparring.saved import save_encoder
-from sparring.schedules import epoch_order, learning_rate_at, strength_at
+from sparring.schedules import epoch_order, learning_rate_at, strength_at, views_at
 from sparring.views import base_view
 
 PRECISIONS = {"32": torch.float32, "bf16": torch.bfloat16}
@@ -111,10 +111,11 @@ class Fit:
             group["lr"] = learning_rate_at(recipe, self.step, self.steps_per_epoch)
         self.learner.meter.take()  # a line of the log tells the cost of its own step
         with seeded(recipe.seed, self.step, self.fabric.global_rank, "layers"):
-            outcome = self.module(self._batch(self._indices(), "training", self.step))
+            outcome = self.module(self._batch(self._indices(), "training", self.step // recipe.replays))
             self.fabric.backward(outcome.loss)
-        for optimiser in self.optimisers:
-            optimiser.step()
+        for place, optimiser in enumerate(self.optimisers):
+            if place == 0 or self.step % recipe.adversary_every == 0:
+                optimiser.step()
             optimiser.zero_grad()
         self.learner.after_step(outcome)
         self.losses.append(outcome.comparison.mean())
@@ -124,7 +125,7 @@ class Fit:
     def _indices(self) -> Int[Tensor, "b"]:
         """This rank's share of the step's images."""
         epoch, place = divmod(self.step, self.steps_per_epoch)
-        size = self.recipe.batch_size
+        place, size = place // self.recipe.replays, self.recipe.batch_size
         everyone = self.order(epoch)[place * size : (place + 1) * size]
         return everyone.chunk(self.fabric.world_size)[self.fabric.global_rank]
 
@@ -132,7 +133,8 @@ class Fit:
         device, rank = self.fabric.device, self.fabric.global_rank
         pixels = self.data.train.pixels[indices].to(device, non_blocking=True)
         draws = partial(generator_for, self.recipe.seed, draw, rank, device=device)
-        views = {name: base_view(pixels, self.recipe.views, draws(f"{stream}/{name}")) for name in ("first", "second")}
+        policy = views_at(self.recipe, self.step, self.steps_per_epoch)
+        views = {name: base_view(pixels, policy, draws(f"{stream}/{name}")) for name in ("first", "second")}
         strength = strength_at(self.recipe, self.step, self.steps_per_epoch)
         return Batch(views, indices.to(device), self.step, strength, draws(f"{stream}/adversary"))
 
@@ -262,4 +264,4 @@ def _steps_per_epoch(recipe: Recipe, images: int, ranks: int) -> int:
     if recipe.batch_size > images:
         expected = f"expected at most the {images} training images"
         raise InputError(f"batch_size: {expected}, got {recipe.batch_size}; try --batch-size {max(2, images // 4)}")
-    return images // recipe.batch_size
+    return recipe.replays * (images // recipe.batch_size)

@@ -36,6 +36,9 @@ class Part:
         return {"name": self.name, **self.settings}
 
 
+WEAKENED = ("jitter", "brightness", "contrast", "saturation", "hue", "grey")
+
+
 @dataclass(frozen=True)
 class Views:
     """The random base views; the defaults are SimSiam's for CIFAR-10."""
@@ -58,6 +61,12 @@ class Views:
     """Colour jitter: the rotation lies in +- this many turns."""
     grey: float = 0.2
     """Probability of a grey view."""
+
+    def weakened(self, strength: float) -> "Views":
+        """These views at a strength in [0, 1]: 0 leaves only flips."""
+        smallest, largest = self.crop_scale
+        amounts = {name: strength * getattr(self, name) for name in WEAKENED}
+        return replace(self, crop_scale=(largest - strength * (largest - smallest), largest), **amounts)
 
 
 @dataclass(frozen=True)
@@ -92,6 +101,8 @@ class Recipe:
     probability: float = 1.0
     """Share of the images whose view is made harder."""
     views: Views = field(default_factory=Views)
+    views_anneal: int = 0
+    """Epochs per step of base views that weaken from full to none over training (DynACL); 0 keeps them."""
 
     epochs: int = 60
     """Passes over the training images."""
@@ -107,6 +118,10 @@ class Recipe:
     """Epochs over which the learning rate rises from 0."""
     adversary_learning_rate: float = 1e-3
     """Of a learned adversary (Adam, ascending, constant)."""
+    adversary_every: int = 1
+    """Steps per update of a learned adversary."""
+    replays: int = 1
+    """Times that each batch is played in a row (free adversarial training)."""
     seed: int = 0
     """Decides every draw."""
 
@@ -132,7 +147,7 @@ class Recipe:
         for name in ("encoder", "method", "adversary", "transform"):
             object.__setattr__(self, name, Part.of(getattr(self, name), name))
         object.__setattr__(self, "penalties", tuple(Part.of(each, "penalties") for each in self.penalties))
-        for name in ("epochs", "batch_size", "evaluate_every", "log_every", "devices", "nodes"):
+        for name in ("epochs", "batch_size", "evaluate_every", "log_every", "devices", "nodes", "replays"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}: expected at least 1, got {getattr(self, name)}")
         for name in ("strength", "probability", "max_broken"):

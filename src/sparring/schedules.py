@@ -7,7 +7,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from sparring.randomness import generator_for
-from sparring.recipe import Recipe
+from sparring.recipe import Recipe, Views
 
 
 def learning_rate_at(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
@@ -23,6 +23,14 @@ def strength_at(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
     """The adversary's strength: constant, or rising linearly from 0 over `ramp` epochs."""
     ramp = recipe.ramp * steps_per_epoch
     return recipe.strength * min(1.0, step / ramp) if ramp else recipe.strength
+
+
+def views_at(recipe: Recipe, step: int, steps_per_epoch: int) -> Views:
+    """The base views: constant, or weakening to none in steps of `views_anneal` epochs (Luo et al. 2023, DynACL)."""
+    if not recipe.views_anneal:
+        return recipe.views
+    epochs = recipe.views_anneal * (step // (recipe.views_anneal * steps_per_epoch))
+    return recipe.views.weakened(1 - epochs / recipe.epochs)
 
 
 def epoch_order(images: int, seed: int, epoch: int) -> Int[Tensor, "n"]:
