@@ -14,12 +14,12 @@ from sparring.contracts import Features
 from sparring.datasets import DATASETS, load_dataset
 from sparring.errors import InputError
 from sparring.evaluations import EVALUATIONS, Knn, collapse, extract, features_of
-from sparring.learner import Batch
 from sparring.parts import TABLES, build_learner, context_of, settings_of
 from sparring.probes import hard_views
 from sparring.randomness import generator_for, seeded
 from sparring.recipe import Recipe
 from sparring.reports import gallery, write_report
+from sparring.rounds import Batch
 from sparring.run import Run
 from sparring.saved import load_encoder
 from sparring.training import load_data

@@ -9,43 +9,25 @@ import torch
 from jaxtyping import Int
 from lightning_fabric import Fabric
 from torch import Tensor
-from torch.optim import SGD, Optimizer
 
 from sparring.datasets import DataSet
 from sparring.errors import InputError
 from sparring.evaluations import Knn, collapse, extract, features_of
 from sparring.evaluations.collapse import spread
-from sparring.learner import Batch, Learner, Outcome
 from sparring.parts import build_learner, context_of
 from sparring.probes import hard_views, hardness
 from sparring.progress import Display, StopSignal
 from sparring.randomness import generator_for, seeded
 from sparring.recipe import Recipe
+from sparring.rounds import Batch, Outcome
 from sparring.run import Run
 from sparring.saved import save_encoder
 from sparring.schedules import epoch_order, learning_rate_at, strength_at, views_at
+from sparring.setup import count_steps, make_optimisers, precision_of
 from sparring.views import base_view
 
-PRECISIONS = {"32": torch.float32, "bf16": torch.bfloat16}
 CHECKPOINT_SECONDS = 60.0
 GALLERY_IMAGES = 8
-
-
-def native_precision(device: torch.device) -> torch.dtype:
-    """bf16 where the processor multiplies matrices in it natively (AVX512-BF16, AMX, recent GPUs), else float32."""
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
-    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    native = device.type == "cpu" and any(getattr(torch.cpu, check, bool)() for check in checks)
-    return torch.bfloat16 if native else torch.float32
-
-
-def make_optimisers(learner: Learner, recipe: Recipe) -> list[Optimizer]:
-    """One that descends for the method, and what ascends for an adversary that has weights."""
-    optimisers: list[Optimizer] = [
-        SGD(learner.method.parameters(), lr=0.0, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
-    ]
-    return optimisers + learner.adversary.optimisers(recipe.adversary_learning_rate)
 
 
 class Fit:
@@ -53,9 +35,9 @@ class Fit:
 
     def __init__(self, recipe: Recipe, data: DataSet, fabric: Fabric, run: Run) -> None:
         self.recipe, self.data, self.fabric, self.run = recipe, data, fabric, run
-        self.steps_per_epoch = _steps_per_epoch(recipe, len(data.train), fabric.world_size)
+        self.steps_per_epoch = count_steps(recipe, len(data.train), fabric.world_size)
         self.total = recipe.epochs * self.steps_per_epoch
-        self.precision = PRECISIONS.get(recipe.precision) or native_precision(fabric.device)
+        self.precision = precision_of(recipe, fabric.device)
         with seeded(recipe.seed, "weights"):
             self.learner = build_learner(recipe, context_of(data), self._autocast)
         self.learner.to(memory_format=torch.channels_last)
@@ -256,12 +238,3 @@ class Fit:
     def _images_per_second(self) -> float:
         began, step = self.clock
         return (self.step - step) * self.recipe.batch_size / max(time.perf_counter() - began, 1e-9)
-
-
-def _steps_per_epoch(recipe: Recipe, images: int, ranks: int) -> int:
-    if recipe.batch_size % ranks:
-        raise InputError(f"batch_size: expected a multiple of the {ranks} processes, got {recipe.batch_size}")
-    if recipe.batch_size > images:
-        expected = f"expected at most the {images} training images"
-        raise InputError(f"batch_size: {expected}, got {recipe.batch_size}; try --batch-size {max(2, images // 4)}")
-    return recipe.replays * (images // recipe.batch_size)

@@ -5,7 +5,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sparring.adversaries import Absent, Random
-from sparring.learner import Batch, Learner
+from sparring.learner import Learner
+from sparring.rounds import Batch
 
 
 @torch.no_grad()

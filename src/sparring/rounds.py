@@ -1,0 +1,50 @@
+"""What one round of the game is played with, and what it gives."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from sparring.contracts import Embedding
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+@dataclass
+class Batch:  # not frozen, since Fabric rebuilds what a module takes and returns; so for Outcome
+    """What one round is played with."""
+
+    views: Mapping[str, Float[Tensor, "b c h w"]]
+    """The base views, `first` and `second`, in [0, 1]."""
+    indices: Int[Tensor, "b"]
+    """Each image's place in the data set."""
+    step: int
+    strength: float
+    """Multiplies the adversary's parameters; 0 skips it."""
+    generator: torch.Generator
+
+
+@dataclass
+class Outcome:
+    """What one round gave."""
+
+    loss: Float[Tensor, ""]
+    """The encoder descends it, the adversary ascends it: mean comparison less mean penalty."""
+    comparison: Float[Tensor, "b"]
+    """Loss per image, detached."""
+    embeddings: Mapping[str, Embedding]
+    """By view, detached."""
+    params: Mapping[str, Tensor]
+    """The parameters that were used, by hardened view, detached; without an entry where none were."""
+
+
+def base_name(view: str) -> str:
+    """The base view behind a hardened one."""
+    return view.removesuffix("*")
+
+
+def partner_of(view: str) -> str:
+    """The clean view that a hardened one is played against."""
+    return "first" if base_name(view) == "second" else "second"
