@@ -3,18 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Self
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-if TYPE_CHECKING:
-    from sparring.encoders import Encoder
-
-ImageShape = tuple[int, int, int]
-"""Channels, height, width."""
+from sparring.encoders import Encoder, ImageShape
 
 
 class Transform(nn.Module, ABC):
@@ -111,7 +106,7 @@ class Penalty(nn.Module, ABC):
     def forward(self, move: Move) -> Float[Tensor, "b"]:
         """Cost per image, 0 where the move is within bounds."""
 
-    def after_step(self, encoder: "Encoder") -> None:
+    def after_step(self, encoder: Encoder) -> None:
         """What changes once a step."""
 
 
@@ -129,15 +124,15 @@ class Embedding:  # not frozen, since Fabric rebuilds what a module returns
     indices: Int[Tensor, "b"] | None = None
     """Each image's place in the data set; the learner fills it in."""
 
-    def _map(self, change: Callable[[Tensor], Tensor]) -> Self:
+    def _map(self, change: Callable[[Tensor], Tensor]) -> "Embedding":
         parts = {field.name: getattr(self, field.name) for field in fields(self)}
         return replace(self, **{name: change(part) for name, part in parts.items() if part is not None})
 
-    def detach(self) -> Self:
+    def detach(self) -> "Embedding":
         """The same values, cut from the graph."""
         return self._map(Tensor.detach)
 
-    def at_least_float32(self) -> Self:
+    def at_least_float32(self) -> "Embedding":
         """Half precision widened, the rest as it is: losses are not computed in bf16."""
         return self._map(lambda part: part.float() if part.dtype in (torch.bfloat16, torch.float16) else part)
 
@@ -145,7 +140,7 @@ class Embedding:  # not frozen, since Fabric rebuilds what a module returns
 class Method(nn.Module, ABC):
     """Encoder and heads, and the loss that compares two views."""
 
-    encoder: "Encoder"
+    encoder: Encoder
 
     @abstractmethod
     def encode(self, images: Float[Tensor, "b c h w"]) -> Embedding:

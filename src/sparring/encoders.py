@@ -8,8 +8,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sparring.contracts import ImageShape
 from sparring.errors import InputError, unknown
+
+ImageShape = tuple[int, int, int]
+"""Channels, height, width."""
 
 Statistics = tuple[tuple[float, float, float], tuple[float, float, float]]
 """Mean and standard deviation of each channel, in [0, 1]."""

@@ -3,7 +3,6 @@
 import signal
 import threading
 from types import FrameType
-from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -29,7 +28,7 @@ class Display:
         self.task = self.progress.add_task("", total=steps, completed=start, epoch=f"0/{epochs}", figures="")
         self.figures: dict[str, float] = {}
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Display":
         self.progress.start()
         return self
 
@@ -66,7 +65,7 @@ class StopSignal:
         self.raised = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "StopSignal":
         if threading.current_thread() is threading.main_thread():
             self.before = {number: signal.signal(number, self._raise) for number in (signal.SIGINT, signal.SIGTERM)}
         else:

@@ -3,7 +3,7 @@
 import tomllib
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Self, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 import tomli_w
 
@@ -19,7 +19,7 @@ class Part:
     settings: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, value: "Part | str | dict[str, Any]", where: str = "part") -> Self:
+    def of(cls, value: "Part | str | dict[str, Any]", where: str = "part") -> "Part":
         """Read `"colour"`, `"timm:resnet10t"` or `{name = "colour", a_max = 0.2}`."""
         if isinstance(value, Part):
             return cls(value.name, value.settings)

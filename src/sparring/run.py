@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -29,7 +29,7 @@ class Run:
         self.path = path
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path) -> "Run":
         """An existing run; anything else is one clear line."""
         if not (path / "recipe.toml").is_file():
             raise InputError(

@@ -12,7 +12,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from sparring.contracts import Adversary, ImageShape, Proposal, Turn
+from sparring.contracts import Adversary, Proposal, Turn
+from sparring.encoders import ImageShape
 from sparring.errors import InputError
 from sparring.transforms.chain import Chain
 

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from sparring.contracts import Adversary, ImageShape, Proposal, Transform, Turn
+from sparring.contracts import Adversary, Proposal, Transform, Turn
+from sparring.encoders import ImageShape
 
 
 class Free(Adversary):

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sparring.contracts import Adversary, ImageShape, Proposal, Transform, Turn
+from sparring.contracts import Adversary, Proposal, Transform, Turn
+from sparring.encoders import ImageShape
 
 Reads = Literal["partner", "own", "nothing"]
 

@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sparring.contracts import ImageShape, Transform
+from sparring.contracts import Transform
+from sparring.encoders import ImageShape
 from sparring.errors import InputError
 
 

@@ -9,7 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sparring.colours import apply_colour
-from sparring.contracts import ImageShape, Transform
+from sparring.contracts import Transform
+from sparring.encoders import ImageShape
 from sparring.errors import InputError
 
 Space = Literal["mix", "softmax", "doubly_stochastic"]

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from sparring.contracts import ImageShape, Transform
+from sparring.contracts import Transform
+from sparring.encoders import ImageShape
 from sparring.errors import InputError
 
 Padding = Literal["zeros", "border", "reflection"]

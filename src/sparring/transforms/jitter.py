@@ -5,7 +5,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sparring import colours
-from sparring.contracts import ImageShape, Transform
+from sparring.contracts import Transform
+from sparring.encoders import ImageShape
 from sparring.errors import InputError
 
 NAMES = ("brightness", "contrast", "saturation", "hue")

@@ -3,7 +3,8 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from sparring.contracts import ImageShape, Transform
+from sparring.contracts import Transform
+from sparring.encoders import ImageShape
 from sparring.errors import InputError
 
 

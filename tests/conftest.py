@@ -1,0 +1,40 @@
+"""Shapes and types of the whole package are checked at run time in every test; photographs are the shipped ones."""
+
+import tarfile
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jaxtyping import install_import_hook
+
+install_import_hook("sparring", "beartype.beartype")
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from PIL import Image  # noqa: E402
+from torch import Tensor  # noqa: E402
+
+import sparring  # noqa: E402
+
+ARCHIVE = Path(sparring.__file__).parent / "datasets" / "shipped" / "clothing64.tar.xz"
+PHOTOGRAPHS = 12
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing is read from or written to the user's own cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPARRING_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def photographs() -> Tensor:
+    """Shipped photographs at 32x32 pixels, float64 in [0, 1]: (12, 3, 32, 32)."""
+    with tarfile.open(ARCHIVE) as archive:
+        members = [member for member in archive.getmembers() if member.name.endswith(".jpg")][::300][:PHOTOGRAPHS]
+        files: list[Any] = [archive.extractfile(member) for member in members]
+        images = [Image.open(BytesIO(file.read())).convert("RGB").resize((32, 32)) for file in files]
+    return torch.from_numpy(np.stack([np.asarray(image) for image in images])).permute(0, 3, 1, 2).double() / 255
