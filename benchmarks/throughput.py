@@ -32,10 +32,10 @@ from sparring.run import Run, environment
 from sparring.training import launch
 
 CONTESTANTS = {
-    "vanilla": Recipe(adversary="none"),
-    "random colour": Recipe(adversary="random"),
+    "vanilla": Recipe(adversary=Part("none")),
+    "random colour": Recipe(adversary=Part("random")),
     "learned colour": Recipe(),
-    "FGSM pixels": Recipe(adversary=Part("search", {"steps": 1}), transform="pixels"),
+    "FGSM pixels": Recipe(adversary=Part("search", {"steps": 1}), transform=Part("pixels")),
 }
 
 

@@ -47,8 +47,8 @@ def small(data: Path, **changes: Any) -> Recipe:
     settings: dict[str, Any] = {
         "data": str(data),
         "image_size": 16,
-        "encoder": {"name": "resnet12", "width": 0.0625},
-        "method": {"name": "simsiam", "projection": 32, "bottleneck": 16},
+        "encoder": Part("resnet12", {"width": 0.0625}),
+        "method": Part("simsiam", {"projection": 32, "bottleneck": 16}),
         "epochs": 3,
         "batch_size": 12,
         "evaluate_every": 1,
@@ -173,7 +173,7 @@ def test_without_labels_all_but_knn_is_measured(folder: Path, tmp_path: Path) ->
 
 def test_an_adversary_of_strength_0_equals_none(folder: Path, tmp_path: Path) -> None:
     skipped = sparring.train(small(folder, epochs=1, strength=0.0), run=tmp_path / "skipped")
-    none = sparring.train(small(folder, epochs=1, adversary="none"), run=tmp_path / "none")
+    none = sparring.train(small(folder, epochs=1, adversary=Part("none")), run=tmp_path / "none")
     assert same_weights(skipped, none)
 
 
@@ -187,9 +187,9 @@ def test_two_processes_equal_one_on_the_union_batch(folder: Path, tmp_path: Path
         epochs=2,
         views=UNCHANGED,
         precision="32",
-        encoder="timm:test_vit",
+        encoder=Part.of("timm:test_vit"),
         image_size=160,
-        method={"name": "simclr", "batch_norm": False, "hidden": 16, "projection": 8},
+        method=Part("simclr", {"batch_norm": False, "hidden": 16, "projection": 8}),
         transform=Part("rotation"),
     )
     one, two = tmp_path / "one", tmp_path / "two"

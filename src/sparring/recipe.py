@@ -144,9 +144,6 @@ class Recipe:
     """auto is bf16 where the processor computes it fast."""
 
     def __post_init__(self) -> None:
-        for name in ("encoder", "method", "adversary", "transform"):
-            object.__setattr__(self, name, Part.of(getattr(self, name), name))
-        object.__setattr__(self, "penalties", tuple(Part.of(each, "penalties") for each in self.penalties))
         for name in ("epochs", "batch_size", "evaluate_every", "log_every", "devices", "nodes", "replays"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}: expected at least 1, got {getattr(self, name)}")

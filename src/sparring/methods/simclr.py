@@ -1,26 +1,17 @@
 """SimCLR: an image's two views attract, all other views repel."""
 
-import torch
-import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from sparring.contracts import Embedding, Method
 from sparring.encoders import Encoder
-from sparring.errors import InputError
-from sparring.gather import gather, rank
+from sparring.methods.contrast import all_against_all, info_nce
+from sparring.methods.heads import check_positive, two_layers
 
 
 def nt_xent(first: Float[Tensor, "b k"], second: Float[Tensor, "b k"], temperature: float) -> Float[Tensor, "b"]:
     """NT-Xent per image, the mean over its two anchors; negatives are both views of all other images of all ranks."""
-    first, second = F.normalize(first), F.normalize(second)
-    everyone = torch.cat([gather(first), gather(second)])
-    b, half = len(first), len(everyone) // 2
-    own = torch.arange(b, device=first.device) + rank() * b
-    logits = torch.cat([first, second]) @ everyone.T / temperature
-    anchors, positives = torch.cat([own, own + half]), torch.cat([own + half, own])
-    logits = logits.scatter(1, anchors[:, None], -torch.inf)
-    return F.cross_entropy(logits, positives, reduction="none").view(2, b).mean(dim=0)
+    return info_nce(all_against_all(first, second, temperature)).view(2, -1).mean(dim=0)
 
 
 class SimCLR(Method):
@@ -46,15 +37,9 @@ class SimCLR(Method):
         batch_norm: bool = True,
     ) -> None:
         super().__init__()
-        if temperature <= 0:
-            raise InputError(f"simclr: expected temperature > 0, got {temperature}")
+        check_positive("simclr: temperature", temperature)
         self.encoder, self.temperature = encoder, temperature
-        self.projector = nn.Sequential(
-            nn.Linear(encoder.feature_size, hidden, bias=not batch_norm),
-            nn.BatchNorm1d(hidden) if batch_norm else nn.Identity(),
-            nn.ReLU(inplace=True),
-            nn.Linear(hidden, projection),
-        )
+        self.projector = two_layers(encoder.feature_size, hidden, projection, batch_norm=batch_norm)
 
     def encode(self, images: Float[Tensor, "b c h w"]) -> Embedding:
         features = self.encoder(images)

@@ -1,0 +1,54 @@
+"""Barlow Twins: the cross-correlation of two views becomes the identity."""
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from sparring.contracts import Embedding, Method
+from sparring.encoders import Encoder
+from sparring.gather import gather, rank
+from sparring.methods.heads import three_layers
+from sparring.methods.shares import squares
+
+
+def _standardised(projection: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
+    return F.batch_norm(projection, None, None, training=True)
+
+
+def barlow_twins(first: Float[Tensor, "b k"], second: Float[Tensor, "b k"], redundancy: float) -> Float[Tensor, "b"]:
+    """Each image's share of sum_i (1 - C_ii)^2 + redundancy sum_{i != j} C_ij^2.
+
+    C is the mean over images of x_i y_j, with x and y standardised over the batch of all ranks. So the loss is
+    the mean over images of sum_i (1 - C_ii) (1 - x_i y_i) + redundancy sum_{i != j} C_ij x_i y_j: the share.
+    """
+    b, place = len(first), rank()
+    x, y = _standardised(gather(first)), _standardised(gather(second))
+    correlation = x.T @ y / len(x)
+    x, y = x[place * b : (place + 1) * b], y[place * b : (place + 1) * b]
+    return (1 - x * y) @ (1 - correlation.diagonal()) + redundancy * squares(correlation, x, y)
+
+
+class BarlowTwins(Method):
+    """sum_i (1 - C_ii)^2 + redundancy sum_{i != j} C_ij^2, C the cross-correlation of the views' projections.
+
+    The loss is a sum over the projection's entries, so large: the learning rate wants to be smaller than SimSiam's.
+
+    Args:
+        encoder: the backbone.
+        projection: width of the three-layer projector (8192 in the paper).
+        redundancy: weight of the terms off the diagonal.
+
+    Source: Zbontar et al. 2021, "Barlow Twins: Self-Supervised Learning via Redundancy Reduction".
+    """
+
+    def __init__(self, encoder: Encoder, *, projection: int = 1024, redundancy: float = 5e-3) -> None:
+        super().__init__()
+        self.encoder, self.redundancy = encoder, redundancy
+        self.projector = three_layers(encoder.feature_size, projection)
+
+    def encode(self, images: Float[Tensor, "b c h w"]) -> Embedding:
+        features = self.encoder(images)
+        return Embedding(features, self.projector(features))
+
+    def compare(self, first: Embedding, second: Embedding) -> Float[Tensor, "b"]:
+        return barlow_twins(first.projection, second.projection, self.redundancy)

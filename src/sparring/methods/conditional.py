@@ -1,0 +1,56 @@
+"""Conditional negatives: only those from a ring around the anchor repel."""
+
+import math
+from dataclasses import replace
+from functools import partial
+
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from sparring.encoders import Encoder
+from sparring.errors import InputError
+from sparring.methods.contrast import Scores, info_nce
+from sparring.methods.contrastive import Contrastive
+
+
+def ring_of(scores: Scores, *, nearest: float, furthest: float) -> Bool[Tensor, "a n"]:
+    """The negatives whose rank by similarity, nearest first, lies in [floor(nearest N), ceil(furthest N))."""
+    count = scores.kept().sum(dim=1, keepdim=True)
+    ranks = scores.negative.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
+    return (ranks >= (nearest * count).floor()) & (ranks < (furthest * count).ceil())
+
+
+def in_ring(scores: Scores, *, nearest: float, furthest: float) -> Float[Tensor, "a"]:
+    """InfoNCE against the ring's negatives; their number is (furthest - nearest) N, not N."""
+    ring = ring_of(scores, nearest=nearest, furthest=furthest)
+    return info_nce(replace(scores, negative=scores.negative.masked_fill(~ring, -math.inf)))
+
+
+def conditional(
+    encoder: Encoder,
+    *,
+    hidden: int = 512,
+    projection: int = 128,
+    temperature: float = 0.5,
+    nearest: float = 0.01,
+    furthest: float = 0.1,
+) -> Contrastive:
+    """Conditional negative sampling ("Ring"): neither the nearest negatives, likely false, nor the far, easy ones.
+
+    Departures: all of the ring is used where the paper draws from it, on the batch instead of a memory bank, and its
+    bounds are constant where the paper may anneal them.
+
+    Args:
+        encoder: the backbone.
+        hidden: width of the projector's hidden layer.
+        projection: size of the projection.
+        temperature: divides the cosine similarities.
+        nearest: share of the negatives, the most similar ones, that is left out.
+        furthest: share of the negatives, counted from the most similar one, where the ring ends.
+
+    Source: Wu et al. 2021, "Conditional Negative Sampling for Contrastive Learning of Visual Representations".
+    """
+    if not 0 <= nearest < furthest <= 1:
+        raise InputError(f"conditional: expected 0 <= nearest < furthest <= 1, got {nearest} and {furthest}")
+    loss = partial(in_ring, nearest=nearest, furthest=furthest)
+    return Contrastive(encoder, loss, hidden=hidden, projection=projection, temperature=temperature)

@@ -1,0 +1,68 @@
+"""The family of contrastive methods that differ only in what the loss makes of the negatives."""
+
+from collections.abc import Callable
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from sparring.contracts import Embedding, Method
+from sparring.encoders import Encoder
+from sparring.errors import InputError
+from sparring.methods.contrast import Scores, all_against_all
+from sparring.methods.heads import check_positive, two_layers
+
+Loss = Callable[[Scores], Tensor]
+"""Scores of 2b anchors to a loss per anchor."""
+
+
+class Contrastive(Method):
+    """SimCLR's encoder, head and pairs of views under any loss of `Scores`; per image the mean over its two anchors.
+
+    Args:
+        encoder: the backbone.
+        loss: scores to a loss per anchor.
+        hidden: width of the projector's hidden layer.
+        projection: size of the projection.
+        temperature: divides the cosine similarities.
+        labels: class of each image of the data set, for losses that are oracles.
+    """
+
+    labels: Tensor | None
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        loss: Loss,
+        *,
+        hidden: int,
+        projection: int,
+        temperature: float,
+        labels: Int[Tensor, "n"] | None = None,
+    ) -> None:
+        super().__init__()
+        check_positive("temperature", temperature)
+        self.encoder, self.loss, self.temperature = encoder, loss, temperature
+        self.projector = two_layers(encoder.feature_size, hidden, projection)
+        self.register_buffer("labels", labels, persistent=False)
+
+    def encode(self, images: Float[Tensor, "b c h w"]) -> Embedding:
+        features = self.encoder(images)
+        return Embedding(features, self.projector(features))
+
+    def compare(self, first: Embedding, second: Embedding) -> Float[Tensor, "b"]:
+        labels = self._labels_of(first)
+        scores = all_against_all(first.projection, second.projection, self.temperature, labels)
+        return self.loss(scores).view(2, -1).mean(dim=0)
+
+    def _labels_of(self, embedding: Embedding) -> Float[Tensor, "b"] | None:
+        if self.labels is None:
+            return None
+        assert embedding.indices is not None
+        return self.labels[embedding.indices].float()
+
+
+def known(labels: Int[Tensor, "n"] | None, method: str) -> Int[Tensor, "n"]:
+    """The labels that an oracle needs, or one clear line."""
+    if labels is None:
+        raise InputError(f"{method}: expected data with labels, got data without; choose simclr, or folders by class")
+    return labels

@@ -1,0 +1,55 @@
+"""Negatives corrected for false ones, and weighted by their hardness."""
+
+import math
+from functools import partial
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sparring.encoders import Encoder
+from sparring.methods.contrast import Scores
+from sparring.methods.contrastive import Contrastive
+from sparring.methods.heads import check_share
+
+
+def corrected(scores: Scores, *, tau_plus: float, beta: float) -> Float[Tensor, "a"]:
+    """-log e^p / (e^p + N g), g the mean negative after correction.
+
+    g = max((sum e^{(1 + beta) n} / sum e^{beta n} - tau_plus e^p) / (1 - tau_plus), e^{-1/t})
+
+    beta = 0 is the debiased loss, tau_plus = beta = 0 is InfoNCE. All is scaled by e^{-1/t}, so nothing overflows.
+    """
+    top, kept = 1 / scores.temperature, scores.kept()
+    finite = scores.negative.masked_fill(~kept, 0.0)
+    tilted, weights = (((scale * finite).masked_fill(~kept, -torch.inf)) for scale in (1 + beta, beta))
+    mean = (torch.logsumexp(tilted, dim=1) - torch.logsumexp(weights, dim=1) - top).exp()
+    attraction = (scores.positive - top).exp()
+    negative = ((mean - tau_plus * attraction) / (1 - tau_plus)).clamp(min=math.exp(-2 * top))
+    return (attraction + kept.sum(dim=1) * negative).log() - (scores.positive - top)
+
+
+def hcl(
+    encoder: Encoder,
+    *,
+    hidden: int = 512,
+    projection: int = 128,
+    temperature: float = 0.5,
+    tau_plus: float = 0.1,
+    beta: float = 1.0,
+) -> Contrastive:
+    """Contrastive learning with hard negatives: a negative weighs e^{beta n}; false ones are subtracted.
+
+    Args:
+        encoder: the backbone.
+        hidden: width of the projector's hidden layer.
+        projection: size of the projection.
+        temperature: divides the cosine similarities.
+        tau_plus: assumed share of false negatives, in [0, 1).
+        beta: concentration on hard negatives; 0 is `debiased`.
+
+    Source: Robinson et al. 2021, "Contrastive Learning with Hard Negative Samples".
+    """
+    check_share("hcl: tau_plus", tau_plus)
+    loss = partial(corrected, tau_plus=tau_plus, beta=beta)
+    return Contrastive(encoder, loss, hidden=hidden, projection=projection, temperature=temperature)

@@ -1,0 +1,102 @@
+"""Prototypical contrastive learning: MoCo's loss, and a query finds the centre of its image's cluster."""
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sparring.contracts import Embedding, Method
+from sparring.encoders import Encoder
+from sparring.errors import InputError
+from sparring.gather import gather
+from sparring.methods.contrast import against_queue, info_nce
+from sparring.methods.heads import check_positive, two_layers
+from sparring.methods.momentum import Target
+from sparring.methods.prototypes import Clustering
+from sparring.methods.queue import Queue, keys_of
+
+
+class PCL(Method):
+    """InfoNCE of q1 with k2 against the queue, plus the mean of ProtoNCE over granularities; symmetric: with q2 and k1.
+
+    The memory bank keeps each image's last key, of a clean view where a round has one; every so many steps it is
+    clustered, and until then ProtoNCE is 0. Departures: the paper embeds the whole data set afresh each epoch, and
+    samples the prototypes that repel.
+
+    Args:
+        encoder: the backbone.
+        image_count: number of images in the data set.
+        hidden: width of the projector's hidden layer.
+        projection: size of the projection.
+        temperature: divides the cosine similarities, and is the mean concentration of the clusters.
+        momentum: share of itself that the target keeps in each step.
+        queue: number of negatives.
+        symmetric: both views are queries and keys; else the first is the query, the second the key.
+        images_per_cluster: one number for each granularity (on average; the paper's: 51, 26, 13).
+        every: steps between clusterings (the paper: one epoch).
+
+    Source: Li et al. 2021, "Prototypical Contrastive Learning of Unsupervised Representations".
+    """
+
+    steps: Tensor
+    bank: Tensor
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        image_count: int,
+        *,
+        hidden: int = 512,
+        projection: int = 128,
+        temperature: float = 0.2,
+        momentum: float = 0.99,
+        queue: int = 4096,
+        symmetric: bool = True,
+        images_per_cluster: tuple[int, ...] = (200, 100, 50),
+        every: int = 390,
+    ) -> None:
+        super().__init__()
+        check_positive("pcl: temperature", temperature)
+        if not images_per_cluster or min(every, *images_per_cluster) < 1:
+            raise InputError(f"pcl: expected at least 1 step and 1 image, got {every=}, {images_per_cluster=}")
+        self.encoder, self.temperature, self.symmetric, self.every = encoder, temperature, symmetric, every
+        self.projector = two_layers(encoder.feature_size, hidden, projection, batch_norm=False)
+        self.target = Target(self.encoder, self.projector, momentum=momentum)
+        self.queue = Queue(queue, projection)
+        sizes = [max(2, image_count // images) for images in images_per_cluster]
+        self.clusterings = nn.ModuleList([Clustering(image_count, size, projection, temperature) for size in sizes])
+        self.register_buffer("bank", torch.zeros(image_count, projection))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.long))
+
+    def encode(self, images: Float[Tensor, "b c h w"]) -> Embedding:
+        features = self.encoder(images)
+        return Embedding(features, self.projector(features), target=self.target(images))
+
+    def compare(self, first: Embedding, second: Embedding) -> Float[Tensor, "b"]:
+        forth = self._find(first, second)
+        return (forth + self._find(second, first)) / 2 if self.symmetric else forth
+
+    def _find(self, query: Embedding, key: Embedding) -> Float[Tensor, "b"]:
+        assert key.target is not None
+        assert query.indices is not None
+        instance = info_nce(against_queue(query.projection, key.target, self.queue.keys.clone(), self.temperature))
+        prototypes = [clustering(query.projection, query.indices) for clustering in self.clusterings]
+        return instance + torch.stack(prototypes).mean(dim=0)
+
+    def after_step(self, embeddings: Mapping[str, Embedding]) -> None:
+        self.target.follow(self.encoder, self.projector)
+        self.queue.push(keys_of(embeddings, symmetric=self.symmetric))
+        self._remember(next(iter(embeddings.values())))
+        self.steps.add_(1)
+        if int(self.steps) % self.every == 0:  # a sync, once a step
+            for clustering in self.clusterings:
+                clustering.fit(self.bank)
+
+    @torch.no_grad()
+    def _remember(self, embedding: Embedding) -> None:
+        assert embedding.target is not None
+        assert embedding.indices is not None
+        indices = gather(embedding.indices[:, None].float()).squeeze(1).long()  # exact below 2^24 images
+        self.bank[indices] = F.normalize(gather(embedding.target)).to(self.bank.dtype)

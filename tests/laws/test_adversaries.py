@@ -1,0 +1,212 @@
+"""The laws that every registered adversary obeys, against every transform and under every method."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sparring.adversaries import ADVERSARIES, Learned, Random
+from sparring.contracts import Turn
+from sparring.encoders import Encoder
+from sparring.learner import Learner
+from sparring.methods import METHODS, SimSiam
+from sparring.parts import build, build_learner
+from sparring.randomness import generator_for, seeded
+from sparring.recipe import Part, Recipe
+from sparring.rounds import Batch
+from sparring.transforms import TRANSFORMS
+
+SIDE, COUNT = 12, 6
+BLEND = {"opponents": [{"name": "learned", "transform": "rotation"}, {"name": "search", "transform": "pixels"}]}
+NEEDS = {"chain": {"parts": ["rotation", "colour"]}, "blend": BLEND}
+ADVERSARY_PARTS = [Part(name, NEEDS.get(name, {})) for name in ADVERSARIES] + [
+    Part("learned", {"reads": "own", "noise": 3, "logit_noise": 0.5}),
+    Part("learned", {"reads": "nothing"}),
+    Part("best_of", {"draws": 2, "side": 8}),
+    Part("search", {"steps": 1, "random_start": False}),
+]
+TRANSFORM_PARTS = [Part(name, NEEDS.get(name, {})) for name in TRANSFORMS]
+
+
+def named(part: Part) -> str:
+    return "-".join([part.name, *(f"{key}={value}" for key, value in part.settings.items())])[:40]
+
+
+def context() -> dict[str, Any]:
+    return {
+        "image_shape": (3, SIDE, SIDE),
+        "image_count": 20,
+        "labels": torch.arange(20) % 4,
+        "statistics": ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25)),
+    }
+
+
+class Smooth(nn.Module):
+    """A tiny encoder without kinks, so that small steps raise a smooth loss."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Tanh(), nn.AdaptiveAvgPool2d(3), nn.Flatten(), nn.Linear(72, 8))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.net(images)
+
+
+def make(adversary: Part, transform: Part | str = "rotation", method: str = "simsiam") -> Learner:
+    """A small learner in float64, the same for the same parts."""
+    statistics = context()["statistics"]
+    recipe = Recipe(adversary=adversary, transform=Part.of(transform), method=Part(method))
+    with seeded(0):
+        learner = build_learner(recipe, context())
+    with seeded(1):
+        encoder = Encoder(Smooth(), 8, statistics)
+    with seeded(0):
+        learner.method = build("method", Part(method), {**context(), "encoder": encoder})
+        features = {**context(), "features": 8, "encoder": encoder, "transform": learner.adversary.transform}
+        learner.adversary = build("adversary", adversary, features)
+    return learner.double()
+
+
+def make_batch(photographs: Tensor, step: int = 0, strength: float = 1.0) -> Batch:
+    images = 0.1 + 0.8 * photographs[:, :, 4 : 4 + SIDE, 4 : 4 + SIDE]
+    views = {"first": images[:COUNT], "second": images[:COUNT].flip(3)}
+    return Batch(views, torch.arange(COUNT), step, strength, generator_for(0, step, stream="adversary"))
+
+
+def make_turn(learner: Learner, batch: Batch) -> Turn:
+    """The turn as the learner would hand it over, with the method as the judge of hardness."""
+    partner = learner.glance(batch.views["first"], batch.indices)
+    turns: list[Turn] = []
+    original = learner.adversary.propose
+    learner.adversary.propose = lambda turn: turns.append(turn) or original(turn)  # type: ignore[method-assign,func-returns-value]
+    learner.harden(batch.views["second"], partner, batch, learner.adversary)
+    del learner.adversary.propose
+    return replace(turns[0], generator=generator_for(0, batch.step, stream="adversary"))
+
+
+every_adversary = pytest.mark.parametrize("adversary", ADVERSARY_PARTS, ids=named)
+every_transform = pytest.mark.parametrize("transform", TRANSFORM_PARTS, ids=named)
+every_method = pytest.mark.parametrize("method", METHODS)
+
+
+@every_adversary
+@every_transform
+def test_proposals_lie_in_the_box(adversary: Part, transform: Part, photographs: Tensor) -> None:
+    learner = make(adversary, transform)
+    proposal = learner.adversary.propose(make_turn(learner, make_batch(photographs)))
+    if proposal.params is not None:
+        assert proposal.params.shape[0] == COUNT
+        assert proposal.params.abs().max() <= 1
+        assert torch.allclose(learner.adversary.transform.project(proposal.params), proposal.params, atol=1e-9)
+
+
+@every_adversary
+def test_proposals_are_a_function_of_seed_and_step(adversary: Part, photographs: Tensor) -> None:
+    learner = make(adversary, "colour")
+
+    def params(step: int) -> Tensor | None:
+        return learner.adversary.propose(make_turn(learner, make_batch(photographs, step))).params
+
+    first, again, later = params(3), params(3), params(4)
+    if first is None:
+        return
+    assert torch.equal(first, again)  # type: ignore[arg-type]
+    draws = adversary.name in ("random", "best_of", "blend") or "noise" in adversary.settings
+    if draws or (adversary.name == "search" and adversary.settings.get("random_start", True)):
+        assert not torch.equal(first, later)  # type: ignore[arg-type]
+
+
+def signal(learner: Learner, batch: Batch, params: Tensor) -> float:
+    """What the gradient sees of hardness: all of it, but in SimSiam only the prediction's term (Eq. 5)."""
+    hard = learner.adversary.transform(batch.views["second"], params)
+    partner, embedding = (learner.glance(view, batch.indices) for view in (batch.views["first"], hard))
+    if isinstance(learner.method, SimSiam):
+        assert embedding.prediction is not None
+        return -torch.cosine_similarity(embedding.prediction, partner.projection).mean().item()
+    return learner.method.compare(partner, embedding).mean().item()
+
+
+@every_transform
+@every_method
+def test_a_search_with_small_steps_raises_hardness_and_leaves_no_trace(
+    transform: Part, method: str, photographs: Tensor
+) -> None:
+    learner, batch = make(Part("search", {"steps": 10, "step_size": 1e-3}), transform, method), make_batch(photographs)
+    before = {name: value.clone() for name, value in learner.state_dict().items()}
+    found = learner.adversary.propose(make_turn(learner, batch)).params
+    start = Random(learner.adversary.transform).propose(make_turn(learner, batch)).params
+    assert start is not None
+    assert found is not None
+    assert signal(learner, batch, found) > signal(learner, batch, start)
+    assert all(torch.equal(value, before[name]) for name, value in learner.state_dict().items())
+    assert all(weight.grad is None for weight in learner.parameters())
+
+
+@every_transform
+@every_method
+def test_a_learned_adversary_that_ascends_raises_hardness(transform: Part, method: str, photographs: Tensor) -> None:
+    learner, batch = make(Part("learned"), transform, method), make_batch(photographs)
+    ascend = torch.optim.SGD(learner.adversary.parameters(), lr=0.01, maximize=True)
+    signals = []
+    for _ in range(10):
+        outcome = learner(batch)
+        signals.append(signal(learner, batch, outcome.params["second*"]))
+        outcome.loss.backward()
+        ascend.step()
+        ascend.zero_grad()
+    assert signals[-1] > signals[0]
+
+
+@every_transform
+def test_the_memory_of_free_moves_towards_hardness(transform: Part, photographs: Tensor) -> None:
+    learner = make(Part("free", {"step_size": 1e-3}), transform, "simclr")
+    (optimiser,) = learner.adversary.optimisers(0.0)
+    before = learner.adversary.memory.weight.detach().clone()  # type: ignore[union-attr]
+    losses = []
+    for _ in range(10):
+        outcome = learner(make_batch(photographs))
+        losses.append(outcome.loss.item())
+        outcome.loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+    after = learner.adversary.memory.weight.detach()  # type: ignore[union-attr]
+    assert losses[-1] > losses[0]
+    assert torch.equal(after[COUNT:], before[COUNT:]), "images that did not take part are left alone"
+
+
+def test_best_of_keeps_the_hardest_draw_of_each_image(photographs: Tensor) -> None:
+    """With BatchNorm in evaluation mode images do not touch each other, and the law holds image by image."""
+    chosen = {}
+    for draws in (1, 4, 16):
+        learner = make(Part("best_of", {"draws": draws}), "rotation").eval()
+        turn = make_turn(learner, make_batch(photographs))
+        chosen[draws] = turn.hardness(learner.adversary.propose(turn).params)
+    assert (chosen[4] >= chosen[1]).all()
+    assert (chosen[16] >= chosen[4]).all()
+    assert chosen[16].mean() > chosen[1].mean()
+
+
+@every_adversary
+@every_method
+def test_strength_0_equals_no_adversary_bit_for_bit(adversary: Part, method: str, photographs: Tensor) -> None:
+    batch = make_batch(photographs, strength=0.0)
+    gradients = []
+    for part in (adversary, Part("none")):
+        learner = make(part, "colour", method)
+        loss = learner(batch).loss
+        loss.backward()
+        gradients.append([loss.detach(), *(weight.grad for weight in learner.method.encoder.parameters())])
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(*gradients, strict=True))
+
+
+def test_noise_gives_one_image_many_views_and_constants_give_all_images_one(photographs: Tensor) -> None:
+    features = torch.randn(5, 8, generator=torch.Generator().manual_seed(0))
+    rotation = build("transform", Part("rotation"), context())
+    with seeded(0):
+        noisy = Learned(rotation, features=8, noise=4)
+        constant = Learned(rotation, features=8, reads="nothing")
+    first, second = (noisy.choose(features, torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    assert not torch.equal(first, second)
+    assert constant.choose(features).unique().numel() == 1
