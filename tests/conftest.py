@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from jaxtyping import install_import_hook
 
-install_import_hook("sparring", "beartype.beartype")
+install_import_hook("sparring", "typechecker.check")
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402

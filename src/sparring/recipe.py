@@ -66,7 +66,7 @@ class Views:
         """These views at a strength in [0, 1]: 0 leaves only flips."""
         smallest, largest = self.crop_scale
         amounts = {name: strength * getattr(self, name) for name in WEAKENED}
-        return replace(self, crop_scale=(largest - strength * (largest - smallest), largest), **amounts)
+        return replace(self, crop_scale=(smallest + (1 - strength) * (largest - smallest), largest), **amounts)
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ class Contrastive(Method):
         labels: Int[Tensor, "n"] | None = None,
     ) -> None:
         super().__init__()
-        check_positive("temperature", temperature)
+        check_positive("contrastive", "temperature", temperature)
         self.encoder, self.loss, self.temperature = encoder, loss, temperature
         self.projector = two_layers(encoder.feature_size, hidden, projection)
         self.register_buffer("labels", labels, persistent=False)

@@ -50,6 +50,6 @@ def hcl(
 
     Source: Robinson et al. 2021, "Contrastive Learning with Hard Negative Samples".
     """
-    check_share("hcl: tau_plus", tau_plus)
+    check_share("hcl", "tau_plus", tau_plus)
     loss = partial(corrected, tau_plus=tau_plus, beta=beta)
     return Contrastive(encoder, loss, hidden=hidden, projection=projection, temperature=temperature)

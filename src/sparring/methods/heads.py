@@ -28,13 +28,13 @@ def three_layers(inputs: int, width: int) -> nn.Sequential:
     )
 
 
-def check_positive(name: str, value: float) -> None:
+def check_positive(method: str, name: str, value: float) -> None:
     """One clear line unless `value` > 0."""
     if not value > 0:
-        raise InputError(f"{name}: expected more than 0, got {value}")
+        raise InputError(f"{method}: expected {name} > 0, got {value}")
 
 
-def check_share(name: str, value: float) -> None:
+def check_share(method: str, name: str, value: float) -> None:
     """One clear line unless `value` lies in [0, 1)."""
     if not 0 <= value < 1:
-        raise InputError(f"{name}: expected a share in [0, 1), got {value}")
+        raise InputError(f"{method}: expected {name} in [0, 1), got {value}")

@@ -54,7 +54,7 @@ class MoCHi(Method):
         queries: int = 32,
     ) -> None:
         super().__init__()
-        check_positive("mochi: temperature", temperature)
+        check_positive("mochi", "temperature", temperature)
         if hardest > queue:
             raise InputError(f"mochi: expected hardest to be at most the queue's {queue}, got {hardest}")
         self.encoder, self.temperature, self.symmetric = encoder, temperature, symmetric

@@ -46,7 +46,7 @@ class MoCo(Method):
         symmetric: bool = True,
     ) -> None:
         super().__init__()
-        check_positive("moco: temperature", temperature)
+        check_positive("moco", "temperature", temperature)
         self.encoder, self.temperature, self.symmetric = encoder, temperature, symmetric
         self.projector = two_layers(encoder.feature_size, hidden, projection, batch_norm=False)
         self.target = Target(self.encoder, self.projector, momentum=momentum)

@@ -23,7 +23,7 @@ class Target(nn.Module):
 
     def __init__(self, *parts: nn.Module, momentum: float) -> None:
         super().__init__()
-        check_share("momentum", momentum)
+        check_share("target", "momentum", momentum)
         self.copy, self.momentum = deepcopy(nn.Sequential(*parts)).requires_grad_(False), momentum
 
     def forward(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:

@@ -58,7 +58,7 @@ class PCL(Method):
         every: int = 390,
     ) -> None:
         super().__init__()
-        check_positive("pcl: temperature", temperature)
+        check_positive("pcl", "temperature", temperature)
         if not images_per_cluster or min(every, *images_per_cluster) < 1:
             raise InputError(f"pcl: expected at least 1 step and 1 image, got {every=}, {images_per_cluster=}")
         self.encoder, self.temperature, self.symmetric, self.every = encoder, temperature, symmetric, every
@@ -92,6 +92,7 @@ class PCL(Method):
         self.steps.add_(1)
         if int(self.steps) % self.every == 0:  # a sync, once a step
             for clustering in self.clusterings:
+                assert isinstance(clustering, Clustering)
                 clustering.fit(self.bank)
 
     @torch.no_grad()

@@ -37,7 +37,7 @@ class SimCLR(Method):
         batch_norm: bool = True,
     ) -> None:
         super().__init__()
-        check_positive("simclr: temperature", temperature)
+        check_positive("simclr", "temperature", temperature)
         self.encoder, self.temperature = encoder, temperature
         self.projector = two_layers(encoder.feature_size, hidden, projection, batch_norm=batch_norm)
 

@@ -45,7 +45,7 @@ def vicreg_loss(first: Float[Tensor, "b k"], second: Float[Tensor, "b k"], weigh
 
 
 class VICReg(Method):
-    """Invariance |z1 - z2|^2 / k; per view, variance mean_i max(0, 1 - s_i) / 2 and covariance sum_{i != j} cov_ij^2 / k.
+    """Invariance |z1 - z2|^2 / k; per view variance mean max(0, 1 - s_i) / 2 and covariance sum_{i != j} cov_ij^2 / k.
 
     Args:
         encoder: the backbone.

@@ -1,0 +1,66 @@
+"""Encoders: sizes, normalisation, and parity with the libraries they come from."""
+
+import pytest
+import timm
+import torch
+from torch import Tensor
+
+from sparring.encoders import resnet12, resnet18, timm_encoder
+from sparring.errors import InputError
+from sparring.randomness import seeded
+
+
+def resnet12_weights(filters: list[int]) -> int:
+    """Per stage: 3x3 convolutions in-out, out-out, out-out, a 1x1 shortcut, and four BatchNorms of 2 weights each."""
+    total, inputs = 0, 3
+    for outputs in filters:
+        total += 9 * outputs * (inputs + 2 * outputs) + inputs * outputs + 4 * 2 * outputs
+        inputs = outputs
+    return total
+
+
+@pytest.mark.parametrize(("width", "millions"), [(0.25, 0.5), (0.5, 2.0), (1.0, 8.0)])
+def test_resnet12_is_the_studys(width: float, millions: float) -> None:
+    encoder = resnet12(width=width)
+    weights = sum(weight.numel() for weight in encoder.parameters())
+    assert weights == resnet12_weights([round(width * full) for full in (64, 128, 256, 512)])
+    assert round(weights / 1e6, 1) == millions
+    assert encoder(torch.rand(2, 3, 32, 32)).shape == (2, encoder.feature_size)
+
+
+def test_the_first_layer_normalises(photographs: Tensor) -> None:
+    mean, std = photographs.mean(dim=(0, 2, 3)), photographs.std(dim=(0, 2, 3), correction=0)
+    encoder = resnet12((tuple(mean.tolist()), tuple(std.tolist())), width=0.0625).double()  # type: ignore[arg-type]
+    seen = encoder.normalise(photographs)
+    assert torch.allclose(seen.mean(dim=(0, 2, 3)), torch.zeros(3).double(), atol=1e-6)
+    assert torch.allclose(seen.std(dim=(0, 2, 3), correction=0), torch.ones(3).double(), atol=1e-6)
+
+
+def test_resnet18_keeps_the_resolution_of_small_images() -> None:
+    encoder = resnet18()
+    sizes: list[torch.Size] = []
+    encoder.backbone.layer1.register_forward_hook(lambda *args: sizes.append(args[2].shape))  # type: ignore[union-attr]
+    assert encoder(torch.rand(1, 3, 32, 32)).shape == (1, 512)
+    assert sizes[0][2:] == (32, 32)
+
+
+def test_a_timm_encoder_is_timms_model_on_normalised_images(photographs: Tensor) -> None:
+    images, statistics = photographs.float(), ((0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
+    with seeded(0):
+        ours = timm_encoder(statistics, model="test_resnet").eval()
+    with seeded(0):
+        theirs = timm.create_model("test_resnet", num_classes=0).eval()
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in statistics)
+    assert torch.allclose(ours(images), theirs((images - mean) / std), atol=1e-5)
+
+
+def test_a_transformer_is_built_for_the_datas_size() -> None:
+    encoder = timm_encoder(model="test_vit", image_shape=(3, 32, 32))
+    assert encoder(torch.rand(2, 3, 32, 32)).shape == (2, encoder.feature_size)
+
+
+def test_an_unknown_timm_model_names_the_nearest() -> None:
+    with pytest.raises(InputError, match="resnet18"):
+        timm_encoder(model="resnet18x")
+    with pytest.raises(InputError, match="width"):
+        resnet12(width=0.001)

@@ -1,0 +1,155 @@
+"""One round of the game: one backward for two players, passes counted, nothing moved by a look."""
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor
+
+from sparring.adversaries import Learned, Random
+from sparring.contracts import Adversary
+from sparring.encoders import resnet12
+from sparring.learner import Learner
+from sparring.methods import SimCLR, SimSiam
+from sparring.parts import build_learner
+from sparring.probes import hard_views, hardness
+from sparring.randomness import generator_for, seeded
+from sparring.recipe import Part, Recipe
+from sparring.rounds import Batch
+from sparring.transforms import Colour, Rotation
+
+
+def make(adversary: Adversary | None = None, **settings: object) -> Learner:
+    with seeded(0):
+        method = SimSiam(resnet12(width=0.0625), projection=16, bottleneck=8)
+        opponent = adversary or Learned(Colour(), features=32)
+    return Learner(method, opponent, **settings).double()  # type: ignore[arg-type]
+
+
+def make_batch(photographs: Tensor, step: int = 0) -> Batch:
+    views = {"first": photographs, "second": photographs.flip(3)}
+    indices = torch.arange(len(photographs))
+    return Batch(views, indices, step, 1.0, generator_for(0, step, stream="adversary"))
+
+
+def optimisers(learner: Learner, *, ascend: bool) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+    settings = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}
+    return (
+        torch.optim.SGD(learner.method.parameters(), **settings),  # type: ignore[arg-type]
+        torch.optim.SGD(learner.adversary.parameters(), maximize=ascend, **settings),  # type: ignore[arg-type]
+    )
+
+
+def test_one_backward_equals_two_passes(photographs: Tensor) -> None:
+    """Reference: the adversary descends the negated loss in a pass of its own, the encoder the loss in another."""
+    together, apart = make(), make()
+    ours, theirs = optimisers(together, ascend=True), optimisers(apart, ascend=False)
+    for step in range(4):
+        together(make_batch(photographs, step)).loss.backward()
+        for optimiser in ours:
+            optimiser.step()
+            optimiser.zero_grad()
+        before = copy.deepcopy(apart)
+        gradients = torch.autograd.grad(apart(make_batch(photographs, step)).loss, list(apart.method.parameters()))
+        loss = -before(make_batch(photographs, step)).loss
+        # maximize=True negates the gradient before weight decay is added, so decay still shrinks the weights
+        against = torch.autograd.grad(loss, list(before.adversary.parameters()))
+        for weights, grads, optimiser in (
+            (apart.method.parameters(), gradients, theirs[0]),
+            (apart.adversary.parameters(), against, theirs[1]),
+        ):
+            for weight, gradient in zip(weights, grads, strict=True):
+                weight.grad = gradient
+            optimiser.step()
+            optimiser.zero_grad()
+    for (name, one), two in zip(together.named_parameters(), apart.parameters(), strict=True):
+        assert torch.allclose(one, two, atol=1e-12), name
+
+
+@pytest.mark.parametrize(
+    ("adversary", "forwards", "units"),
+    [
+        (Part("none"), 2, 6),
+        (Part("random"), 2, 6),
+        (Part("learned"), 2, 6),
+        (Part("learned", {"reads": "own"}), 3, 7),
+        (Part("free"), 2, 6),
+        (Part("search", {"steps": 1}), 3, 8),
+        (Part("search", {"steps": 5}), 7, 16),
+        (Part("best_of", {"draws": 4}), 6, 10),
+    ],
+    ids=str,
+)
+def test_the_passes_of_a_round(adversary: Part, forwards: int, units: int, photographs: Tensor) -> None:
+    """Counted twice: by the meter, and by calls of the encoder."""
+    context = {
+        "image_shape": (3, 32, 32),
+        "image_count": 12,
+        "labels": None,
+        "statistics": ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25)),
+    }
+    recipe = Recipe(encoder=Part("resnet12", {"width": 0.0625}), adversary=adversary)
+    learner = build_learner(recipe, context).double()
+    calls: list[object] = []
+    learner.method.encoder.register_forward_hook(lambda *_: calls.append(None))
+    learner(make_batch(photographs)).loss.backward()
+    assert len(calls) == forwards
+    assert learner.meter.take().units == units
+    assert learner.meter.take().units == 0
+
+
+def test_a_look_changes_nothing(photographs: Tensor) -> None:
+    learner, batch = make(), make_batch(photographs)
+    before = {name: value.clone() for name, value in learner.state_dict().items()}
+    losses = hardness(learner, batch)
+    assert set(losses) == {"hardness/adversary", "hardness/random", "hardness/clean"}
+    assert hard_views(learner, batch).shape == photographs.shape
+    assert all(torch.equal(value, before[name]) for name, value in learner.state_dict().items())
+    learner(batch)
+    assert not torch.equal(
+        learner.state_dict()["method.projector.1.running_mean"], before["method.projector.1.running_mean"]
+    )
+
+
+def test_the_probe_measures_what_a_round_would(photographs: Tensor) -> None:
+    learner, batch = make(), make_batch(photographs)
+    assert hardness(learner, batch)["hardness/adversary"] == pytest.approx(learner(batch).loss.item(), abs=1e-12)
+
+
+def test_a_probability_hardens_some_images_wholly_and_leaves_the_others(photographs: Tensor) -> None:
+    batch = make_batch(photographs.repeat(20, 1, 1, 1))
+    images = batch.views["second"]
+    learner = make(Random(Rotation(degrees=90)), probability=0.3)
+    partner = learner.glance(batch.views["first"], batch.indices).detach()
+    hard, proposal = learner.harden(images, partner, batch, learner.adversary)
+    assert proposal.params is not None
+    rotated = learner.adversary.transform(images, proposal.params)
+    untouched = (hard == images).flatten(1).all(dim=1)
+    assert torch.equal(hard[~untouched], rotated[~untouched])
+    n = len(images)
+    assert abs((~untouched).double().mean().item() - 0.3) < 4 * (0.3 * 0.7 / n) ** 0.5
+
+
+def test_the_loss_is_the_mean_over_the_pairs(photographs: Tensor) -> None:
+    pairs = (("first", "second"), ("first", "second*"))
+    learner, batch = make(Random(Rotation()), pairs=pairs), make_batch(photographs)
+    outcome = learner(batch)
+    assert set(outcome.embeddings) == {"first", "second", "second*"}
+    first, second, hard = (outcome.embeddings[name] for name in ("first", "second", "second*"))
+    expected = (learner.method.compare(first, second) + learner.method.compare(first, hard)) / 2
+    assert torch.allclose(outcome.comparison, expected, atol=1e-12)
+
+
+def test_both_views_may_be_hard(photographs: Tensor) -> None:
+    learner = make(Random(Rotation()), pairs=(("first*", "second*"),))
+    outcome = learner(make_batch(photographs))
+    assert set(outcome.params) == {"first*", "second*"}
+    assert not torch.equal(outcome.params["first*"], outcome.params["second*"])
+
+
+def test_negatives_take_part_in_simclrs_round(photographs: Tensor) -> None:
+    with seeded(0):
+        learner = Learner(SimCLR(resnet12(width=0.0625)), Learned(Colour(), features=32)).double()
+    alone = learner(make_batch(photographs[:2])).comparison
+    among = learner(make_batch(photographs)).comparison[:2]
+    assert (among > alone).all()

@@ -1,0 +1,117 @@
+"""Recipes: TOML there and back, errors that name the nearest key, every shipped recipe."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sparring.errors import InputError
+from sparring.learner import Learner
+from sparring.parts import build, build_learner
+from sparring.randomness import generator_for
+from sparring.recipe import Part, Recipe, Views, dump_recipe, from_table, load_recipe
+from sparring.rounds import Batch
+from sparring.schema import checked, parse_literal
+from sparring.transforms import Chain, Rotation
+
+RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.toml"))
+SHARE = st.floats(0, 1)
+SETTINGS = st.dictionaries(st.sampled_from("abc"), st.integers() | SHARE | st.booleans() | st.text(), max_size=3)
+
+
+@given(st.integers(1, 10**6), SHARE, st.text(), SETTINGS, st.lists(SHARE, min_size=1), SHARE)
+def test_toml_there_and_back(
+    epochs: int, strength: float, data: str, settings: dict[str, Any], ts: list[float], flip: float
+) -> None:
+    recipe = Recipe(
+        epochs=epochs, strength=strength, data=data, transform=Part("colour", settings), knn_t=tuple(ts),
+        views=Views(flip=flip), penalties=(Part("teacher", {"floor": flip}), Part("kl_identity")),
+        pairs=(("first", "second"), ("first*", "second*")),
+    )  # fmt: skip
+    assert from_table(tomllib.loads(dump_recipe(recipe))) == recipe
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ({"epoch": 3}, "epochs"),
+        ({"views": {"flips": 0.5}}, "flip"),
+        ({"epochs": "3"}, "whole number"),
+        ({"epochs": True}, "whole number"),
+        ({"knn_k": 20}, "list"),
+        ({"precision": "16"}, "'bf16'"),
+        ({"transform": {"degrees": 3}}, "name"),
+        ({"pairs": [["first", "secnd*"]]}, "second"),
+        ({"pairs": [["first"]]}, "list"),
+        ({"pairs": []}, "at least one"),
+        ({"strength": 2}, "share in"),
+        ({"batch_size": 0}, "at least 1"),
+        ({"views": 3}, "views"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_is_one_line(table: dict[str, Any], says: str) -> None:
+    with pytest.raises(InputError, match=says) as error:
+        from_table(table)
+    assert "\n" not in str(error.value)
+
+
+def test_values_are_read_as_declared() -> None:
+    assert checked(3, float, "x") == 3.0
+    assert isinstance(checked(3, float, "x"), float)
+    assert checked([1, 2], tuple[int, ...], "x") == (1, 2)
+    assert checked(None, int | None, "x") is None
+    assert checked("a/b", Path, "x") == Path("a/b")
+    with pytest.raises(InputError, match="a list"):
+        checked([1.0], tuple[float, float], "x")
+    values = [parse_literal(word) for word in ("0.2", "true", "colour", '"colour"', "[1, 2]")]
+    assert values == [0.2, True, "colour", "colour", [1, 2]]
+
+
+def test_parts_nest() -> None:
+    inner = [{"name": "rotation", "degrees": 10}, "colour"]
+    chain = build("transform", Part("chain", {"parts": inner}), {"image_shape": (3, 8, 8)})
+    assert isinstance(chain, Chain)
+    assert isinstance(chain.parts[0], Rotation)
+    assert chain.parts[0].degrees == 10
+    with pytest.raises(InputError, match="degrees"):
+        build("transform", Part("chain", {"parts": [{"name": "rotation", "degree": 10}]}), {})
+
+
+def test_what_the_builder_fills_in_is_no_setting() -> None:
+    with pytest.raises(InputError, match="takes no settings"):
+        build("adversary", Part("random", {"features": 3}), {})
+
+
+def two_steps(recipe: Recipe, photographs: torch.Tensor) -> list[float]:
+    context = {
+        "image_shape": (3, 32, 32),
+        "image_count": len(photographs),
+        "labels": torch.arange(len(photographs)) % 3,
+        "statistics": ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25)),
+    }
+    learner: Learner = build_learner(recipe, context)
+    optimisers = [torch.optim.SGD(learner.method.parameters(), 0.01), *learner.adversary.optimisers(1e-3)]
+    losses = []
+    for step in range(2):
+        views = {"first": photographs.float(), "second": photographs.float().flip(3)}
+        draws = generator_for(0, step)
+        outcome = learner(Batch(views, torch.arange(len(photographs)), step, recipe.strength, draws))
+        outcome.loss.backward()
+        for optimiser in optimisers:
+            optimiser.step()
+            optimiser.zero_grad()
+        learner.after_step(outcome)
+        losses.append(outcome.loss.item())
+    return losses
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_shipped_recipe_loads_and_plays_two_rounds(path: Path, photographs: torch.Tensor) -> None:
+    losses = two_steps(load_recipe(path), photographs)
+    assert all(torch.tensor(losses).isfinite())
+    assert losses[0] != losses[1]
