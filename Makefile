@@ -1,6 +1,7 @@
 # `make demo` trains on the shipped photographs; `make test` runs the whole suite. Both make .venv by themselves.
 PYTHON ?= python3
 VENV ?= .venv
+WORKERS ?= 2
 BIN := $(VENV)/bin
 
 .PHONY: demo test slow check lint types clean
@@ -9,7 +10,7 @@ demo: $(VENV)/installed
 	$(BIN)/sparring train --run runs/demo --overwrite
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" --numprocesses $(WORKERS)
 
 slow: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m slow

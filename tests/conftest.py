@@ -1,5 +1,6 @@
 """Shapes and types of the whole package are checked at run time in every test; photographs are the shipped ones."""
 
+import os
 import tarfile
 from collections.abc import Iterator
 from io import BytesIO
@@ -8,6 +9,8 @@ from typing import Any
 
 import pytest
 from jaxtyping import install_import_hook
+
+os.environ["OMP_NUM_THREADS"] = "1"  # tests run beside each other; small models gain nothing from threads
 
 install_import_hook("sparring", "typechecker.check")
 

@@ -62,7 +62,7 @@ BAD = {
     "an unknown transform": (["train", "--transform", "colr"], "colour"),
     "an unknown setting": (["train", "--transform.amax", "0.3"], "a_max"),
     "a setting out of range": (["train", "--transform.a-max", "3"], "[0, 1]"),
-    "a setting of a part that has none": (["train", "--adversary.steps", "3"], "no settings"),
+    "a setting of a part that has none": (["train", "--adversary", "none", "--adversary.steps", "3"], "no settings"),
     "a setting without a value": (["train", "--transform.a-max"], "expected a value"),
     "a folder that is not there": (["train", "--data", "nowhere/"], "nowhere"),
     "a misspelt data set": (["train", "--data", "smaple"], "sample"),

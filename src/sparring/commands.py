@@ -30,17 +30,22 @@ CONSOLE = Console(highlight=False)
 PREVIEW_IMAGES = 8
 
 
+def _say(line: str) -> None:
+    """A line that no terminal's width breaks, so that paths can be copied."""
+    CONSOLE.print(line, soft_wrap=True)
+
+
 def train(recipe: Recipe, *, run: Path | None, resume: Path | None, overwrite: bool) -> None:
     """Train, write the report, and say what came out and what to try next."""
     path = run_training(recipe, run=run, resume=resume, overwrite=overwrite)
     page = write_report([path])
     measured = [line for line in Run.open(path).metrics() if "rankme" in line]
     if "knn" in measured[-1]:
-        CONSOLE.print(f"kNN accuracy  {measured[0]['knn']:.1f} % untrained -> [bold]{measured[-1]['knn']:.1f} %[/]")
-    CONSOLE.print(f"report        {page}")
-    CONSOLE.print(f"encoder       {path / 'encoder.safetensors'}  (sparring.load_encoder({str(path)!r}))")
-    CONSOLE.print("try next      sparring train --adversary none --run runs/vanilla", soft_wrap=True)
-    CONSOLE.print(f"              sparring report {path} runs/vanilla --out comparison.html", soft_wrap=True)
+        _say(f"kNN accuracy  {measured[0]['knn']:.1f} % untrained -> [bold]{measured[-1]['knn']:.1f} %[/]")
+    _say(f"report        {page}")
+    _say(f"encoder       {path / 'encoder.safetensors'}  (sparring.load_encoder({str(path)!r}))")
+    _say("try next      sparring train --adversary none --run runs/vanilla")
+    _say(f"              sparring report {path} runs/vanilla --out comparison.html")
 
 
 def evaluate(
@@ -86,12 +91,12 @@ def preview(recipe: Recipe, out: Path) -> None:
     }
     shown = [gallery.Row(name, (255 * row[::8]).byte().numpy()) for name, row in rows.items()]
     gallery.save_png(shown, out)
-    CONSOLE.print(f"preview       {out}")
+    _say(f"preview       {out}")
 
 
 def report(paths: Sequence[Path], out: Path | None) -> None:
     """Write the page and say where it is."""
-    CONSOLE.print(f"report        {write_report(paths, out)}")
+    _say(f"report        {write_report(paths, out)}")
 
 
 def list_parts(*, as_json: bool) -> None:

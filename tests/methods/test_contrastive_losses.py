@@ -133,7 +133,7 @@ def test_closed_forms_when_all_views_are_one():
         got = build(name).compare(one, one)
         torch.testing.assert_close(got, torch.full((6,), math.log(expected), dtype=torch.float64))
     # each anchor has 10 negatives, of which those of its class leave
-    false = torch.tensor([2 * ((LABELS == c).sum().item() - 1) for c in LABELS])
+    false = torch.tensor([2 * ((c == LABELS).sum().item() - 1) for c in LABELS])
     torch.testing.assert_close(build("oracle").compare(one, one), (11.0 - false.double()).log())
 
 

@@ -29,21 +29,22 @@ def barlow_twins(first: Float[Tensor, "b k"], second: Float[Tensor, "b k"], redu
 
 
 class BarlowTwins(Method):
-    """sum_i (1 - C_ii)^2 + redundancy sum_{i != j} C_ij^2, C the cross-correlation of the views' projections.
-
-    The loss is a sum over the projection's entries, so large: the learning rate wants to be smaller than SimSiam's.
+    """scale (sum_i (1 - C_ii)^2 + redundancy sum_{i != j} C_ij^2), C the cross-correlation of the views' projections.
 
     Args:
         encoder: the backbone.
         projection: width of the three-layer projector (8192 in the paper).
         redundancy: weight of the terms off the diagonal.
+        scale: of the whole; the published loss (1) is a sum over entries, too large for SGD at the other methods' rate.
 
     Source: Zbontar et al. 2021, "Barlow Twins: Self-Supervised Learning via Redundancy Reduction".
     """
 
-    def __init__(self, encoder: Encoder, *, projection: int = 1024, redundancy: float = 5e-3) -> None:
+    def __init__(
+        self, encoder: Encoder, *, projection: int = 1024, redundancy: float = 5e-3, scale: float = 0.024
+    ) -> None:
         super().__init__()
-        self.encoder, self.redundancy = encoder, redundancy
+        self.encoder, self.redundancy, self.scale = encoder, redundancy, scale
         self.projector = three_layers(encoder.feature_size, projection)
 
     def encode(self, images: Float[Tensor, "b c h w"]) -> Embedding:
@@ -51,4 +52,4 @@ class BarlowTwins(Method):
         return Embedding(features, self.projector(features))
 
     def compare(self, first: Embedding, second: Embedding) -> Float[Tensor, "b"]:
-        return barlow_twins(first.projection, second.projection, self.redundancy)
+        return self.scale * barlow_twins(first.projection, second.projection, self.redundancy)
