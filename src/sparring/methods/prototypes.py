@@ -71,9 +71,11 @@ def k_means(points: Float[Tensor, "n k"], clusters: int) -> tuple[Float[Tensor, 
     """Centres, and each point's cluster; deterministic (scikit-learn's mini-batch k-means)."""
     from sklearn.cluster import MiniBatchKMeans
     from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits
 
     fit = MiniBatchKMeans(clusters, batch_size=4096, n_init=1, random_state=0)
-    with warnings.catch_warnings():
+    # one thread: sums in one order, and its threads and torch's wait for each other at great length on busy machines
+    with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore", ConvergenceWarning)  # a collapsed encoder has fewer distinct points
         own = fit.fit_predict(points.cpu().numpy())
     return torch.from_numpy(fit.cluster_centers_).to(points), torch.from_numpy(own).to(points.device).long()

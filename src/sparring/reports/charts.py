@@ -37,6 +37,9 @@ STYLE: dict[Any, Any] = {
 }
 
 
+LEGEND_ROW = 13  # points
+
+
 def save_png(panels: Sequence[Panel], path: Path) -> None:
     """All panels on one white sheet."""
     with _style():
@@ -79,10 +82,10 @@ def _draw_panel(axes: Axes, panel: Panel, titled: bool) -> None:
     if panel.reference:
         _draw_reference(axes, *panel.reference)
     _draw_ends(axes, panel)
-    if panel.legend:
-        _draw_legend(axes, panel.curves, letters=108 // panel.across)
+    above = _draw_legend(axes, panel.curves, letters=108 // panel.across) if panel.legend else 0
     if titled:
-        axes.set_title(" · ".join(filter(None, (panel.group, panel.title))), loc="left", color=INK, weight="bold")
+        title = " · ".join(filter(None, (panel.group, panel.title)))
+        axes.set_title(title, loc="left", color=INK, weight="bold", pad=6 + LEGEND_ROW * above)
 
 
 def _draw_curve(axes: Axes, curve: Curve, number: int) -> None:
@@ -131,13 +134,15 @@ def spread(heights: Sequence[float], gap: float) -> list[float]:
     return placed
 
 
-def _draw_legend(axes: Axes, curves: Sequence[Curve], letters: int) -> None:
+def _draw_legend(axes: Axes, curves: Sequence[Curve], letters: int) -> int:
+    """Draw it above the frame; returns its number of rows."""
     columns = max(1, letters // (max(len(curve.label) for curve in curves) + 6))
     place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2, "frameon": False}
     legend = axes.legend(axes.lines[: len(curves)], map(str, range(len(curves))), ncols=columns, **place)
     # Set afterwards: matplotlib would leave out a label that begins with an underscore.
     for text, curve in zip(legend.get_texts(), curves, strict=True):
         text.set_text(curve.label)
+    return -(-len(curves) // columns)
 
 
 def _for_page(source: str, name: str, words: str) -> str:
