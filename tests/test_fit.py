@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from safetensors.torch import load_file
 import sparring
 from sparring.recipe import Part, Recipe, Views, dump_recipe
 from sparring.run import Run
-from sparring.schedules import epoch_order, learning_rate_at, strength_at
+from sparring.schedules import epoch_order, learning_rate_at, strength_at, views_at
 
 CLASSES, PER_CLASS = 3, 20
 TIMES = {"images_per_second"}
@@ -217,3 +218,37 @@ def test_schedules() -> None:
     assert strengths == pytest.approx([0, 0.25, 0.5, 0.5])
     assert sorted(epoch_order(20, 0, 3).tolist()) == list(range(20))
     assert epoch_order(20, 0, 3).tolist() != epoch_order(20, 0, 4).tolist()
+
+
+def test_weakening_views_fall_in_steps() -> None:
+    recipe = Recipe(epochs=10, views_anneal=2)
+    hues = [views_at(recipe, 5 * epoch, 5).hue for epoch in range(10)]
+    assert hues == pytest.approx([0.1, 0.1, 0.08, 0.08, 0.06, 0.06, 0.04, 0.04, 0.02, 0.02])
+    assert views_at(Recipe(), 10**6, 5) == Views()
+
+
+def test_a_replayed_batch_shows_the_same_views_again(folder: Path, tmp_path: Path) -> None:
+    """With an encoder that stands still, the loss repeats within a replay and changes between batches."""
+    still = {"learning_rate": 0.0, "weight_decay": 0.0, "log_every": 1, "epochs": 1, "adversary": Part("none")}
+    run = sparring.train(small(folder, replays=2, precision="32", **still), run=tmp_path / "run")
+    losses = [line["loss"] for line in measured(run) if "loss" in line]
+    assert len(losses) == 2 * (CLASSES * PER_CLASS // 12)
+    assert losses[0::2] == losses[1::2]
+    assert len(set(losses)) == len(losses) // 2
+
+
+def test_a_lazy_adversary_moves_every_few_steps(folder: Path, tmp_path: Path) -> None:
+    recipe = small(folder, epochs=1, adversary_every=3, adversary_learning_rate=0.1)
+    weights: list[torch.Tensor] = []
+    original = sparring.fit.Fit._round  # type: ignore[attr-defined]
+    with pytest.MonkeyPatch.context() as patch:
+
+        def watched(fit: Any) -> Any:
+            outcome = original(fit)
+            weights.append(fit.learner.adversary.head.weight.detach().clone())
+            return outcome
+
+        patch.setattr(sparring.fit.Fit, "_round", watched)  # type: ignore[attr-defined]
+        sparring.train(recipe, run=tmp_path / "run")
+    moved = [not torch.equal(a, b) for a, b in pairwise(weights)]
+    assert moved == [False, False, True, False]
