@@ -49,7 +49,7 @@ def test_the_sample(monkeypatch):
     assert [len(part) for part in (data.train, data.validation, data.test)] == [3068, 341, 372]
     assert data.train.classes == data.validation.classes == data.test.classes
     for part in (data.train, data.validation, data.test):
-        assert part.pixels.shape[1:] == (3, 64, 64)
+        assert part.pixels.shape[1:] == (3, 32, 32)
         assert len(part.labels) == len(part)
         assert part.labels.bincount(minlength=10).min() > 0
     monkeypatch.setattr(folder_module, "read_image", None)
