@@ -2,12 +2,14 @@
 
 import signal
 import threading
+from collections.abc import Iterable
 from types import FrameType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 SHOWN = {"loss": "{:.3f}", "images_per_second": "{:,.0f}", "knn": "{:.1f} %", "rankme": "{:.1f}"}
+LIVE = ("loss", "images_per_second", "knn")  # all that fits beside the bar in 80 columns
 LABELS = {"loss": "loss", "images_per_second": "images/s", "knn": "kNN", "rankme": "RankMe"}
 
 
@@ -17,9 +19,8 @@ class Display:
     def __init__(self, epochs: int, steps: int, start: int, *, visible: bool) -> None:
         columns = (
             TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=8),
             TextColumn("{task.fields[figures]}"),
-            TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
         )
@@ -39,20 +40,20 @@ class Display:
         """Show the newest figures of each kind."""
         self.figures |= {name: record[name] for name in SHOWN if name in record}
         epoch = f"{int(record['epoch'])}/{self.epochs}"
-        self.progress.update(self.task, completed=record["step"], epoch=epoch, figures=describe(self.figures))
+        self.progress.update(self.task, completed=record["step"], epoch=epoch, figures=describe(self.figures, LIVE))
 
     def evaluated(self, record: dict[str, float]) -> None:
         """A line that stays, for logs and for scrolling back."""
         self.update(record)
         if not self.progress.disable:
             self.progress.console.print(
-                f"epoch {record['epoch']:.0f}/{self.epochs}  {describe(self.figures)}", highlight=False
+                f"epoch {record['epoch']:.0f}/{self.epochs}  {describe(self.figures, SHOWN)}", highlight=False
             )
 
 
-def describe(figures: dict[str, float]) -> str:
-    """The figures in one line."""
-    return "  ".join(f"{LABELS[name]} {form.format(figures[name])}" for name, form in SHOWN.items() if name in figures)
+def describe(figures: dict[str, float], names: Iterable[str]) -> str:
+    """The figures of these names in one line."""
+    return "  ".join(f"{LABELS[name]} {SHOWN[name].format(figures[name])}" for name in names if name in figures)
 
 
 class StopSignal:
