@@ -15,7 +15,7 @@ from sparring.parts import build_learner
 from sparring.probes import hard_views, hardness
 from sparring.randomness import generator_for, seeded
 from sparring.recipe import Part, Recipe
-from sparring.rounds import Batch
+from sparring.rounds import Batch, partner_of
 from sparring.transforms import Colour, Rotation
 
 
@@ -138,6 +138,13 @@ def test_the_loss_is_the_mean_over_the_pairs(photographs: Tensor) -> None:
     first, second, hard = (outcome.embeddings[name] for name in ("first", "second", "second*"))
     expected = (learner.method.compare(first, second) + learner.method.compare(first, hard)) / 2
     assert torch.allclose(outcome.comparison, expected, atol=1e-12)
+
+
+def test_a_hard_view_is_played_against_the_clean_view_it_is_compared_with() -> None:
+    """CLAE attacks an image against its own clean view; ACL's hard pair falls back on the other base view."""
+    assert partner_of("second*", (("first", "second*"),)) == "first"
+    assert partner_of("second*", (("first", "second"), ("second*", "second"))) == "second"
+    assert partner_of("first*", (("first*", "second*"),)) == "second"
 
 
 def test_both_views_may_be_hard(photographs: Tensor) -> None:

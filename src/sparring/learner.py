@@ -62,7 +62,8 @@ class Learner(nn.Module):
         for name in names:
             view = batch.views[base_name(name)]
             if name.endswith("*"):
-                partner = embeddings.get(partner_of(name)) or self.glance(batch.views[partner_of(name)], batch.indices)
+                rival = partner_of(name, self.pairs)
+                partner = embeddings.get(rival) or self.glance(batch.views[rival], batch.indices)
                 view, proposals[name] = self.harden(view, partner.detach(), batch, self.adversary)
             embeddings[name] = self._encode(view, batch.indices)
         comparison = torch.stack([self.method.compare(embeddings[a], embeddings[b]) for a, b in self.pairs]).mean(0)

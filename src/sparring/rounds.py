@@ -45,6 +45,7 @@ def base_name(view: str) -> str:
     return view.removesuffix("*")
 
 
-def partner_of(view: str) -> str:
-    """The clean view that a hardened one is played against."""
-    return "first" if base_name(view) == "second" else "second"
+def partner_of(view: str, pairs: Pairs) -> str:
+    """The clean view that a hardened one is played against: one it is compared with, or else the other base view."""
+    rivals = [other for pair in pairs for mine, other in (pair, pair[::-1]) if mine == view and other[-1] != "*"]
+    return rivals[0] if rivals else {"first": "second", "second": "first"}[base_name(view)]

@@ -15,7 +15,7 @@ def nt_xent(first: Float[Tensor, "b k"], second: Float[Tensor, "b k"], temperatu
 
 
 class SimCLR(Method):
-    """NT-Xent on normalised projections (Eq. 2, 3).
+    """An image's two views attract, all other views repel: NT-Xent on normalised projections (Eq. 2, 3).
 
     Args:
         encoder: the backbone.

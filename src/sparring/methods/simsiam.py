@@ -9,7 +9,9 @@ from sparring.encoders import Encoder
 
 
 class SimSiam(Method):
-    """L = -(sim(p1, sg(z2)) + sim(p2, sg(z1))) / 2 per image, cosine similarity, sg = stop-gradient (Eq. 4).
+    """Two views predict each other, without negatives.
+
+    L = -(sim(p1, sg(z2)) + sim(p2, sg(z1))) / 2 per image, cosine similarity, sg = stop-gradient (Eq. 4).
 
     Args:
         encoder: the backbone.
