@@ -65,11 +65,13 @@ def _convolution(inputs: int, outputs: int, size: int) -> tuple[nn.Module, nn.Mo
     return nn.Conv2d(inputs, outputs, size, padding=size // 2, bias=False), nn.BatchNorm2d(outputs)
 
 
-def resnet12(statistics: Statistics = HALF, *, width: float = 0.25) -> Encoder:
+def resnet12(statistics: Statistics = HALF, *, width: float = 0.25, image_shape: ImageShape = (3, 32, 32)) -> Encoder:
     """ResNet-12 of few-shot learning with 64-128-256-512 filters times `width`; the study's backbone at 1/2."""
     filters = [round(width * full) for full in (64, 128, 256, 512)]
     if filters[0] < 1:
         raise InputError(f"resnet12: expected a width such as 0.25, 0.5 or 1, got {width}")
+    if min(image_shape[1:]) < 16:  # four times halved
+        raise InputError(f"resnet12: expected images of at least 16x16 pixels, got {image_shape[1]}x{image_shape[2]}")
     stages = [Stage(inputs, outputs) for inputs, outputs in zip([3, *filters], filters, strict=False)]
     return Encoder(nn.Sequential(*stages, nn.AdaptiveAvgPool2d(1), nn.Flatten()), filters[-1], statistics)
 

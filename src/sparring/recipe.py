@@ -1,5 +1,6 @@
 """A recipe: everything that decides how a run goes, typed, read from and written to TOML. Imports no torch."""
 
+import math
 import tomllib
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any, Literal, get_type_hints
 import tomli_w
 
 from sparring.errors import InputError, unknown
-from sparring.schema import checked
+from sparring.schema import check_ranges, checked
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,22 @@ class Part:
         return {"name": self.name, **self.settings}
 
 
+SHARE, ANY, ONE_UP = (0, 1), (0, math.inf), (1, math.inf)
+RANGES = {
+    **dict.fromkeys(("strength", "probability", "max_broken", "momentum"), SHARE),
+    **dict.fromkeys(
+        ("learning_rate", "adversary_learning_rate", "weight_decay", "warmup", "ramp", "views_anneal"), ANY
+    ),
+    **dict.fromkeys(
+        ("epochs", "evaluate_every", "log_every", "devices", "nodes", "replays", "adversary_every"), ONE_UP
+    ),
+    "batch_size": (2, math.inf),
+}
+VIEW_RANGES = {
+    **dict.fromkeys(("flip", "jitter", "grey"), SHARE),
+    **dict.fromkeys(("brightness", "contrast", "saturation"), ANY),
+    "hue": (0, 0.5),
+}
 WEAKENED = ("jitter", "brightness", "contrast", "saturation", "hue", "grey")
 
 
@@ -61,6 +78,15 @@ class Views:
     """Colour jitter: the rotation lies in +- this many turns."""
     grey: float = 0.2
     """Probability of a grey view."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, VIEW_RANGES, "views.")
+        for name, most in (("crop_scale", 1.0), ("crop_ratio", math.inf)):
+            low, high = getattr(self, name)
+            if not 0 < low <= high <= most:
+                raise InputError(
+                    f"views.{name}: expected 0 < smallest <= largest <= {most:g}, got {low:g} and {high:g}"
+                )
 
     def weakened(self, strength: float) -> "Views":
         """These views at a strength in [0, 1]: 0 leaves only flips."""
@@ -144,12 +170,11 @@ class Recipe:
     """auto is bf16 where the processor computes it fast."""
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "evaluate_every", "log_every", "devices", "nodes", "replays"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name}: expected at least 1, got {getattr(self, name)}")
-        for name in ("strength", "probability", "max_broken"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name}: expected a share in [0, 1], got {getattr(self, name)}")
+        check_ranges(self, RANGES)
+        for name, least in (("knn_k", 1), ("knn_t", 1e-3)):
+            values = getattr(self, name)
+            if not values or not min(values) >= least:
+                raise InputError(f"{name}: expected values of at least {least}, got {list(values)}")
         _check_pairs(self.pairs)
 
 

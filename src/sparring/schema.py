@@ -1,7 +1,8 @@
 """Check a value from a recipe or a command line against the type that a constructor declares."""
 
+import math
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -77,3 +78,12 @@ def checked(value: Any, hint: Any, name: str) -> Any:
         return _convert(value, hint)
     except TypeError:
         raise InputError(f"{name}: expected {describe(hint)}, got {value!r}") from None
+
+
+def check_ranges(owner: object, ranges: Mapping[str, tuple[float, float]], prefix: str = "") -> None:
+    """Refuse the first number that is out of its range, infinite or not a number."""
+    for name, (low, high) in ranges.items():
+        value = getattr(owner, name)
+        if not (low <= value <= high and math.isfinite(value)):
+            expected = f"in [{low:g}, {high:g}]" if math.isfinite(high) else f"of at least {low:g}"
+            raise InputError(f"{prefix}{name}: expected a number {expected}, got {value}")

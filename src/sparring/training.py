@@ -17,13 +17,16 @@ from sparring.run import Run
 def launch(recipe: Recipe) -> Fabric:
     """Start the processes that a recipe asks for."""
     many = recipe.devices * recipe.nodes > 1
-    fabric = Fabric(
-        accelerator=recipe.accelerator,
-        devices=recipe.devices,
-        num_nodes=recipe.nodes,
-        # an adversary whose strength is 0 is skipped, and so are its weights
-        strategy=DDPStrategy(find_unused_parameters=True) if many else "auto",
-    )
+    try:
+        fabric = Fabric(
+            accelerator=recipe.accelerator,
+            devices=recipe.devices,
+            num_nodes=recipe.nodes,
+            # an adversary whose strength is 0 is skipped, and so are its weights
+            strategy=DDPStrategy(find_unused_parameters=True) if many else "auto",
+        )
+    except (ValueError, RuntimeError) as error:
+        raise InputError(f"accelerator {recipe.accelerator!r} cannot be used here; {error}") from None
     fabric.launch()
     return fabric
 

@@ -18,7 +18,7 @@ from sparring.recipe import Part, Recipe
 from sparring.rounds import Batch
 from sparring.transforms import TRANSFORMS
 
-SIDE, COUNT = 12, 6
+SIDE, COUNT = 16, 6
 BLEND = {"opponents": [{"name": "learned", "transform": "rotation"}, {"name": "search", "transform": "pixels"}]}
 NEEDS = {"chain": {"parts": ["rotation", "colour"]}, "blend": BLEND}
 ADVERSARY_PARTS = [Part(name, NEEDS.get(name, {})) for name in ADVERSARIES] + [

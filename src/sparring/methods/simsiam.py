@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from sparring.contracts import Embedding, Method
 from sparring.encoders import Encoder
+from sparring.errors import InputError
 
 
 class SimSiam(Method):
@@ -23,6 +24,8 @@ class SimSiam(Method):
 
     def __init__(self, encoder: Encoder, *, projection: int = 2048, bottleneck: int = 512) -> None:
         super().__init__()
+        if min(projection, bottleneck) < 1:
+            raise InputError(f"simsiam: expected widths of at least 1, got {projection} and {bottleneck}")
         self.encoder = encoder
         self.projector = nn.Sequential(
             nn.Linear(encoder.feature_size, projection, bias=False),
