@@ -111,9 +111,9 @@ class Recipe:
     encoder: Part = field(default_factory=lambda: Part("resnet12", {"width": 0.25}))
     """What is trained: resnet12, resnet18 or timm:NAME."""
     method: Part = field(default_factory=lambda: Part("simsiam"))
-    """How two views are compared: simsiam or simclr."""
+    """How two views are compared: simsiam, simclr, byol, moco, ... (see sparring list)."""
     adversary: Part = field(default_factory=lambda: Part("learned"))
-    """Who makes a view harder: learned, search, random (the control) or none."""
+    """Who makes a view harder: learned, search, best_of, free, blend, random (the control) or none."""
     transform: Part = field(default_factory=lambda: Part("colour"))
     """What it may change: colour, jitter, rotation, translation, pixels or chain."""
     penalties: tuple[Part, ...] = ()

@@ -16,7 +16,7 @@ ADVERSARIES = {
     "search": "an adversary that searches for each image",
     "random": "the random control",
 }
-PROPER_NAMES = {"simsiam": "SimSiam", "simclr": "SimCLR", "byol": "BYOL", "moco": "MoCo"}
+PROPER_NAMES = {"simsiam": "SimSiam", "simclr": "SimCLR", "byol": "BYOL", "moco": "MoCo", "vicreg": "VICReg"}
 
 
 def verdict(run: Run) -> list[str]:
