@@ -38,11 +38,10 @@ def _say(line: str) -> None:
 def train(recipe: Recipe, *, run: Path | None, resume: Path | None, overwrite: bool) -> None:
     """Train, write the report, and say what came out and what to try next."""
     path = run_training(recipe, run=run, resume=resume, overwrite=overwrite)
-    page = write_report([path])
     measured = [line for line in Run.open(path).metrics() if "rankme" in line]
     if "knn" in measured[-1]:
         _say(f"kNN accuracy  {measured[0]['knn']:.1f} % untrained -> [bold]{measured[-1]['knn']:.1f} %[/]")
-    _say(f"report        {page}")
+    _say(f"report        {path / 'report.html'}")
     _say(f"encoder       {path / 'encoder.safetensors'}  (sparring.load_encoder({str(path)!r}))")
     _say("try next      sparring train --adversary none --run runs/vanilla")
     _say(f"              sparring report {path} runs/vanilla --out comparison.html")

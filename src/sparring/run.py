@@ -97,7 +97,8 @@ class Run:
         return SummaryWriter(self.path / "events", purge_step=last + 1)
 
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
-        """Keep `state`, whole or not at all."""
+        """Keep `state`, whole or not at all, after all that was measured until now."""
+        _sync(self.path / "metrics.jsonl")
         _replace(self.path / "last.ckpt", lambda temporary: torch.save(dict(state), temporary))
 
     def load_checkpoint(self) -> dict[str, Any] | None:
@@ -121,9 +122,19 @@ def _replace(path: Path, write: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
     write(temporary)
-    with temporary.open("rb+") as file:
-        os.fsync(file.fileno())
+    _sync(temporary)
     temporary.replace(path)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or a folder's list of names, is on the disk; folders cannot be opened everywhere."""
+    if path.exists() and (path.is_file() or os.name == "posix"):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def environment() -> dict[str, str | int]:

@@ -11,6 +11,7 @@ from sparring.datasets import DataSet, load_dataset
 from sparring.errors import InputError
 from sparring.fit import Fit
 from sparring.recipe import Recipe
+from sparring.reports import write_report
 from sparring.run import Run
 
 
@@ -38,7 +39,7 @@ def train(
     resume: str | Path | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Train an encoder against an adversary and write a run's folder; returns its path.
+    """Train an encoder against an adversary and write a run's folder with its report; returns its path.
 
     Args:
         recipe: what to train on what, and how; the defaults train on the photographs that the package ships.
@@ -65,6 +66,8 @@ def train(
     if resume:
         fit.restore()
     fit.train()
+    if fabric.is_global_zero:
+        write_report([folder.path])
     return folder.path
 
 
