@@ -43,8 +43,9 @@ def train(recipe: Recipe, *, run: Path | None, resume: Path | None, overwrite: b
         _say(f"kNN accuracy  {measured[0]['knn']:.1f} % untrained -> [bold]{measured[-1]['knn']:.1f} %[/]")
     _say(f"report        {path / 'report.html'}")
     _say(f"encoder       {path / 'encoder.safetensors'}  (sparring.load_encoder({str(path)!r}))")
-    _say("try next      sparring train --adversary none --run runs/vanilla")
-    _say(f"              sparring report {path} runs/vanilla --out comparison.html")
+    rival = "random" if Run.open(path).recipe().adversary.name == "none" else "none"
+    _say(f"try next      sparring train --recipe {path}/recipe.toml --adversary {rival} --run {path}-{rival}")
+    _say(f"              sparring report {path} {path}-{rival} --out comparison.html")
 
 
 def evaluate(

@@ -1,5 +1,6 @@
 """`sparring train` as a function, and the processes it runs in."""
 
+import sys
 from itertools import count
 from pathlib import Path
 
@@ -59,6 +60,8 @@ def train(
     folder = Run(Path(fabric.broadcast(str(folder.path))))
     with fabric.rank_zero_first():
         data = load_data(recipe)
+    if data.note and fabric.is_global_zero:
+        print(f"data: {data.note}", file=sys.stderr)
     fit = Fit(recipe, data, fabric, folder)
     if fabric.is_global_zero and not resume:
         folder.claim(recipe)
