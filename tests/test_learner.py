@@ -1,6 +1,7 @@
 """One round of the game: one backward for two players, passes counted, nothing moved by a look."""
 
 import copy
+from functools import partial
 
 import pytest
 import torch
@@ -160,3 +161,20 @@ def test_negatives_take_part_in_simclrs_round(photographs: Tensor) -> None:
     alone = learner(make_batch(photographs[:2])).comparison
     among = learner(make_batch(photographs)).comparison[:2]
     assert (among > alone).all()
+
+
+@pytest.mark.parametrize("adversary", ["best_of", "search", "learned"])
+def test_under_autocast_no_look_cuts_the_encoders_gradient(adversary: str, photographs: Tensor) -> None:
+    """Weights that a look without gradient has cast must not serve the training pass."""
+    context = {
+        "image_shape": (3, 32, 32),
+        "image_count": 12,
+        "labels": None,
+        "statistics": ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25)),
+    }
+    pairs = (("first*", "second*"),)
+    recipe = Recipe(encoder=Part("resnet12", {"width": 0.0625}), adversary=Part(adversary), pairs=pairs)
+    learner = build_learner(recipe, context, partial(torch.autocast, "cpu", torch.bfloat16))
+    batch = make_batch(photographs.float())
+    learner(batch).loss.backward()
+    assert all(weight.grad is not None for weight in learner.method.parameters())

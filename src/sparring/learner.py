@@ -120,11 +120,11 @@ class Learner(nn.Module):
     def glance(self, images: Float[Tensor, "b c h w"], indices: Int[Tensor, "b"]) -> Embedding:
         """Embed a view that is not itself compared; changes nothing."""
         with frozen_statistics(self.method):
-            embedding = self._encode(images, indices)
-        torch.clear_autocast_cache()  # its copies of the weights were made without a graph
-        return embedding
+            return self._encode(images, indices)
 
     def _encode(self, images: Float[Tensor, "b c h w"], indices: Int[Tensor, "b"]) -> Embedding:
         with self.autocast():
             embedding = self.method.encode(images.contiguous(memory_format=torch.channels_last))
+        if not torch.is_grad_enabled():
+            torch.clear_autocast_cache()  # or the weights cast here, without a graph, would serve the training pass
         return replace(embedding.at_least_float32(), indices=indices)
