@@ -22,7 +22,8 @@ def rankme(features: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
     Source: Garrido et al. 2023, "RankMe: Assessing the Downstream Performance of Pretrained Representations".
     """
     values = torch.linalg.svdvals(features)
-    shares = values / values.sum() + 1e-7
+    # all zeros, as from a dead last layer, count like one direction rather than as not a number
+    shares = values / values.sum().clamp(min=torch.finfo(values.dtype).tiny) + 1e-7
     return (-(shares * shares.log()).sum()).exp()
 
 

@@ -1,0 +1,171 @@
+"""Forms of a round against the same round written out, and what strength and sampled choices mean."""
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sparring.adversaries import Blend, Learned, Random, Search
+from sparring.contracts import Adversary, Proposal, Turn
+from sparring.encoders import resnet12
+from sparring.learner import Learner
+from sparring.methods import SimSiam
+from sparring.randomness import generator_for, seeded
+from sparring.rounds import Batch
+from sparring.transforms import Colour, Pixels, Rotation
+
+
+def make(adversary: Adversary, **settings: object) -> Learner:
+    with seeded(0):
+        method = SimSiam(resnet12(width=0.0625), projection=16, bottleneck=8)
+    return Learner(method, adversary, **settings).double()  # type: ignore[arg-type]
+
+
+def learned() -> Learned:
+    with seeded(1):
+        return Learned(Colour(a_max=0.8), features=32)
+
+
+def make_batch(photographs: Tensor, strength: float = 1.0, step: int = 0) -> Batch:
+    views = {"first": photographs, "second": photographs.flip(3)}
+    return Batch(views, torch.arange(len(photographs)), step, strength, generator_for(0, step, stream="adversary"))
+
+
+def gradients(loss: Tensor, module: nn.Module) -> list[Tensor]:
+    return list(torch.autograd.grad(loss, list(module.parameters()), retain_graph=True))
+
+
+def close(ours: list[Tensor], theirs: list[Tensor]) -> bool:
+    return all(torch.allclose(a, b, atol=1e-12) for a, b in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.3])
+@pytest.mark.parametrize("hardened", [("second*",), ("first*", "second*")])
+def test_a_round_is_the_round_written_out(hardened: tuple[str, ...], strength: float, photographs: Tensor) -> None:
+    """Loss, the encoder's gradients and the adversary's: hard views are chosen by the other clean view's features."""
+    pairs = (("first*", "second*"),) if len(hardened) == 2 else (("first", "second"), ("first", "second*"))
+    learner, batch = make(learned(), pairs=pairs), make_batch(photographs, strength)
+    method, adversary = copy.deepcopy((learner.method, learner.adversary))
+    assert isinstance(adversary, Learned)
+    clean = {name: method.encode(view) for name, view in batch.views.items()}
+    other = {"first*": "second", "second*": "first"}
+    embeddings = dict(clean)
+    for name in hardened:
+        params = adversary.choose(clean[other[name]].features.detach())
+        embeddings[name] = method.encode(adversary.transform(batch.views[name[:-1]], strength * params))
+    losses = [method.compare(embeddings[a], embeddings[b]).mean() for a, b in pairs]
+    expected = sum(losses[1:], start=losses[0]) / len(losses)
+    outcome = learner(batch)
+    assert outcome.loss.item() == pytest.approx(expected.item(), abs=1e-12)
+    assert close(gradients(outcome.loss, learner.method), gradients(expected, method))
+    assert close(gradients(outcome.loss, learner.adversary), gradients(expected, adversary))
+    assert max(gradient.abs().max().item() for gradient in gradients(expected, adversary)) > 0
+
+
+def test_both_hard_views_draw_anew(photographs: Tensor) -> None:
+    """By chance, first and then second from one generator."""
+    rotation, batch = Rotation(), make_batch(photographs)
+    learner, draws = make(Random(rotation), pairs=(("first*", "second*"),)), generator_for(0, 0, stream="adversary")
+    method = copy.deepcopy(learner.method)
+    params = [2 * torch.rand(len(photographs), 1, generator=draws).double() - 1 for _ in range(2)]
+    hard = [method.encode(rotation(view, p)) for view, p in zip(batch.views.values(), params, strict=True)]
+    assert learner(batch).loss.item() == pytest.approx(method.compare(*hard).mean().item(), abs=1e-12)
+
+
+def test_a_search_looks_at_the_strength_it_will_play_at(photographs: Tensor) -> None:
+    """Hardness of parameters is the loss of the view that a round would render from them."""
+    seen: list[tuple[Tensor, Tensor]] = []
+
+    class Judge(Random):
+        def propose(self, turn: Turn) -> Proposal:
+            params = self.draw(turn)
+            seen.append((params, turn.hardness(params)))
+            return Proposal(params)
+
+    learner = make(Judge(Rotation(degrees=90)))
+    outcome = learner(make_batch(photographs, strength=0.4))
+    ((params, losses),) = seen
+    assert torch.allclose(outcome.params["second*"], params)
+    assert torch.allclose(outcome.comparison, losses, atol=1e-12)
+    at_full = make(Judge(Rotation(degrees=90)))(make_batch(photographs)).comparison
+    assert not torch.allclose(at_full, losses, atol=1e-3)
+
+
+def test_a_sampled_choice_is_reinforced_by_its_advantage(photographs: Tensor) -> None:
+    """Williams 1992: the gradient on the score is the image's comparison less the batch's mean, over the batch size."""
+
+    class Sampled(Adversary):
+        def __init__(self) -> None:
+            super().__init__(Rotation())
+            self.score = nn.Parameter(torch.zeros(len(photographs)))
+
+        def propose(self, turn: Turn) -> Proposal:
+            return Proposal(Random(self.transform).draw(turn), log_probability=self.score * 1)
+
+    learner = make(Sampled())
+    outcome = learner(make_batch(photographs))
+    (gradient,) = gradients(outcome.loss, learner.adversary)
+    advantage = outcome.comparison - outcome.comparison.mean()
+    assert torch.allclose(gradient, advantage / len(photographs), atol=1e-12)
+    assert advantage.abs().max() > 0
+
+
+def test_a_penalty_lowers_what_the_adversary_ascends_and_leaves_the_encoder(photographs: Tensor) -> None:
+    class Costly(Learned):
+        def propose(self, turn: Turn) -> Proposal:
+            proposal = super().propose(turn)
+            assert proposal.params is not None
+            return Proposal(proposal.params, penalty=proposal.params.square().sum(dim=1))
+
+    batch = make_batch(photographs)
+    with seeded(1):
+        costly = Costly(Colour(a_max=0.8), features=32)
+    free, dear = make(learned()), make(costly)
+    without, priced = free(batch), dear(batch)
+    penalty = priced.params["second*"].square().sum(dim=1).mean()
+    assert priced.loss.item() == pytest.approx(without.loss.item() - penalty.item(), abs=1e-12)
+    assert close(gradients(priced.loss, dear.method), gradients(without.loss, free.method))
+    own = gradients(
+        dear.adversary.choose(dear.glance(batch.views["first"], batch.indices).features).square().sum(1).mean(),
+        dear.adversary,
+    )
+    expected = [a - b for a, b in zip(gradients(without.loss, free.adversary), own, strict=True)]
+    assert close(gradients(priced.loss, dear.adversary), expected)
+
+
+def propose(adversary: Adversary, photographs: Tensor, step: int = 0) -> Tensor:
+    learner, batch = make(adversary), make_batch(photographs, step=step)
+    params = learner(batch).params["second*"]
+    assert params.shape[0] == len(photographs)
+    return params
+
+
+def test_blended_opponents_play_one_image_each(photographs: Tensor) -> None:
+    """Every image is moved by exactly one of them, and every one of them has its images; cyclic: one after another."""
+    parts = [Random(Rotation()), Random(Colour()), Search(Rotation(degrees=10), steps=1)]
+    ends = ((0, 1), (1, 11), (11, 12))
+
+    def movers(params: Tensor) -> Tensor:
+        return torch.stack([(params[:, start:end] != 0).any(dim=1) for start, end in ends], dim=1)
+
+    moved = movers(propose(Blend(parts), photographs.repeat(4, 1, 1, 1)))
+    assert (moved.sum(dim=1) == 1).all()
+    assert moved.any(dim=0).all()
+    for step in range(4):
+        moved = movers(propose(Blend(parts, turns="cyclic"), photographs, step))
+        assert moved[:, step % 3].all()
+        assert moved.sum() == len(photographs)
+
+
+def test_a_search_of_one_step_from_the_identity_is_fgsm(photographs: Tensor) -> None:
+    """Goodfellow et al. 2015: a step's length in the direction of the gradient's sign, for every pixel."""
+    pixels = Pixels(eps=0.02)
+    learner, batch = make(Search(pixels, steps=1, step_size=0.7, random_start=False)), make_batch(photographs)
+    method = copy.deepcopy(learner.method)
+    partner = method.encode(batch.views["first"])
+    images = batch.views["second"].clone().requires_grad_()
+    (slope,) = torch.autograd.grad(method.compare(partner, method.encode(images)).sum(), images)
+    inside = (images > 0) & (images < 1)  # at the ends of the range the clamp's own slope counts
+    found = learner(batch).params["second*"]
+    assert torch.allclose(found[inside], 0.7 * slope.sign()[inside])
