@@ -1,5 +1,6 @@
 """The study's interpolating colour space (Eq. 6) and its constrained relatives."""
 
+import math
 from itertools import permutations
 from typing import Literal
 
@@ -39,6 +40,8 @@ class Colour(Transform):
         super().__init__()
         if not 0 <= a_max <= 1:
             raise InputError(f"colour: expected a_max in [0, 1], got {a_max}")
+        if not math.isfinite(sharpness):
+            raise InputError(f"colour: expected a finite sharpness such as 5, got {sharpness}")
         self.space, self.a_max, self.sharpness = space, a_max, sharpness
         self.register_buffer("corners", torch.eye(3)[torch.tensor(list(permutations(range(3))))], persistent=False)
 

@@ -15,6 +15,13 @@ from sparring.errors import InputError
 Padding = Literal["zeros", "border", "reflection"]
 
 
+def sample(
+    images: Float[Tensor, "b c h w"], grid: Float[Tensor, "b h w 2"], padding: Padding
+) -> Float[Tensor, "b c h w"]:
+    """Sample bilinearly at x and y measured in half image sides from the centre: -1 and 1 are the outer edges."""
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode=padding, align_corners=False).clamp(0, 1)
+
+
 def warp(
     images: Float[Tensor, "b c h w"], matrix: Float[Tensor, "b 2 3"], padding: Padding
 ) -> Float[Tensor, "b c h w"]:
@@ -23,7 +30,13 @@ def warp(
     half = matrix.new_tensor([width / 2, height / 2])
     units = torch.cat([half, half.new_ones(1)])  # affine_grid measures in half image sides
     grid = F.affine_grid(matrix * units / half[:, None], list(images.shape), align_corners=False)
-    return F.grid_sample(images, grid, mode="bilinear", padding_mode=padding, align_corners=False).clamp(0, 1)
+    return sample(images, grid, padding)
+
+
+def rotation(angle: Float[Tensor, "b"]) -> Float[Tensor, "b 2 2"]:
+    """Where pixels sample when the image turns counter-clockwise by `angle` radians."""
+    cos, sin = angle.cos(), angle.sin()
+    return torch.stack([cos, -sin, sin, cos], dim=1).view(-1, 2, 2)
 
 
 class Rotation(Transform):
@@ -44,10 +57,8 @@ class Rotation(Transform):
         return (1,)
 
     def forward(self, images: Float[Tensor, "b c h w"], params: Float[Tensor, "b 1"]) -> Float[Tensor, "b c h w"]:
-        angle = params[:, 0] * math.radians(self.degrees)
-        cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
-        matrix = torch.stack([cos, -sin, zero, sin, cos, zero], dim=1).view(-1, 2, 3)
-        return warp(images, matrix, self.padding)
+        matrix = rotation(params[:, 0] * math.radians(self.degrees))
+        return warp(images, F.pad(matrix, (0, 1)), self.padding)
 
     def describe(self, params: Float[Tensor, "b 1"]) -> dict[str, Float[Tensor, "b"]]:
         return {"rotation/degrees": params[:, 0] * self.degrees}

@@ -29,7 +29,7 @@ class Jitter(Transform):
     ) -> None:
         super().__init__()
         self.bounds = (brightness, contrast, saturation, hue)
-        if min(self.bounds) < 0 or max(self.bounds[:3]) > 1 or hue > 0.5:
+        if not (all(0 <= bound <= 1 for bound in self.bounds) and hue <= 0.5):
             raise InputError(f"jitter: expected bounds in [0, 1] and hue in [0, 0.5], got {self.bounds}")
 
     def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:

@@ -1,0 +1,44 @@
+"""The image seen from elsewhere: its four corners move."""
+
+import torch
+from jaxtyping import Float
+from kornia.geometry.transform import get_perspective_transform, warp_perspective
+from torch import Tensor
+
+from sparring.contracts import Transform
+from sparring.encoders import ImageShape
+from sparring.schema import check_ranges
+from sparring.transforms.geometry import Padding
+
+CORNERS = ((0, 0), (1, 0), (1, 1), (0, 1))
+NAMES = ("top_left", "top_right", "bottom_right", "bottom_left")
+
+
+class Perspective(Transform):
+    """Move each corner of the image by itself, and all between by the homography that this fixes.
+
+    Args:
+        share: largest shift of a corner along each axis, as a share of the image's side, at most 0.24: from 0.25 on
+            three corners can lie on a line.
+        padding: what lies outside the image.
+    """
+
+    def __init__(self, *, share: float = 0.125, padding: Padding = "reflection") -> None:
+        super().__init__()
+        self.share, self.padding = share, padding
+        check_ranges(self, {"share": (0, 0.24)}, "perspective: ")
+
+    def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:
+        return (4, 2)
+
+    def forward(self, images: Float[Tensor, "b c h w"], params: Float[Tensor, "b 4 2"]) -> Float[Tensor, "b c h w"]:
+        height, width = images.shape[-2:]
+        sides = params.new_tensor([width, height])
+        corners = (params.new_tensor(CORNERS) * sides - 0.5).expand(len(params), 4, 2)
+        matrix = get_perspective_transform(corners, corners + self.share * sides * params)
+        hard = warp_perspective(images, matrix, (height, width), padding_mode=self.padding, align_corners=False)
+        return hard.clamp(0, 1)
+
+    def describe(self, params: Float[Tensor, "b 4 2"]) -> dict[str, Float[Tensor, "b"]]:
+        shifts = torch.linalg.vector_norm(self.share * params, dim=2).unbind(dim=1)
+        return {f"perspective/{name}": shift for name, shift in zip(NAMES, shifts, strict=True)}
