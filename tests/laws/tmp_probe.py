@@ -1,5 +1,7 @@
 import torch
 from test_adversaries import *
+
+
 def test_probe(photographs):
     for method in ("mochi","simclr","simsiam"):
         learner, batch = make(Part("learned"), Part("blur",{}), method), make_batch(photographs)
