@@ -89,6 +89,8 @@ def make_turn(learner: Learner, batch: Batch) -> Turn:
 every_adversary = pytest.mark.parametrize("adversary", ADVERSARY_PARTS, ids=named)
 every_transform = pytest.mark.parametrize("transform", TRANSFORM_PARTS, ids=named)
 every_method = pytest.mark.parametrize("method", METHODS)
+every_smooth_method = pytest.mark.parametrize("method", [name for name in METHODS if name != "mochi"])
+"""MoCHi picks its hardest negatives anew at each look, so its loss jumps and small ascents need not add up."""
 
 
 @every_adversary
@@ -145,7 +147,7 @@ def test_a_search_with_small_steps_raises_hardness_and_leaves_no_trace(
 
 
 @every_transform
-@every_method
+@every_smooth_method
 def test_a_learned_adversary_that_ascends_raises_hardness(transform: Part, method: str, photographs: Tensor) -> None:
     learner, batch = make(Part("learned"), transform, method), make_batch(photographs)
     ascend = torch.optim.SGD(learner.adversary.parameters(), lr=0.01, maximize=True)

@@ -60,9 +60,7 @@ class Frequency(Transform):
     def _places(self, height: int, width: int, device: torch.device) -> Int[Tensor, "k"]:
         """Where the band lies in the flattened coefficients of a block."""
         rows, columns = torch.arange(height, device=device) * width, torch.arange(width, device=device) * height
-        order = (
-            (rows[:, None] ** 2 + columns**2).flatten().argsort(stable=True)
-        )  # whole numbers, so that ties are exact
+        order = (rows[:, None] ** 2 + columns**2).flatten().argsort(stable=True)  # in whole numbers: ties are exact
         count, total = self._count(height, width), height * width
         start = {"low": 0, "mid": (total - count) // 2, "high": total - count}[self.band]
         return order[start : start + count]

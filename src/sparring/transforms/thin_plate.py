@@ -37,9 +37,9 @@ def spline(points: Float[Tensor, "n 2"], places: Float[Tensor, "m 2"]) -> Float[
 class ThinPlate(Transform):
     """Shift a grid of points, corners included; the shifts between are their smoothest interpolation (thin plate).
 
-    The shifts are interpolated over the output, as for one grid sample they must be, which makes them linear in the
-    parameters. Kornia's `get_tps_transform` centres its kernels on the shifted points and solves for each image:
-    equal to first order in the shifts, and many times slower.
+    The shifts are interpolated over the output's pixels, so they are linear in the parameters, and one matrix serves
+    all images. Kornia's `get_tps_transform` centres its kernels on the shifted points and solves for each image: equal
+    to first order in the shifts, and several times slower.
 
     Args:
         share: largest shift of a point along each axis, as a share of the image's side; right and down are positive.
