@@ -70,6 +70,10 @@ BAD = {
     "a run that is not there": (["train", "--resume", "nowhere"], "nowhere"),
     "settings beside a resume": (["train", "--resume", "nowhere", "--epochs", "3"], "leave the other options out"),
     "a batch larger than the data": (["train", "--batch-size", "9999"], "3068"),
+    "a folder that cannot be made": (["train", "--run", "/proc/x"], "/proc/x"),
+    "a picture of no kind": (["preview", "--out", "p.xyz"], ".png"),
+    "no such timm model": (["train", "--encoder", "timm:qqqqqq"], "none of the"),
+    "no temperature": (["train", "--knn-t", "nan"], "knn_t"),
     "no number": (["train", "--learning-rate", "nan"], "learning_rate"),
     "a batch of one": (["train", "--batch-size", "1"], "at least 2"),
     "a probability above 1": (["train", "--views.flip", "3"], "views.flip"),
@@ -147,3 +151,19 @@ def test_train_evaluate_report(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert figures["knn"] == figures["knn/k=200,t=0.1"]
     main(["report", run, run, "--out", str(tmp_path / "both.html")])
     assert (tmp_path / "both.html").stat().st_size > 10_000
+
+
+def test_evaluate_refuses_what_no_knn_can_use_before_it_measures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = Recipe(epochs=1, image_size=16, encoder=Part("resnet12", {"width": 0.0625}))
+    (tmp_path / "r.toml").write_text(dump_recipe(recipe))
+    run = str(tmp_path / "run")
+    main(["train", "--recipe", str(tmp_path / "r.toml"), "--run", run])
+    for words, name in ((["--k", "0"], "knn_k"), (["--t", "nan"], "knn_t")):
+        with pytest.raises(SystemExit) as stop:
+            main(["evaluate", run, *words])
+        assert stop.value.code == 2
+        assert name in capsys.readouterr().err
+    main(["evaluate", run, "--k", "100000"])
+    assert "clipped to the 3068 training images" in capsys.readouterr().err

@@ -252,3 +252,11 @@ def test_a_lazy_adversary_moves_every_few_steps(folder: Path, tmp_path: Path) ->
         sparring.train(recipe, run=tmp_path / "run")
     moved = [not torch.equal(a, b) for a, b in pairwise(weights)]
     assert moved == [False, False, True, False]
+
+
+def test_a_loss_that_is_no_number_stops_training_and_keeps_the_record_readable(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(sparring.InputError, match="smaller --learning-rate"):
+        sparring.train(small(folder, learning_rate=1e30, precision="32", log_every=1), run=tmp_path / "run")
+    for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines():
+        assert "NaN" not in line
+        json.loads(line)

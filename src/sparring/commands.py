@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from sparring.views import base_view
 
 CONSOLE = Console(highlight=False)
 PREVIEW_IMAGES = 8
+PICTURES = (".png", ".jpg", ".webp")
 
 
 def _say(line: str) -> None:
@@ -52,7 +54,7 @@ def evaluate(
     path: Path, *, data: str | None, data_root: str | None, ks: Sequence[int], ts: Sequence[float], as_json: bool
 ) -> None:
     """Measure a run's encoder on its own data set or on another."""
-    recipe, encoder = Run.open(path).recipe(), load_encoder(path)
+    recipe, encoder, knn = Run.open(path).recipe(), load_encoder(path), Knn(ks, ts)
     root = data_root or recipe.data_root
     images = load_dataset(
         data or recipe.data,
@@ -61,7 +63,9 @@ def evaluate(
         max_broken=recipe.max_broken,
     )
     features: Features = features_of(images, lambda pixels: extract(encoder, pixels))
-    figures = {**Knn(ks, ts)(features), **collapse(features)}
+    figures = {**knn(features), **collapse(features)}
+    if features.bank_labels is not None and max(ks) > len(features.bank):
+        print(f"k is clipped to the {len(features.bank)} training images", file=sys.stderr)
     if as_json:
         print(json.dumps({"run": str(path), "data": data or recipe.data, **figures}))
         return
@@ -75,6 +79,10 @@ def preview(recipe: Recipe, out: Path) -> None:
     """Draw images, a base view of each, and what the untrained adversary makes of it."""
     if not out.parent.is_dir():
         raise InputError(f"{out}: expected an existing folder for the picture, found none")
+    if out.suffix.lower() not in PICTURES:
+        raise InputError(
+            f"{out}: expected a picture that ends in {' or '.join(PICTURES)}, got {out.suffix or 'no ending'!r}"
+        )
     data = load_data(recipe)
     pixels = data.train.pixels[torch.linspace(0, len(data.train) - 1, 8 * PREVIEW_IMAGES).long()]
     with seeded(recipe.seed, "weights"):

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+LISTED = 30  # names that still make one readable line
+
 
 class InputError(ValueError):
     """Something the user gave cannot be used; its text is one line, and the command line exits with code 2."""
@@ -12,5 +14,8 @@ def unknown(kind: str, got: str, known: Iterable[str]) -> InputError:
     """The error for a name that does not exist: names the nearest one, or all of them if none is near."""
     names = sorted(known)
     near = get_close_matches(got, names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"expected one of: {', '.join(names)}"
+    listed = (
+        f"expected one of: {', '.join(names)}" if len(names) <= LISTED else f"none of the {len(names)} known is near"
+    )
+    hint = f"did you mean {near[0]!r}?" if near else listed
     return InputError(f"unknown {kind} {got!r}; {hint}")

@@ -1,5 +1,6 @@
 """The training loop on Lightning Fabric: logging, evaluation, checkpoints, resume."""
 
+import math
 import time
 from collections.abc import Mapping
 from functools import lru_cache, partial
@@ -122,6 +123,9 @@ class Fit:
 
     def _log(self, outcome: Outcome) -> None:
         loss = self._reduce(torch.stack(self.losses).mean(), "mean")
+        if not math.isfinite(loss):
+            remedy = f"the last checkpoint of {self.run.path} is kept; try a smaller --learning-rate"
+            raise InputError(f"the loss is {loss} at epoch {self._epoch():.1f}, so training stops; {remedy}")
         features = next(iter(outcome.embeddings.values())).features
         record = {
             "loss": loss,

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_type_hints
 import tomli_w
 
 from sparring.errors import InputError, unknown
-from sparring.schema import check_ranges, checked
+from sparring.schema import check_neighbours, check_ranges, checked
 
 
 @dataclass(frozen=True)
@@ -171,10 +171,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_ranges(self, RANGES)
-        for name, least in (("knn_k", 1), ("knn_t", 1e-3)):
-            values = getattr(self, name)
-            if not values or not min(values) >= least:
-                raise InputError(f"{name}: expected values of at least {least}, got {list(values)}")
+        check_neighbours(self.knn_k, self.knn_t)
         _check_pairs(self.pairs)
 
 

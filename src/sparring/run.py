@@ -51,6 +51,12 @@ class Run:
 
     def claim(self, recipe: Recipe) -> None:
         """Make this the folder of a new run: clear an earlier run's own files, leave all others, write the recipe."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"{self.path}: expected a folder that can be made and written to; {error.strerror}"
+            ) from None
         for name in FILES:
             (self.path / name).unlink(missing_ok=True)
         for folder in FOLDERS:

@@ -87,3 +87,10 @@ def check_ranges(owner: object, ranges: Mapping[str, tuple[float, float]], prefi
         if not (low <= value <= high and math.isfinite(value)):
             expected = f"in [{low:g}, {high:g}]" if math.isfinite(high) else f"of at least {low:g}"
             raise InputError(f"{prefix}{name}: expected a number {expected}, got {value}")
+
+
+def check_neighbours(ks: Sequence[int], ts: Sequence[float]) -> None:
+    """Refuse numbers of neighbours and temperatures that no kNN can use."""
+    for name, values, least in (("knn_k", ks, 1), ("knn_t", ts, 1e-3)):
+        if not values or not all(least <= value < math.inf for value in values):
+            raise InputError(f"{name}: expected values of at least {least}, got {list(values)}")

@@ -60,12 +60,12 @@ def train(
     folder = Run(Path(fabric.broadcast(str(folder.path))))
     with fabric.rank_zero_first():
         data = load_data(recipe)
-    if data.note and fabric.is_global_zero:
-        print(f"data: {data.note}", file=sys.stderr)
     fit = Fit(recipe, data, fabric, folder)
     if fabric.is_global_zero and not resume:
         folder.claim(recipe)
         folder.describe_environment(_facts(fit, data))
+    if fabric.is_global_zero:
+        print(_about(data), file=sys.stderr)
     if resume:
         fit.restore()
     fit.train()
@@ -92,6 +92,12 @@ def _unfinished(path: Path) -> Run:
 def _free_path(recipe: Recipe) -> Path:
     name = f"{Path(recipe.data).name}-{recipe.method.name}-{recipe.adversary.name}-{recipe.transform.name}"
     return next(path for i in count() if not (path := Path("runs") / f"{name}-{i}").exists())
+
+
+def _about(data: DataSet) -> str:
+    """How many images there are, and what was decided about them."""
+    tested = f", {len(data.test):,} test" if data.test else ""
+    return f"data  {len(data.train):,} training{tested} images" + (f"; {data.note}" if data.note else "")
 
 
 def _facts(fit: Fit, data: DataSet) -> dict[str, object]:

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sparring.contracts import Features
+from sparring.schema import check_neighbours
 
 CHUNK = 512  # queries at a time: 512 x 50,000 similarities are 100 MB
 
@@ -52,6 +53,7 @@ class Knn:
     """
 
     def __init__(self, ks: Sequence[int] = (200,), ts: Sequence[float] = (0.1,)) -> None:
+        check_neighbours(ks, ts)
         self.settings = [(k, t) for k in ks for t in ts]
 
     def __call__(self, features: Features) -> dict[str, float]:
