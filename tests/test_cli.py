@@ -119,7 +119,12 @@ def test_list_names_every_part_with_its_settings(capsys: pytest.CaptureFixture[s
     rows = json.loads(capsys.readouterr().out)
     by_name = {(row["kind"], row["name"]): row for row in rows}
     assert by_name["transform", "colour"]["settings"]["a_max"] == 0.4
-    assert by_name["adversary", "search"]["settings"] == {"steps": 5, "step_size": 0.5, "random_start": True}
+    assert by_name["adversary", "search"]["settings"] == {
+        "steps": 5,
+        "step_size": 0.5,
+        "random_start": True,
+        "batch_norm": "batch",
+    }
     assert all(row["about"] and "\n" not in row["about"] for row in rows)
     main(["list"])
     assert "doubly" not in (shown := capsys.readouterr().out)

@@ -1,6 +1,7 @@
 """Forms of a round against the same round written out, and what strength and sampled choices mean."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,8 +12,9 @@ from sparring.contracts import Adversary, Proposal, Turn
 from sparring.encoders import resnet12
 from sparring.learner import Learner
 from sparring.methods import SimSiam
+from sparring.penalties import HardnessBound
 from sparring.randomness import generator_for, seeded
-from sparring.rounds import Batch
+from sparring.rounds import Batch, base_views_of
 from sparring.transforms import Colour, Pixels, Rotation
 
 
@@ -169,3 +171,51 @@ def test_a_search_of_one_step_from_the_identity_is_fgsm(photographs: Tensor) -> 
     inside = (images > 0) & (images < 1)  # at the ends of the range the clamp's own slope counts
     found = learner(batch).params["second*"]
     assert torch.allclose(found[inside], 0.7 * slope.sign()[inside])
+
+
+def test_beyond_the_hardness_bound_the_adversary_descends(photographs: Tensor) -> None:
+    """PointAugment's turning point: with every image beyond it the adversary's gradient is the negated one."""
+    batch, free = make_batch(photographs), make(learned())
+    loss = free(batch).loss
+    # in SimSiam half of the loss lies behind the stop-gradient, for the bound as for the comparison
+    expected = [-gradient for gradient in gradients(loss, free.adversary)]
+    bounded = make(learned(), penalties=[HardnessBound(ratio=0.0, margin=-5.0)])
+    outcome = bounded(batch)
+    assert close(gradients(outcome.loss, bounded.adversary), expected)
+    assert close(gradients(outcome.loss, bounded.method), gradients(loss, free.method))
+    within = make(learned(), penalties=[HardnessBound(ratio=1.0, margin=5.0)])
+    assert within(batch).loss.item() == pytest.approx(loss.item(), abs=1e-12)
+
+
+def test_a_search_may_look_with_running_statistics(photographs: Tensor) -> None:
+    """ACL attacks in evaluation mode: what is found is what a network in evaluation mode would be attacked with."""
+    found = {}
+    for mode in ("batch", "running"):
+        search = Search(Rotation(), steps=3, batch_norm=mode)  # type: ignore[arg-type]
+        learner = make(search)
+        with torch.no_grad():  # let the running statistics be something
+            learner.method.encode(photographs.flip(2))
+        before = {name: value.clone() for name, value in learner.state_dict().items()}
+        partner = learner.glance(photographs, torch.arange(len(photographs))).detach()
+        found[mode] = learner.harden(photographs.flip(3), partner, make_batch(photographs), search)[1].params
+        assert all(torch.equal(value, before[name]) for name, value in learner.state_dict().items())
+        assert all(module.training for module in learner.method.modules())
+        if mode == "running":
+            learner.method.eval()
+            again = learner.harden(photographs.flip(3), partner, make_batch(photographs), search)[1].params
+            assert again is not None
+            assert torch.allclose(found[mode], again, atol=1e-12)
+    assert not torch.allclose(found["batch"], found["running"], atol=1e-6)
+
+
+def test_the_image_itself_may_play(photographs: Tensor) -> None:
+    """RoCL and HVP harden from the image; its partner is the first random view."""
+    pairs = (("first", "image*"),)
+    assert base_views_of(pairs) == {"first", "image"}
+    assert base_views_of((("first", "second"),)) == {"first", "second"}
+    batch = make_batch(photographs)
+    learner = make(Random(Rotation()), pairs=pairs)
+    outcome = learner(replace(batch, views={"first": photographs.flip(3), "image": photographs}))
+    rotated = learner.adversary.transform(photographs, outcome.params["image*"])
+    partner, hard = learner.method.encode(photographs.flip(3)), learner.method.encode(rotated)
+    assert torch.allclose(outcome.comparison, learner.method.compare(partner, hard), atol=1e-12)

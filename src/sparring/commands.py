@@ -20,12 +20,12 @@ from sparring.probes import hard_views
 from sparring.randomness import generator_for, seeded
 from sparring.recipe import Recipe
 from sparring.reports import gallery, write_report
-from sparring.rounds import Batch
+from sparring.rounds import Batch, base_name, base_views_of, hardened_of
 from sparring.run import Run
 from sparring.saved import load_encoder
 from sparring.training import load_data
 from sparring.training import train as run_training
-from sparring.views import base_view
+from sparring.views import base_views
 
 CONSOLE = Console(highlight=False)
 PREVIEW_IMAGES = 8
@@ -87,14 +87,13 @@ def preview(recipe: Recipe, out: Path) -> None:
     pixels = data.train.pixels[torch.linspace(0, len(data.train) - 1, 8 * PREVIEW_IMAGES).long()]
     with seeded(recipe.seed, "weights"):
         learner = build_learner(recipe, context_of(data))
-    views = {
-        name: base_view(pixels, recipe.views, generator_for(recipe.seed, 0, 0, name)) for name in ("first", "second")
-    }
+    draws = {name: generator_for(recipe.seed, 0, 0, name) for name in base_views_of(recipe.pairs)}
+    views = base_views(pixels, recipe.views, draws)
     generator = generator_for(recipe.seed, 0, 0, "adversary")
     hard = hard_views(learner, Batch(views, torch.arange(len(pixels)), 0, recipe.strength, generator))
     rows = {
         "image": pixels.float() / 255,
-        "base view": views["second"],
+        "base view": views[base_name(hardened_of(recipe.pairs))],
         f"{recipe.adversary.name} x {recipe.transform.name}": hard,
     }
     shown = [gallery.Row(name, (255 * row[::8]).byte().numpy()) for name, row in rows.items()]

@@ -26,6 +26,10 @@ class Transform(nn.Module, ABC):
         """The nearest parameters that are allowed."""
         return params.clamp(-1, 1)
 
+    def steepest(self, gradient: Float[Tensor, "b *p"]) -> Float[Tensor, "b *p"]:
+        """The move of length 1 that raises the loss most, by this transform's own measure of length."""
+        return gradient.sign()
+
     @abstractmethod
     def forward(self, images: Float[Tensor, "b c h w"], params: Float[Tensor, "b *p"]) -> Float[Tensor, "b c h w"]:
         """Images in [0, 1] to harder images in [0, 1]."""
@@ -46,8 +50,9 @@ class Turn:
     features: Float[Tensor, "b d"]
     """Of the partner view, detached."""
     hardness: Callable[..., Tensor]
-    """Loss per image if these parameters were used, at full size or at `side` pixels: `hardness(params, side=0)`;
-    differentiable, changes nothing, costs one encoder forward."""
+    """Loss per image if these parameters were used: `hardness(params, side=0, running=False)`, at full size or at
+    `side` pixels, BatchNorm by the batch or by its running statistics; differentiable, changes nothing, costs one
+    encoder forward."""
     own_features: Callable[[], Tensor]
     """Of the view itself, detached; costs one encoder forward."""
     step: int
@@ -89,6 +94,9 @@ class Move:
     hard: Float[Tensor, "b c h w"]
     params: Float[Tensor, "b *p"]
     transform: Transform
+    loss_of: Callable[[Tensor], Tensor]
+    """Loss per image if the round compared this view, in [0, 1] (b c h w): differentiable in the view, never in the
+    encoder's weights; costs one encoder forward."""
 
 
 class Penalty(nn.Module, ABC):

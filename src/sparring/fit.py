@@ -20,12 +20,12 @@ from sparring.probes import hard_views, hardness
 from sparring.progress import Display, StopSignal
 from sparring.randomness import generator_for, seeded
 from sparring.recipe import Recipe
-from sparring.rounds import Batch, Outcome
+from sparring.rounds import Batch, Outcome, base_name, base_views_of, hardened_of
 from sparring.run import Run
 from sparring.saved import save_encoder
 from sparring.schedules import epoch_order, learning_rate_at, strength_at, views_at
 from sparring.setup import count_steps, make_optimisers, precision_of
-from sparring.views import base_view
+from sparring.views import base_views
 
 CHECKPOINT_SECONDS = 60.0
 GALLERY_IMAGES = 8
@@ -117,7 +117,8 @@ class Fit:
         pixels = self.data.train.pixels[indices].to(device, non_blocking=True)
         draws = partial(generator_for, self.recipe.seed, draw, rank, device=device)
         policy = views_at(self.recipe, self.step, self.steps_per_epoch)
-        views = {name: base_view(pixels, policy, draws(f"{stream}/{name}")) for name in ("first", "second")}
+        names = base_views_of(self.recipe.pairs)
+        views = base_views(pixels, policy, {name: draws(f"{stream}/{name}") for name in names})
         strength = strength_at(self.recipe, self.step, self.steps_per_epoch)
         return Batch(views, indices.to(device), self.step, strength, draws(f"{stream}/adversary"))
 
@@ -173,7 +174,8 @@ class Fit:
         hard = hard_views(self.learner, batch).cpu()
         shown = torch.linspace(0, len(hard) - 1, min(GALLERY_IMAGES, len(hard))).long()
         images = self.data.train.pixels[batch.indices.cpu()[shown]]
-        views = {"base": batch.views["second"].cpu()[shown], "hard": hard[shown]}
+        base = batch.views[base_name(hardened_of(self.recipe.pairs))]
+        views = {"base": base.cpu()[shown], "hard": hard[shown]}
         as_bytes = {key: (255 * view).round().to(torch.uint8) for key, view in views.items()}
         if self.fabric.is_global_zero:
             self.run.save_tensors(f"gallery/{name}.safetensors", {"images": images, **as_bytes})

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from sparring.contracts import Adversary, Embedding, Method, Move, Penalty, Proposal, Turn
 from sparring.cost import Meter
+from sparring.dual_norm import norms_for
 from sparring.rounds import Batch, Outcome, Pairs, base_name, partner_of
-from sparring.statistics import frozen_statistics
+from sparring.statistics import frozen_statistics, frozen_weights, running_statistics
 
 
 def _own_objective(proposal: Proposal, comparison: Float[Tensor, "b"]) -> Tensor | float:
@@ -65,7 +66,7 @@ class Learner(nn.Module):
                 rival = partner_of(name, self.pairs)
                 partner = embeddings.get(rival) or self.glance(batch.views[rival], batch.indices)
                 view, proposals[name] = self.harden(view, partner.detach(), batch, self.adversary)
-            embeddings[name] = self._encode(view, batch.indices)
+            embeddings[name] = self._encode(view, batch.indices, hard=name.endswith("*"))
         comparison = torch.stack([self.method.compare(embeddings[a], embeddings[b]) for a, b in self.pairs]).mean(0)
         extras = [_own_objective(proposal, comparison.detach()) for proposal in proposals.values()]
         params = {name: p.params.detach() for name, p in proposals.items() if p.params is not None}
@@ -79,12 +80,22 @@ class Learner(nn.Module):
         if batch.strength == 0:
             return images, Proposal(None)
 
-        def hardness(params: Tensor, side: int = 0) -> Tensor:
-            hard = adversary.transform(images, batch.strength * params)
-            small = F.interpolate(hard, side, mode="bilinear", antialias=True) if side else hard
+        def look(view: Tensor) -> Tensor:
             with frozen_statistics(self.method):
-                loss = self.method.compare(partner, self._encode(small, batch.indices))
-            return loss - self._cost_of(Move(images, hard, batch.strength * params, adversary.transform))
+                return self.method.compare(partner, self._encode(view, batch.indices, hard=True))
+
+        def frozen_look(view: Tensor) -> Tensor:
+            with frozen_weights(self.method):
+                return look(view)
+
+        def move(params: Tensor) -> Move:
+            return Move(images, adversary.transform(images, params), params, adversary.transform, frozen_look)
+
+        def hardness(params: Tensor, side: int = 0, running: bool = False) -> Tensor:
+            tried = move(batch.strength * params)
+            small = F.interpolate(tried.hard, side, mode="bilinear", antialias=True) if side else tried.hard
+            with running_statistics(self.method) if running else nullcontext():
+                return look(small) - self._cost_of(tried)
 
         def own_features() -> Tensor:
             return self.glance(images, batch.indices).features
@@ -94,9 +105,8 @@ class Learner(nn.Module):
             proposal = adversary.propose(turn)
         if proposal.params is None:
             return images, proposal
-        params = batch.strength * proposal.params
-        hard = adversary.transform(images, params)
-        cost = self._cost_of(Move(images, hard, params, adversary.transform))
+        made = move(batch.strength * proposal.params)
+        cost, hard = self._cost_of(made), made.hard
         proposal = replace(proposal, penalty=cost if proposal.penalty is None else cost + proposal.penalty)
         if self.probability < 1:
             draw = torch.rand(len(images), generator=batch.generator, device=batch.generator.device)
@@ -117,13 +127,13 @@ class Learner(nn.Module):
             penalty.after_step(self.method.encoder)
 
     @torch.no_grad()
-    def glance(self, images: Float[Tensor, "b c h w"], indices: Int[Tensor, "b"]) -> Embedding:
+    def glance(self, images: Float[Tensor, "b c h w"], indices: Int[Tensor, "b"], *, hard: bool = False) -> Embedding:
         """Embed a view that is not itself compared; changes nothing."""
         with frozen_statistics(self.method):
-            return self._encode(images, indices)
+            return self._encode(images, indices, hard=hard)
 
-    def _encode(self, images: Float[Tensor, "b c h w"], indices: Int[Tensor, "b"]) -> Embedding:
-        with self.autocast():
+    def _encode(self, images: Float[Tensor, "b c h w"], indices: Int[Tensor, "b"], *, hard: bool = False) -> Embedding:
+        with self.autocast(), norms_for(self.method, hard=hard):
             embedding = self.method.encode(images.contiguous(memory_format=torch.channels_last))
         if not torch.is_grad_enabled():
             torch.clear_autocast_cache()  # or the weights cast here, without a graph, would serve the training pass

@@ -8,6 +8,7 @@ from typing import Any, get_args
 from sparring.adversaries import ADVERSARIES
 from sparring.contracts import Adversary, Method, Transform
 from sparring.datasets import DataSet
+from sparring.dual_norm import with_dual_norms
 from sparring.encoders import ENCODERS, Encoder
 from sparring.errors import InputError, unknown
 from sparring.learner import Learner
@@ -92,6 +93,8 @@ def build_learner(
     context = {**context, "encoder": encoder, "features": encoder.feature_size}
     context["transform"] = build("transform", recipe.transform, context)
     method, adversary = build("method", recipe.method, context), build("adversary", recipe.adversary, context)
+    if recipe.dual_norms:
+        with_dual_norms(method)
     return Learner(
         method,
         adversary,

@@ -119,11 +119,13 @@ class Recipe:
     penalties: tuple[Part, ...] = ()
     """What it pays for: colour_distance, entropy_band, kl_identity, kl_uniform, teacher."""
     pairs: tuple[tuple[str, str], ...] = (("first", "second*"),)
-    """Which views are compared; a star marks the hardened version of a base view."""
+    """Which views are compared: first and second are random views, image is the image itself; a star hardens one."""
     strength: float = 1.0
     """Multiplies the adversary's parameters, in [0, 1]; 0 is no adversary."""
     ramp: float = 0.0
     """Epochs over which the strength rises from 0."""
+    dual_norms: bool = False
+    """Hard views have a BatchNorm of their own, statistics and weights (AdvProp, ACL)."""
     probability: float = 1.0
     """Share of the images whose view is made harder."""
     views: Views = field(default_factory=Views)
@@ -176,7 +178,7 @@ class Recipe:
 
 
 def _check_pairs(pairs: tuple[tuple[str, str], ...]) -> None:
-    known = {"first", "second", "first*", "second*"}
+    known = {name + star for name in ("first", "second", "image") for star in ("", "*")}
     if not pairs:
         raise InputError('pairs: expected at least one pair, such as [["first", "second*"]], got none')
     for name in (name for pair in pairs for name in pair):

@@ -17,7 +17,7 @@ class Batch:  # not frozen, since Fabric rebuilds what a module takes and return
     """What one round is played with."""
 
     views: Mapping[str, Float[Tensor, "b c h w"]]
-    """The base views, `first` and `second`, in [0, 1]."""
+    """The base views in [0, 1]: `first` and `second` are drawn at random, `image` is the image itself."""
     indices: Int[Tensor, "b"]
     """Each image's place in the data set."""
     step: int
@@ -48,4 +48,15 @@ def base_name(view: str) -> str:
 def partner_of(view: str, pairs: Pairs) -> str:
     """The clean view that a hardened one is played against: one it is compared with, or else the other base view."""
     rivals = [other for pair in pairs for mine, other in (pair, pair[::-1]) if mine == view and other[-1] != "*"]
-    return rivals[0] if rivals else {"first": "second", "second": "first"}[base_name(view)]
+    return rivals[0] if rivals else {"first": "second"}.get(base_name(view), "first")
+
+
+def hardened_of(pairs: Pairs) -> str:
+    """The hardened view that stands for all of a round where one is looked at: the first, or the second view's."""
+    return next((name for pair in pairs for name in pair if name.endswith("*")), "second*")
+
+
+def base_views_of(pairs: Pairs) -> set[str]:
+    """All base views that a round, and a look at it, need."""
+    starred = {hardened_of(pairs)} | {name for pair in pairs for name in pair}
+    return {base_name(name) for name in starred} | {partner_of(name, pairs) for name in starred if name[-1] == "*"}

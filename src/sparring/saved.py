@@ -5,7 +5,9 @@ from pathlib import Path
 
 from safetensors import safe_open
 from safetensors.torch import load_file
+from torch import nn
 
+from sparring.dual_norm import without_dual_norms
 from sparring.encoders import Encoder
 from sparring.errors import InputError
 from sparring.parts import build
@@ -13,8 +15,9 @@ from sparring.recipe import Part
 from sparring.run import Run
 
 
-def save_encoder(run: Run, encoder: Encoder, part: Part, image_size: int) -> None:
-    """Write encoder.safetensors with what is needed to build it again."""
+def save_encoder(run: Run, encoder: nn.Module, part: Part, image_size: int) -> None:
+    """Write encoder.safetensors with what is needed to build it again; of doubled norms only those of clean views."""
+    encoder = without_dual_norms(encoder)
     about = {"encoder": json.dumps(part.table()), "image_size": str(image_size)}
     run.save_tensors("encoder.safetensors", {name: t.cpu() for name, t in encoder.state_dict().items()}, about)
 

@@ -1,4 +1,4 @@
-"""BatchNorm statistics during looks that must not change anything."""
+"""Looks that must not change anything: BatchNorm's statistics stay, weights get no gradient."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,3 +18,29 @@ def frozen_statistics(module: nn.Module) -> Iterator[None]:
     finally:
         for norm in norms:
             norm.track_running_stats = True
+
+
+@contextmanager
+def running_statistics(module: nn.Module) -> Iterator[None]:
+    """BatchNorm normalises by its running statistics, as in evaluation, and leaves them as they are."""
+    norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.training]
+    for norm in norms:
+        norm.train(False)
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.train(True)
+
+
+@contextmanager
+def frozen_weights(module: nn.Module) -> Iterator[None]:
+    """What is computed here has a gradient in its inputs, never in the module's weights."""
+    weights = [weight for weight in module.parameters() if weight.requires_grad]
+    for weight in weights:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in weights:
+            weight.requires_grad_(True)

@@ -5,6 +5,7 @@ Parameters are drawn with torchvision's distributions (`RandomResizedCrop`, `Ran
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -119,12 +120,16 @@ def jitter_matrix(
     return matrix
 
 
+def as_float(images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
+    """The images in [0, 1]."""
+    return images if images.is_floating_point() else images.float().div_(255)
+
+
 def render_view(
     images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"], draw: ViewDraw
 ) -> Float[Tensor, "b 3 h w"]:
     """Render one view in [0, 1]: crop and flip, then colour."""
-    pixels = images if images.is_floating_point() else images.float().div_(255)
-    cropped = crop(pixels, draw.boxes, draw.flips)
+    cropped = crop(as_float(images), draw.boxes, draw.flips)
     factors = draw.factors.to(cropped.dtype)
     matrix = jitter_matrix(cropped.mean(dim=(2, 3)), factors, draw.orders)
     matrix = torch.where(draw.jittered[:, None, None], matrix, colours.identity(factors[:, 0]))
@@ -137,3 +142,15 @@ def base_view(
 ) -> Float[Tensor, "b 3 h w"]:
     """Draw and render one random view of each image."""
     return render_view(images, draw_view(len(images), images.shape[-2], images.shape[-1], views, generator))
+
+
+def base_views(
+    images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"],
+    views: Views,
+    generators: Mapping[str, torch.Generator],
+) -> dict[str, Float[Tensor, "b 3 h w"]]:
+    """The base views of these names, each from its generator; `image` is the image itself."""
+    return {
+        name: as_float(images) if name == "image" else base_view(images, views, generator)
+        for name, generator in sorted(generators.items())
+    }

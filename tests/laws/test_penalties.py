@@ -19,6 +19,7 @@ from sparring.transforms import Colour, Rotation
 STRICT = {
     "colour_distance": {"budget": 0.5},
     "entropy_band": {"low": 0.99},
+    "hardness_bound": {"ratio": 0.0, "margin": -2.0},
     "kl_identity": {},
     "kl_uniform": {},
     "teacher": {"floor": 1.0},
@@ -38,11 +39,16 @@ def make(name: str, transform: Colour) -> Penalty:
     return penalty.double()
 
 
+def darkness(view: Tensor) -> Tensor:
+    """A stand-in for the round's loss."""
+    return -view.square().mean(dim=(1, 2, 3))
+
+
 def move(transform: Colour, images: Tensor, reach: float, seed: int = 0) -> Move:
     draws = torch.Generator().manual_seed(seed)
     box = 2 * torch.rand(len(images), *transform.parameter_shape((3, 32, 32)), generator=draws, dtype=torch.float64) - 1
     params = (reach * box).requires_grad_()
-    return Move(images, transform(images, params), params, transform)
+    return Move(images, transform(images, params), params, transform, darkness)
 
 
 every = pytest.mark.parametrize("name", PENALTIES)
@@ -70,7 +76,7 @@ def test_descending_the_cost_lowers_it(name: str, photographs: Tensor) -> None:
     params, costs = played.params.detach(), []
     for _ in range(15):
         params = params.detach().requires_grad_()
-        cost = penalty(Move(photographs, transform(photographs, params), params, transform)).mean()
+        cost = penalty(Move(photographs, transform(photographs, params), params, transform, darkness)).mean()
         costs.append(cost.item())
         (gradient,) = torch.autograd.grad(cost, params)
         params = transform.project(params - 0.01 * gradient.sign())
@@ -115,7 +121,7 @@ def test_the_entropy_band_sees_the_batchs_mean_not_its_images(photographs: Tenso
     same = one_hot[:1].expand(3, 9)
     penalty = make("entropy_band", transform)
     diverse, collapsed = (
-        penalty(Move(photographs[:3], transform(photographs[:3], params), params, transform))
+        penalty(Move(photographs[:3], transform(photographs[:3], params), params, transform, darkness))
         for params in (one_hot, same)
     )
     assert diverse.max() < 1e-6

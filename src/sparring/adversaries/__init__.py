@@ -5,6 +5,7 @@ from sparring.adversaries.best_of import BestOf
 from sparring.adversaries.blend import Blend
 from sparring.adversaries.free import Free
 from sparring.adversaries.learned import Learned
+from sparring.adversaries.power import Power
 from sparring.adversaries.random import Random
 from sparring.adversaries.search import Search
 from sparring.contracts import Adversary
@@ -15,8 +16,9 @@ ADVERSARIES: dict[str, type[Adversary]] = {
     "free": Free,
     "learned": Learned,
     "none": Absent,
+    "power": Power,
     "random": Random,
     "search": Search,
 }
 
-__all__ = ["ADVERSARIES", "Absent", "BestOf", "Blend", "Free", "Learned", "Random", "Search"]
+__all__ = ["ADVERSARIES", "Absent", "BestOf", "Blend", "Free", "Learned", "Power", "Random", "Search"]

@@ -67,8 +67,8 @@ class Blend(Adversary):
         """One opponent's choice as parameters of the whole chain."""
         opponent, pad = self._opponents()[place], self.pads[place]
 
-        def hardness(params: Tensor, side: int = 0) -> Tensor:
-            return turn.hardness(F.pad(params.flatten(1), pad), side)
+        def hardness(params: Tensor, side: int = 0, running: bool = False) -> Tensor:
+            return turn.hardness(F.pad(params.flatten(1), pad), side, running)
 
         proposal: Proposal = opponent.propose(replace(turn, hardness=hardness))
         if proposal.params is None:

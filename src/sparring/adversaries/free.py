@@ -1,5 +1,6 @@
 """Adversarial training for free: parameters that are kept per image and moved by the encoder's own backward pass."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -8,10 +9,11 @@ from torch.optim import Optimizer
 
 from sparring.contracts import Adversary, Proposal, Transform, Turn
 from sparring.encoders import ImageShape
+from sparring.errors import InputError
 
 
 class Free(Adversary):
-    """Remember each image's parameters and move them by the sign of the gradient that training leaves on them anyway.
+    """Remember each image's parameters and move them by the gradient that training leaves on them anyway.
 
     Costs no forward and no backward of its own. With `replays` in the recipe a batch is played several times in a row,
     as in the paper; without, an image meets what its last visit, an epoch ago, left behind.
@@ -34,6 +36,8 @@ class Free(Adversary):
         step_size: float = 0.5,
     ) -> None:
         super().__init__(transform)
+        if not 0 < step_size < math.inf:
+            raise InputError(f"free: expected step_size > 0, got {step_size}")
         self.step_size, self.shape = step_size, transform.parameter_shape(image_shape)
         start = 2 * torch.rand(image_count, *self.shape) - 1
         self.memory = nn.Embedding.from_pretrained(transform.project(start).flatten(1), freeze=False, sparse=True)
@@ -42,18 +46,22 @@ class Free(Adversary):
         return Proposal(self.memory(turn.indices).view(-1, *self.shape))
 
     def optimisers(self, learning_rate: float) -> list[Optimizer]:
-        return [SignAscent(self.memory.weight, self.step_size, self._project)]
+        return [RowAscent(self.memory.weight, self.step_size, self._moved)]
 
-    def _project(self, rows: Tensor) -> Tensor:
-        return self.transform.project(rows.view(-1, *self.shape)).flatten(1)
+    def _moved(self, rows: Tensor, gradient: Tensor, length: float) -> Tensor:
+        """Rows of the memory after a step of this length along their gradient."""
+        start, slope = rows.view(-1, *self.shape), gradient.view(-1, *self.shape)
+        return self.transform.project(start + length * self.transform.steepest(slope)).flatten(1)
 
 
-class SignAscent(Optimizer):
-    """Move the rows that took part by the sign of their (sparse) gradient, then project them."""
+class RowAscent(Optimizer):
+    """Move the rows that took part along their (sparse) gradient: `moved(rows, gradient, step_size)`."""
 
-    def __init__(self, memory: nn.Parameter, step_size: float, project: Callable[[Tensor], Tensor]) -> None:
+    def __init__(
+        self, memory: nn.Parameter, step_size: float, moved: Callable[[Tensor, Tensor, float], Tensor]
+    ) -> None:
         super().__init__([memory], {"lr": step_size})
-        self.project = project
+        self.moved = moved
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -62,4 +70,4 @@ class SignAscent(Optimizer):
                 if memory.grad is not None:
                     moves = memory.grad.coalesce()
                     (rows,) = moves.indices()
-                    memory[rows] = self.project(memory[rows] + group["lr"] * moves.values().sign())
+                    memory[rows] = self.moved(memory[rows], moves.values(), group["lr"])

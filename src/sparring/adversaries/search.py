@@ -1,5 +1,8 @@
 """Projected gradient ascent on the loss itself, anew for each batch."""
 
+import math
+from typing import Literal
+
 import torch
 
 from sparring.adversaries.random import Random
@@ -8,27 +11,36 @@ from sparring.errors import InputError
 
 
 class Search(Adversary):
-    """PGD over the transform's parameters: ascend by the sign of the gradient, project, repeat; one step is FGSM.
+    """PGD over the transform's parameters: take the steepest step, project, repeat; one step by the sign is FGSM.
 
-    Takes input gradients only: no weight's gradient is computed or touched.
+    Takes input gradients only: no weight's gradient is computed or touched. Which way is steepest the transform says:
+    the sign of the gradient under L-inf and for structured parameters, the unit vector under L2.
 
     Args:
         transform: what may change.
         steps: number of gradient steps.
         step_size: length of a step in the unit box (a fraction of the transform's bound).
         random_start: start at a uniform draw, otherwise at the identity.
+        batch_norm: normalise by the `batch`, as in training, or by the `running` statistics, as ACL's attack does.
 
     Source: Madry et al. 2018, "Towards Deep Learning Models Resistant to Adversarial Attacks"; one step without a
     random start: Goodfellow et al. 2015.
     """
 
     def __init__(
-        self, transform: Transform, *, steps: int = 5, step_size: float = 0.5, random_start: bool = True
+        self,
+        transform: Transform,
+        *,
+        steps: int = 5,
+        step_size: float = 0.5,
+        random_start: bool = True,
+        batch_norm: Literal["batch", "running"] = "batch",
     ) -> None:
         super().__init__(transform)
-        if steps < 1 or step_size <= 0:
+        if steps < 1 or not 0 < step_size < math.inf:
             raise InputError(f"search: expected steps >= 1 and step_size > 0, got {steps} and {step_size}")
         self.steps, self.step_size, self.random_start = steps, step_size, random_start
+        self.running = batch_norm == "running"
 
     @torch.enable_grad()
     def propose(self, turn: Turn) -> Proposal:
@@ -37,6 +49,6 @@ class Search(Adversary):
             params = torch.zeros_like(params)
         for _ in range(self.steps):
             params = params.detach().requires_grad_()
-            (gradient,) = torch.autograd.grad(turn.hardness(params).sum(), params)
-            params = self.transform.project(params + self.step_size * gradient.sign())
+            (gradient,) = torch.autograd.grad(turn.hardness(params, running=self.running).sum(), params)
+            params = self.transform.project(params + self.step_size * self.transform.steepest(gradient))
         return Proposal(params.detach())

@@ -5,6 +5,7 @@ from sparring.transforms.affine import Affine
 from sparring.transforms.blur import Blur
 from sparring.transforms.chain import Chain
 from sparring.transforms.colour import Colour
+from sparring.transforms.crop import Crop
 from sparring.transforms.frequency import Frequency
 from sparring.transforms.gain import Gain
 from sparring.transforms.geometry import Rotation, Translation
@@ -20,6 +21,7 @@ TRANSFORMS: dict[str, type[Transform]] = {
     "blur": Blur,
     "chain": Chain,
     "colour": Colour,
+    "crop": Crop,
     "frequency": Frequency,
     "gain": Gain,
     "hsv": Hsv,
@@ -38,6 +40,7 @@ __all__ = [
     "Blur",
     "Chain",
     "Colour",
+    "Crop",
     "Frequency",
     "Gain",
     "Hsv",

@@ -39,6 +39,10 @@ class Chain(Transform):
     def project(self, params: Float[Tensor, "b p"]) -> Float[Tensor, "b p"]:
         return torch.cat([part.project(piece).flatten(1) for part, piece in self._pairs(params)], dim=1)
 
+    def steepest(self, gradient: Float[Tensor, "b p"]) -> Float[Tensor, "b p"]:
+        """Each part's own steepest move."""
+        return torch.cat([part.steepest(piece).flatten(1) for part, piece in self._pairs(gradient)], dim=1)
+
     def forward(self, images: Float[Tensor, "b c h w"], params: Float[Tensor, "b p"]) -> Float[Tensor, "b c h w"]:
         for part, piece in self._pairs(params):
             images = part(images, piece)

@@ -1,0 +1,56 @@
+"""Separate BatchNorm for clean and hard views, whose statistics differ."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+class DualNorm(nn.Module):
+    """Two BatchNorm layers, statistics and weights, of which `norms_for` chooses: clean unless told otherwise.
+
+    Args:
+        norm: what both start as.
+
+    Source: Xie et al. 2020, "Adversarial Examples Improve Image Recognition" (AdvProp).
+    """
+
+    def __init__(self, norm: _BatchNorm) -> None:
+        super().__init__()
+        self.clean, self.hard, self.plays_hard = norm, deepcopy(norm), False
+
+    def forward(self, maps: Float[Tensor, "b *d"]) -> Float[Tensor, "b *d"]:
+        return self.hard(maps) if self.plays_hard else self.clean(maps)
+
+
+def with_dual_norms(module: nn.Module) -> nn.Module:
+    """The module with each of its BatchNorm layers doubled, in place."""
+    for name, child in module.named_children():
+        setattr(module, name, DualNorm(child) if isinstance(child, _BatchNorm) else with_dual_norms(child))
+    return module
+
+
+def without_dual_norms(module: nn.Module) -> nn.Module:
+    """A copy of the module that has only the layers of clean views."""
+    if isinstance(module, DualNorm):
+        return deepcopy(module.clean)
+    copy = deepcopy(module)
+    for name, child in copy.named_children():
+        setattr(copy, name, without_dual_norms(child))
+    return copy
+
+
+@contextmanager
+def norms_for(module: nn.Module, *, hard: bool) -> Iterator[None]:
+    """Within, a doubled BatchNorm is the one of hard views, or of clean ones; without doubled ones nothing changes."""
+    norms = [each for each in module.modules() if isinstance(each, DualNorm)]
+    for norm in norms:
+        norm.plays_hard = hard
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.plays_hard = False

@@ -1,0 +1,35 @@
+"""A bound on how much harder than the view itself a hard view may be."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sparring.contracts import Move, Penalty
+from sparring.errors import InputError
+
+
+class HardnessBound(Penalty):
+    """2 relu(L_hard - (ratio L_clean + margin)) per image: beyond the bound the adversary's ascent turns into descent.
+
+    At weight 1 the adversary ascends -|L_hard - bound| up to a constant, PointAugment's objective without its
+    exponential. A ratio means something only for losses above 0 (NT-Xent and its kin); for SimSiam and BYOL, whose
+    losses are negative or count cosines, take ratio 1 and a margin. Costs two forwards and one backward to the input.
+
+    Args:
+        ratio: bound on the hard view's loss as a multiple of the view's own.
+        margin: added to the bound.
+        weight: multiplies the penalty.
+
+    Source: Li et al. 2020, "PointAugment: an Auto-Augmentation Framework for Point Cloud Classification".
+    """
+
+    def __init__(self, *, ratio: float = 1.0, margin: float = 0.5, weight: float = 1.0) -> None:
+        super().__init__(weight)
+        if not ratio >= 0:
+            raise InputError(f"penalty hardness_bound: expected ratio >= 0, got {ratio}")
+        self.ratio, self.margin = ratio, margin
+
+    def forward(self, move: Move) -> Float[Tensor, "b"]:
+        with torch.no_grad():
+            bound = self.ratio * move.loss_of(move.images) + self.margin
+        return 2 * torch.relu(move.loss_of(move.hard) - bound)

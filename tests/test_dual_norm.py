@@ -1,0 +1,71 @@
+"""Separate BatchNorm for clean and hard views: two networks that share all but their norms."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import sparring
+from sparring.adversaries import Random
+from sparring.dual_norm import with_dual_norms, without_dual_norms
+from sparring.encoders import resnet12
+from sparring.learner import Learner
+from sparring.methods import BYOL, SimSiam
+from sparring.randomness import generator_for, seeded
+from sparring.recipe import Part, Recipe
+from sparring.rounds import Batch
+from sparring.transforms import Rotation
+
+PAIRS = (("first", "second"), ("first", "second*"))
+
+
+def make(dual: bool, method: type = SimSiam) -> Learner:
+    with seeded(0):
+        built = method(resnet12(width=0.0625))
+    return Learner(with_dual_norms(built) if dual else built, Random(Rotation()), pairs=PAIRS).double()
+
+
+def make_batch(photographs: Tensor) -> Batch:
+    views = {"first": photographs, "second": photographs.flip(3)}
+    return Batch(views, torch.arange(len(photographs)), 0, 1.0, generator_for(0, 0, stream="adversary"))
+
+
+@pytest.mark.parametrize("method", [SimSiam, BYOL])
+def test_the_round_with_two_networks_written_out(method: type, photographs: Tensor) -> None:
+    """Clean views through one network, hard ones through another that shares its convolutions and linear layers."""
+    dual, batch = make(True, method), make_batch(photographs)
+    clean, hard = make(False, method).method, make(False, method).method
+    outcome = dual(batch)
+    params = outcome.params["second*"]
+    first, second = (clean.encode(view) for view in batch.views.values())
+    third = hard.encode(Rotation()(batch.views["second"], params))
+    expected = (clean.compare(first, second) + clean.compare(first, third)) / 2
+    assert torch.allclose(outcome.comparison, expected, atol=1e-12)
+    state = dual.method.state_dict()
+    for name, value in clean.state_dict().items():
+        if "running" in name:
+            stem, _, leaf = name.rpartition(".")
+            assert torch.allclose(state[f"{stem}.clean.{leaf}"], value, atol=1e-12)
+            assert torch.allclose(state[f"{stem}.hard.{leaf}"], hard.state_dict()[name], atol=1e-12)
+    assert not torch.allclose(
+        state["encoder.backbone.0.body.1.clean.running_var"], state["encoder.backbone.0.body.1.hard.running_var"]
+    )
+
+
+def test_what_is_kept_is_the_clean_network(photographs: Tensor) -> None:
+    plain = nn.Sequential(resnet12(width=0.0625), nn.Sequential(nn.Linear(32, 4), nn.BatchNorm1d(4))).double()
+    dual = with_dual_norms(copy.deepcopy(plain))
+    again = without_dual_norms(dual)
+    assert again.state_dict().keys() == plain.state_dict().keys()
+    assert dual.state_dict().keys() != plain.state_dict().keys()
+    assert torch.equal(again.eval()(photographs), plain.eval()(photographs))
+
+
+def test_a_run_with_dual_norms_leaves_a_plain_encoder(tmp_path: Path, photographs: Tensor) -> None:
+    recipe = Recipe(
+        encoder=Part("resnet12", {"width": 0.0625}), dual_norms=True, pairs=PAIRS, epochs=1, batch_size=1000
+    )
+    encoder = sparring.load_encoder(sparring.train(recipe, run=tmp_path / "run"))
+    assert encoder(photographs.float()).shape == (len(photographs), 32)

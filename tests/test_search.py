@@ -1,0 +1,93 @@
+"""Searches against a kept library and against their definitions."""
+
+from collections.abc import Callable
+from typing import Any
+
+import foolbox
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sparring.adversaries import Power, Search
+from sparring.contracts import Transform, Turn
+from sparring.transforms import Chain, Colour, Mask, Pixels, Rotation
+
+
+class Classifier(nn.Module):
+    """Small, without kinks, in float64."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.net = nn.Sequential(nn.Conv2d(3, 6, 3), nn.Tanh(), nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(96, 5))
+        self.double().eval().requires_grad_(False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.net(images)
+
+
+@pytest.fixture(scope="module")
+def model() -> Classifier:
+    with torch.random.fork_rng():
+        return Classifier()
+
+
+def turn(images: Tensor, loss: Callable[[Tensor], Tensor], transform: Transform) -> Turn:
+    def hardness(params: Tensor, side: int = 0, running: bool = False) -> Tensor:
+        return loss(transform(images, params))
+
+    nothing = torch.zeros(len(images), 1)
+    seeds = torch.Generator().manual_seed(0)
+    return Turn(images, torch.arange(len(images)), nothing, hardness, lambda: nothing, 0, seeds)
+
+
+def cross_entropy(model: nn.Module, labels: Tensor) -> Callable[[Tensor], Tensor]:
+    return lambda views: F.cross_entropy(model(views), labels, reduction="none")
+
+
+@pytest.mark.parametrize(
+    ("norm", "eps", "attack"), [("linf", 8 / 255, foolbox.attacks.LinfPGD), ("l2", 1.0, foolbox.attacks.L2PGD)]
+)
+@pytest.mark.parametrize("steps", [1, 7])
+def test_pgd_is_foolbox(norm: Any, eps: float, attack: Any, steps: int, model: Classifier, photographs: Tensor) -> None:
+    """Loss, step and ball are the same. It clamps the image to [0, 1] after each step, we the view: one path as long
+    as no pixel is at an end of the range, so the photographs are squeezed; its guard in the divisor of L2 is 1e-12."""
+    labels, images, pixels = torch.arange(len(photographs)) % 5, 0.3 + 0.4 * photographs, Pixels(eps=eps, norm=norm)
+    library = attack(steps=steps, abs_stepsize=eps / 4, random_start=False)
+    _, theirs, _ = library(foolbox.PyTorchModel(model, bounds=(0, 1)), images, labels, epsilons=eps)
+    search = Search(pixels, steps=steps, step_size=0.25, random_start=False)
+    found = search.propose(turn(images, cross_entropy(model, labels), pixels)).params
+    assert found is not None
+    assert torch.allclose(pixels(images, found), theirs, atol=1e-7)
+    assert (theirs - images).abs().max() > 1 / 255
+
+
+def test_power_iteration_finds_the_direction_of_strongest_curvature(photographs: Tensor) -> None:
+    """On a quadratic bowl it is the Hessian's leading eigenvector, found here by eigh."""
+    images, pixels = photographs[:3, :, :4, :4], Pixels(eps=0.05, norm="l2")
+    draws = torch.randn(48, 48, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    hessian = draws @ draws.T
+
+    def bowl(views: Tensor) -> Tensor:
+        moves = (views - images).flatten(1)
+        return torch.einsum("bi,ij,bj->b", moves, hessian, moves)
+
+    inside = 0.2 + 0.6 * images
+    images = inside  # away from the ends of the range, so that no clamp bends the bowl
+    found = Power(pixels, iterations=200).propose(turn(images, bowl, pixels)).params
+    assert found is not None
+    leading = torch.linalg.eigh(hessian).eigenvectors[:, -1]
+    assert torch.allclose((found.flatten(1) @ leading).abs(), torch.ones(3).double(), atol=1e-6)
+
+
+def test_a_chain_moves_each_part_its_own_steepest_way(photographs: Tensor) -> None:
+    parts = [Pixels(norm="l2"), Mask(area=0.25, cells=4), Rotation(), Colour()]
+    chain = Chain(parts, image_shape=(3, 8, 8))
+    seeds = torch.Generator().manual_seed(0)
+    gradient = torch.randn(2, *chain.parameter_shape((3, 8, 8)), dtype=torch.float64, generator=seeds)
+    ends = (0, 192, 208, 209, 219)
+    shapes = [part.parameter_shape((3, 8, 8)) for part in parts]
+    for part, start, end, shape in zip(parts, ends, ends[1:], shapes, strict=False):
+        expected = part.steepest(gradient[:, start:end].reshape(2, *shape)).flatten(1)
+        assert torch.equal(chain.steepest(gradient)[:, start:end], expected)
