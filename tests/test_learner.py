@@ -11,7 +11,7 @@ from sparring.adversaries import Learned, Random
 from sparring.contracts import Adversary
 from sparring.encoders import resnet12
 from sparring.learner import Learner
-from sparring.methods import SimCLR, SimSiam
+from sparring.methods import SimSiam, simclr
 from sparring.parts import build_learner
 from sparring.probes import hard_views, hardness
 from sparring.randomness import generator_for, seeded
@@ -157,7 +157,7 @@ def test_both_views_may_be_hard(photographs: Tensor) -> None:
 
 def test_negatives_take_part_in_simclrs_round(photographs: Tensor) -> None:
     with seeded(0):
-        learner = Learner(SimCLR(resnet12(width=0.0625)), Learned(Colour(), features=32)).double()
+        learner = Learner(simclr(resnet12(width=0.0625)), Learned(Colour(), features=32)).double()
     alone = learner(make_batch(photographs[:2])).comparison
     among = learner(make_batch(photographs)).comparison[:2]
     assert (among > alone).all()

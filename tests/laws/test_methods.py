@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sparring.contracts import Embedding, Method
 from sparring.encoders import resnet12
-from sparring.methods import METHODS, SimCLR, SimSiam
+from sparring.methods import METHODS, SimSiam, simclr
 from sparring.methods.simclr import nt_xent
 from sparring.parts import build
 from sparring.randomness import seeded
@@ -164,4 +164,4 @@ def test_heads_are_the_studys() -> None:
 
 def test_simclr_refuses_a_temperature_of_0() -> None:
     with pytest.raises(ValueError, match="temperature > 0"):
-        SimCLR(resnet12(width=0.0625), temperature=0.0)
+        simclr(resnet12(width=0.0625), temperature=0.0)

@@ -167,7 +167,7 @@ def test_oracles_need_labels(name):
 @pytest.mark.parametrize(
     ("name", "settings", "text"),
     [
-        ("simclr", {"temperature": 0.0}, "simclr: expected temperature > 0, got 0.0"),
+        ("simclr", {"temperature": 0.0}, "expected temperature > 0, got 0.0"),
         ("hcl", {"tau_plus": 1.0}, "expected tau_plus in"),
         ("debiased", {"tau_plus": -0.1}, "expected tau_plus in"),
         ("conditional", {"nearest": 0.5, "furthest": 0.5}, "expected 0 <= nearest < furthest <= 1, got 0.5 and 0.5"),

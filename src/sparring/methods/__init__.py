@@ -14,7 +14,7 @@ from sparring.methods.mochi import MoCHi
 from sparring.methods.moco import MoCo
 from sparring.methods.oracle import oracle
 from sparring.methods.pcl import PCL
-from sparring.methods.simclr import SimCLR
+from sparring.methods.simclr import simclr
 from sparring.methods.simsiam import SimSiam
 from sparring.methods.supcon import supcon
 from sparring.methods.vicreg import VICReg
@@ -30,7 +30,7 @@ METHODS: dict[str, Callable[..., Method]] = {
     "moco": MoCo,
     "oracle": oracle,
     "pcl": PCL,
-    "simclr": SimCLR,
+    "simclr": simclr,
     "simsiam": SimSiam,
     "supcon": supcon,
     "vicreg": VICReg,
@@ -44,7 +44,6 @@ __all__ = [
     "Contrastive",
     "MoCHi",
     "MoCo",
-    "SimCLR",
     "SimSiam",
     "VICReg",
     "conditional",
@@ -52,5 +51,6 @@ __all__ = [
     "debiased",
     "hcl",
     "oracle",
+    "simclr",
     "supcon",
 ]

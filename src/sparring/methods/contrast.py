@@ -27,6 +27,12 @@ class Scores:
         return self.negative > -torch.inf
 
 
+def joined(one: Scores, other: Scores) -> Scores:
+    """The anchors of both, each with its own positive and negatives."""
+    positive, negative = torch.cat([one.positive, other.positive]), torch.cat([one.negative, other.negative])
+    return Scores(positive, negative, one.temperature)
+
+
 def info_nce(scores: Scores) -> Float[Tensor, "a"]:
     """-log of the softmax share of the positive: -log e^p / (e^p + sum e^n)."""
     logits = torch.cat([scores.positive[:, None], scores.negative], dim=1)

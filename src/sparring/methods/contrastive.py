@@ -24,6 +24,7 @@ class Contrastive(Method):
         hidden: width of the projector's hidden layer.
         projection: size of the projection.
         temperature: divides the cosine similarities.
+        batch_norm: normalise the hidden layer over the batch.
         labels: class of each image of the data set, for losses that are oracles.
     """
 
@@ -37,22 +38,25 @@ class Contrastive(Method):
         hidden: int,
         projection: int,
         temperature: float,
+        batch_norm: bool = True,
         labels: Int[Tensor, "n"] | None = None,
     ) -> None:
         super().__init__()
         check_positive("contrastive", "temperature", temperature)
         self.encoder, self.loss, self.temperature = encoder, loss, temperature
-        self.projector = two_layers(encoder.feature_size, hidden, projection)
+        self.projector = two_layers(encoder.feature_size, hidden, projection, batch_norm=batch_norm)
         self.register_buffer("labels", labels, persistent=False)
 
     def encode(self, images: Float[Tensor, "b c h w"]) -> Embedding:
         features = self.encoder(images)
         return Embedding(features, self.projector(features))
 
+    def scores(self, first: Embedding, second: Embedding) -> Scores:
+        """What the loss is a function of: the first views as anchors, then the second."""
+        return all_against_all(first.projection, second.projection, self.temperature, self._labels_of(first))
+
     def compare(self, first: Embedding, second: Embedding) -> Float[Tensor, "b"]:
-        labels = self._labels_of(first)
-        scores = all_against_all(first.projection, second.projection, self.temperature, labels)
-        return self.loss(scores).view(2, -1).mean(dim=0)
+        return self.loss(self.scores(first, second)).view(2, -1).mean(dim=0)
 
     def _labels_of(self, embedding: Embedding) -> Float[Tensor, "b"] | None:
         if self.labels is None:

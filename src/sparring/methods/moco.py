@@ -7,7 +7,7 @@ from torch import Tensor
 
 from sparring.contracts import Embedding, Method
 from sparring.encoders import Encoder
-from sparring.methods.contrast import against_queue, info_nce
+from sparring.methods.contrast import Scores, against_queue, info_nce, joined
 from sparring.methods.heads import check_positive, two_layers
 from sparring.methods.momentum import Target
 from sparring.methods.queue import Queue, keys_of
@@ -48,6 +48,7 @@ class MoCo(Method):
         super().__init__()
         check_positive("moco", "temperature", temperature)
         self.encoder, self.temperature, self.symmetric = encoder, temperature, symmetric
+        self.loss = info_nce
         self.projector = two_layers(encoder.feature_size, hidden, projection, batch_norm=False)
         self.target = Target(self.encoder, self.projector, momentum=momentum)
         self.queue = Queue(queue, projection)
@@ -57,13 +58,17 @@ class MoCo(Method):
         return Embedding(features, self.projector(features), target=self.target(images))
 
     def compare(self, first: Embedding, second: Embedding) -> Float[Tensor, "b"]:
-        forth = self._find(first, second)
-        return (forth + self._find(second, first)) / 2 if self.symmetric else forth
+        return self.loss(self.scores(first, second)).view(-1, len(first.projection)).mean(dim=0)
 
-    def _find(self, query: Embedding, key: Embedding) -> Float[Tensor, "b"]:
+    def scores(self, first: Embedding, second: Embedding) -> Scores:
+        """Of the first views as queries, then, if symmetric, of the second."""
+        forth = self._find(first, second)
+        return joined(forth, self._find(second, first)) if self.symmetric else forth
+
+    def _find(self, query: Embedding, key: Embedding) -> Scores:
         assert key.target is not None
         # a copy: the queue may move on before the backward pass
-        return info_nce(against_queue(query.projection, key.target, self.queue.keys.clone(), self.temperature))
+        return against_queue(query.projection, key.target, self.queue.keys.clone(), self.temperature)
 
     def after_step(self, embeddings: Mapping[str, Embedding]) -> None:
         self.target.follow(self.encoder, self.projector)

@@ -1,0 +1,89 @@
+"""What pulls and pushes a hard view: the gradient of a contrastive loss, split into its positive and negative part."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from sparring.contracts import Embedding
+from sparring.methods.contrast import Scores
+
+
+@runtime_checkable
+class Scored(Protocol):
+    """A method whose loss is a function of scores: the anchors are the first views, then the second."""
+
+    loss: Callable[[Scores], Tensor]
+
+    def scores(self, first: Embedding, second: Embedding) -> Scores: ...
+
+
+@dataclass(frozen=True)
+class Split:
+    """The gradient on the second views' projections, and the weights behind it."""
+
+    positive: Float[Tensor, "b k"]
+    """What passes through similarities with the other view of the same image."""
+    negative: Float[Tensor, "b k"]
+    """What passes through similarities with all other views; the sum of both is the loss's gradient."""
+    weights: Float[Tensor, "b n"]
+    """How much each negative weighs on a second view as the anchor: the P_i- of Eq. 3 for InfoNCE."""
+
+
+def split(method: Scored, first: Embedding, second: Embedding) -> Split:
+    """Split the gradient of the mean loss per view: for InfoNCE -(1 - P+) z+ + sum_i P_i- z_i- per anchor (Eq. 3).
+
+    Any loss of scores is split likewise, by its derivatives in them.
+    """
+    with torch.enable_grad():
+        projection = second.projection.detach().requires_grad_()
+        scores = method.scores(first.detach(), replace(second.detach(), projection=projection))
+        loss = method.loss(scores).sum() / 2
+        pulls, pushes = torch.autograd.grad(loss, [scores.positive, scores.negative], retain_graph=True)
+        (pull,) = torch.autograd.grad(scores.positive, projection, pulls, retain_graph=True)
+        (push,) = torch.autograd.grad(scores.negative, projection, pushes)
+    return Split(pull, push, 2 * pushes[-len(projection) :])
+
+
+def false_negatives(labels: Int[Tensor, "b"]) -> Bool[Tensor, "b n"]:
+    """Which of both views of all images are false negatives of each second view: other images of its class."""
+    b = len(labels)
+    same = (labels[:, None] == labels).fill_diagonal_(False)
+    assert same.shape == (b, b)
+    return torch.cat([same, same], dim=1)
+
+
+def negatives(method: Scored, first: Embedding, second: Embedding, labels: Int[Tensor, "b"] | None) -> dict[str, float]:
+    """Sizes of both parts of the gradient, and with labels what lies on false negatives.
+
+    - `pull`, `push`: mean length of the positive and of the negative part, each image's gradient for itself.
+    - `false_weight`: share of the negatives' weight that lies on false ones, mean over the second views.
+    - `nearest_false`: share of the second views whose nearest negative is a false one.
+
+    A queue's keys have no labels, so there only the lengths are given.
+    """
+    parts = split(method, first, second)
+    sizes = {"pull": parts.positive.norm(dim=1).mean().item(), "push": parts.negative.norm(dim=1).mean().item()}
+    if labels is None or parts.weights.shape[1] != 2 * len(labels):
+        return sizes
+    false, weights = false_negatives(labels), parts.weights
+    share = (weights * false).sum(dim=1) / weights.sum(dim=1).clamp(min=torch.finfo(weights.dtype).tiny)
+    nearest = false.gather(1, nearest_negatives(method, first, second)[:, None]).float()
+    return {**sizes, "false_weight": share.mean().item(), "nearest_false": nearest.mean().item()}
+
+
+def nearest_negatives(method: Scored, first: Embedding, second: Embedding) -> Int[Tensor, "b"]:
+    """Place of each second view's nearest negative among both views of all images (or in the queue)."""
+    with torch.no_grad():
+        return method.scores(first, second).negative[-len(second.projection) :].argmax(dim=1)
+
+
+def nearest_classes(
+    method: Scored, first: Embedding, second: Embedding, labels: Int[Tensor, "b"], classes: int
+) -> Int[Tensor, "c c"]:
+    """How often the nearest negative of a second view of class i is of class j."""
+    theirs = labels.repeat(2)[nearest_negatives(method, first, second)]
+    return torch.bincount(labels * classes + theirs, minlength=classes**2).view(classes, classes)
