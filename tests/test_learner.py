@@ -103,7 +103,7 @@ def test_a_look_changes_nothing(photographs: Tensor) -> None:
     learner, batch = make(), make_batch(photographs)
     before = {name: value.clone() for name, value in learner.state_dict().items()}
     losses = hardness(learner, batch)
-    assert set(losses) == {"hardness/adversary", "hardness/random", "hardness/clean"}
+    assert set(losses) == {f"hardness/{name}" for name in ("adversary", "random", "clean", "stranger")}
     assert hard_views(learner, batch).shape == photographs.shape
     assert all(torch.equal(value, before[name]) for name, value in learner.state_dict().items())
     learner(batch)

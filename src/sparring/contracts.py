@@ -140,6 +140,10 @@ class Embedding:  # not frozen, since Fabric rebuilds what a module returns
         """The same values, cut from the graph."""
         return self._map(Tensor.detach)
 
+    def of_others(self) -> "Embedding":
+        """Each row another image's: what a comparison with a stranger is."""
+        return self._map(lambda part: part.roll(1, 0))
+
     def at_least_float32(self) -> "Embedding":
         """Half precision widened, the rest as it is: losses are not computed in bf16."""
         return self._map(lambda part: part.float() if part.dtype in (torch.bfloat16, torch.float16) else part)

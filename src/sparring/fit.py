@@ -11,12 +11,13 @@ from jaxtyping import Int
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from sparring.alarms import alarms
 from sparring.datasets import DataSet
 from sparring.errors import InputError
 from sparring.evaluations import Knn, collapse, extract, features_of
 from sparring.evaluations.collapse import spread
 from sparring.parts import build_learner, context_of
-from sparring.probes import hard_views, hardness
+from sparring.probes import choices, described, hard_views, hardness
 from sparring.progress import Display, StopSignal
 from sparring.randomness import generator_for, seeded
 from sparring.recipe import Recipe
@@ -29,6 +30,7 @@ from sparring.views import base_views
 
 CHECKPOINT_SECONDS = 60.0
 GALLERY_IMAGES = 8
+PROBE_DRAWS = 4
 
 
 class Fit:
@@ -134,23 +136,17 @@ class Fit:
             "learning_rate": self.optimisers[0].param_groups[0]["lr"],
             "feature_spread": spread(features).item(),
             "cost": self.learner.meter.take().units,
-            **self._describe_adversary(outcome),
+            **described(self.learner, outcome, strength_at(self.recipe, self.step - 1, self.steps_per_epoch)),
         }
         self.losses.clear()
         self._record(record)
         self._restart_clock()
 
-    def _describe_adversary(self, outcome: Outcome) -> dict[str, float]:
-        if not outcome.params:
-            return {}
-        strength = strength_at(self.recipe, self.step - 1, self.steps_per_epoch)
-        params = strength * torch.cat(list(outcome.params.values()))
-        described = self.learner.adversary.transform.describe(params)
-        return {f"adversary/{name}": value.mean().item() for name, value in described.items()}
-
     def _evaluate(self) -> None:
         """Measure frozen features once, on the first rank; the game's hardness on all, since losses may gather."""
-        record = hardness(self.learner, self._probe_batch())
+        batch = self._probe_batch()
+        record = hardness(self.learner, batch, self._labels(batch))
+        record |= choices(self.learner, [self._probe_batch(draw) for draw in range(PROBE_DRAWS)])
         if self.fabric.is_global_zero:
             read = partial(
                 extract, self.learner.method.encoder, device=self.fabric.device, autocast=self.fabric.autocast
@@ -160,13 +156,19 @@ class Fit:
                 record |= evaluation(features)
         self._record(record)
         self.display.evaluated({"step": self.step, "epoch": self._epoch(), **record})
+        if self.step:  # an untrained encoder's features are narrow by nature
+            self.display.warn(alarms(record, against_chance=self.recipe.adversary.name not in ("none", "random")))
         self.fabric.barrier()
         self._restart_clock()
 
-    def _probe_batch(self) -> Batch:
-        """The same images and base views each time, from all over the data set."""
+    def _labels(self, batch: Batch) -> Int[Tensor, "b"] | None:
+        labels = self.data.train.labels
+        return None if labels is None else labels[batch.indices.cpu()].to(batch.indices.device)
+
+    def _probe_batch(self, draw: int = 0) -> Batch:
+        """The same images and base views each time, from all over the data set; other views for another `draw`."""
         size = min(len(self.data.train), self.recipe.batch_size // self.fabric.world_size)
-        return self._batch(torch.linspace(0, len(self.data.train) - 1, size).long(), "probe", 0)
+        return self._batch(torch.linspace(0, len(self.data.train) - 1, size).long(), "probe", draw)
 
     def _save_gallery(self, name: str) -> None:
         """Keep a few images with their base view and the hard view the adversary makes of it."""

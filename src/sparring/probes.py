@@ -1,27 +1,85 @@
 """Looks at the game that change nothing: how hard the views are, and what they look like."""
 
+import math
+from collections.abc import Sequence
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from sparring.adversaries import Absent, Random
 from sparring.contracts import Embedding
+from sparring.evaluations.negatives import Scored, negatives
 from sparring.learner import Learner
-from sparring.rounds import Batch, base_name, hardened_of, partner_of
+from sparring.rounds import Batch, Outcome, base_name, hardened_of, partner_of
 
 
 @torch.no_grad()
-def hardness(learner: Learner, batch: Batch) -> dict[str, float]:
-    """Mean loss on this batch under the adversary, under its random control, and untouched."""
-    transform = learner.adversary.transform
+def hardness(learner: Learner, batch: Batch, labels: Int[Tensor, "b"] | None = None) -> dict[str, float]:
+    """Mean loss on this batch under the adversary, its random control, untouched, and against another image's view.
+
+    For methods with scores also what pulls and pushes, before the adversary and after (`evaluations.negatives`).
+    """
+    transform, method = learner.adversary.transform, learner.method
     opponents = {"adversary": learner.adversary, "random": Random(transform), "clean": Absent(transform)}
     view, partner = _seats(learner, batch)
-    losses = {}
+    seen = {}
     for name, opponent in opponents.items():
         hard, proposal = learner.harden(view, partner, batch, opponent)
-        embedding = learner.glance(hard, batch.indices, hard=proposal.params is not None)
-        losses[f"hardness/{name}"] = learner.method.compare(partner, embedding).mean().item()
-    return losses
+        seen[name] = learner.glance(hard, batch.indices, hard=proposal.params is not None)
+    seen["stranger"] = seen["clean"].of_others()
+    figures = {f"hardness/{name}": method.compare(partner, other).mean().item() for name, other in seen.items()}
+    if isinstance(method, Scored):
+        for name in ("clean", "adversary"):
+            parts = negatives(method, partner, seen[name], labels)
+            figures |= {f"negatives/{name}/{key}": value for key, value in parts.items()}
+    return figures
+
+
+def described(learner: Learner, outcome: Outcome, strength: float) -> dict[str, float]:
+    """Mean and spread of what the adversary chose in a round, by name and in physical units."""
+    if not outcome.params:
+        return {}
+    named = learner.adversary.transform.describe(strength * torch.cat(list(outcome.params.values())))
+    means = {f"adversary/{name}": value.mean().item() for name, value in named.items()}
+    return means | {f"spread/{name}": value.std(correction=0).item() for name, value in named.items()}
+
+
+@torch.no_grad()
+def choices(learner: Learner, batches: Sequence[Batch]) -> dict[str, float]:
+    """What the adversary's parameters vary with, over several draws of the views of the same images.
+
+    - `spread`: their standard deviation over images and draws, in the unit box; 0 is one constant for all.
+    - `entropy`: of their histogram in 20 bins over the box, from 0 to 1 (uniform).
+    - `by_image`: share of their variance that the image explains, the rest being its views and chance: the intraclass
+      correlation ICC(1) of Shrout and Fleiss 1979, over all parameters, at least 0.
+    """
+    chosen = [learner.harden(*_seats(learner, batch), batch, learner.adversary)[1].params for batch in batches]
+    drawn = [params.flatten(1) for params in chosen if params is not None]
+    if not drawn:
+        return {}
+    values = torch.stack(drawn)
+    return {
+        "parameters/spread": values.flatten(0, 1).std(dim=0, correction=0).mean().item(),
+        "parameters/entropy": _entropy(values.flatten(0, 1)).item(),
+        "parameters/by_image": _intraclass(values).item(),
+    }
+
+
+def _entropy(values: Float[Tensor, "n p"], bins: int = 20) -> Float[Tensor, ""]:
+    """Of each column's histogram over [-1, 1], as a share of log(bins); the mean over the columns."""
+    places = ((values + 1) / 2 * bins).long().clamp(0, bins - 1)
+    counts = values.new_zeros(values.shape[1], bins).scatter_add_(1, places.T, torch.ones_like(values.T))
+    return torch.special.entr(counts / len(values)).sum(dim=1).mean() / math.log(bins)
+
+
+def _intraclass(values: Float[Tensor, "k b p"]) -> Float[Tensor, ""]:
+    draws, images = values.shape[:2]
+    means = values.mean(dim=0)
+    between = draws * means.var(dim=0).sum()
+    within = (values - means).square().sum() / (images * (draws - 1))
+    total = between + (draws - 1) * within
+    return torch.where(total > 1e-12, (between - within) / total.clamp(min=1e-12), 0.0).clamp(min=0)
 
 
 @torch.no_grad()

@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import FrameType
 
 from rich.console import Console
@@ -28,6 +28,7 @@ class Display:
         self.epochs = epochs
         self.task = self.progress.add_task("", total=steps, completed=start, epoch=f"0/{epochs}", figures="")
         self.figures: dict[str, float] = {}
+        self.alarmed: set[str] = set()
 
     def __enter__(self) -> "Display":
         self.progress.start()
@@ -49,6 +50,13 @@ class Display:
             self.progress.console.print(
                 f"epoch {record['epoch']:.0f}/{self.epochs}  {describe(self.figures, SHOWN)}", highlight=False
             )
+
+    def warn(self, alarms: Mapping[str, str]) -> None:
+        """Say each kind of alarm once, when it begins; again if it went away and came back."""
+        for kind, sentence in alarms.items():
+            if kind not in self.alarmed and not self.progress.disable:
+                self.progress.console.print(f"warning: {sentence}", highlight=False, style="yellow")
+        self.alarmed = set(alarms)
 
 
 def describe(figures: dict[str, float], names: Iterable[str]) -> str:

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Sequence
 
+from sparring.alarms import COLLAPSED_RANK, COLLAPSED_SPREAD
 from sparring.reports.panels import CHANNEL_COLOURS, DASHES, RUN_COLOURS, Curve, Panel
 from sparring.reports.record import Run
-from sparring.reports.words import COLLAPSED_RANK, COLLAPSED_SPREAD, written
+from sparring.reports.words import written
 
 MATRIX_ENTRY = re.compile(r"(.*/)([rgb])_from_([rgb])")
 CHANNELS = {"r": "Red", "g": "Green", "b": "Blue"}

@@ -3,14 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from sparring.alarms import STATES, signs_of_collapse, state_of
 from sparring.reports.record import Run, is_number
 
-COLLAPSED_SPREAD = 0.3
-"""Squared, this is about the share of a feature that differs between images: below 0.3 less than a tenth does."""
-COLLAPSED_RANK = 3.0
-"""Fewer than three directions in use cannot hold more than a handful of classes apart."""
-DEAD_MARGIN = 0.1
-"""Of the random control's own effect: an advantage below this is within what a small test batch varies by."""
 ADVERSARIES = {
     "learned": "a learned adversary",
     "search": "an adversary that searches for each image",
@@ -118,12 +113,7 @@ def _progress(run: Run) -> str:
 def _collapse(run: Run) -> list[str]:
     if run.reached == 0:
         return []  # an untrained encoder's features are narrow by nature
-    spread, rank = run.last("feature_spread"), run.last("rankme")
-    signs = []
-    if spread is not None and spread < COLLAPSED_SPREAD:
-        signs.append(f"feature spread is {spread:.2f} (below {COLLAPSED_SPREAD:g}; healthy is near 1)")
-    if rank is not None and rank < COLLAPSED_RANK:
-        signs.append(f"RankMe is {rank:.1f} (below {COLLAPSED_RANK:g})")
+    signs = signs_of_collapse(run.last("feature_spread"), run.last("rankme"))
     if not signs:
         return []
     return [f"The features have collapsed: {' and '.join(signs)}. The encoder can hardly tell images apart."]
@@ -137,10 +127,9 @@ def _diverged(run: Run) -> list[str]:
 def _judged(run: Run, adversary: float, random: float | None, clean: float | None) -> str:
     if name(run.recipe, "adversary") == "random":
         return "The adversary is the random control itself"
-    if clean is not None and adversary <= clean:
-        return "The adversary is idle: its views are no harder than clean ones"
+    figures = {"adversary": adversary, "random": random, "clean": clean, "stranger": run.last("hardness/stranger")}
+    if (state := state_of(figures)) in STATES:
+        return STATES[state][0].upper() + STATES[state][1:]
     if random is None:
         return "The adversary makes views harder than clean ones"
-    if adversary - random <= DEAD_MARGIN * abs(random - (random if clean is None else clean)):
-        return "The adversary is dead: its views are no harder than chance makes them"
     return "The adversary is alive: it finds harder views than chance does"

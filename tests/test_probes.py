@@ -1,0 +1,114 @@
+"""What is said about an adversary's choices, and when an alarm is raised."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from sparring.adversaries import Learned, Random
+from sparring.alarms import alarms, state_of
+from sparring.contracts import Adversary, Proposal, Turn
+from sparring.encoders import resnet12
+from sparring.learner import Learner
+from sparring.methods import simclr
+from sparring.probes import choices, hardness
+from sparring.randomness import generator_for, seeded
+from sparring.rounds import Batch
+from sparring.transforms import Jitter, Rotation
+
+DRAWS = 4
+
+
+class Mixture(Adversary):
+    """A share of each image's own angle, the rest drawn anew."""
+
+    def __init__(self, own: float, noise: float) -> None:
+        super().__init__(Rotation())
+        self.own, self.noise = own, noise
+
+    def propose(self, turn: Turn) -> Proposal:
+        angles = torch.linspace(-1, 1, len(turn.images), dtype=turn.images.dtype)
+        chance = 2 * torch.rand(len(angles), generator=turn.generator, dtype=turn.images.dtype) - 1
+        return Proposal((self.own * angles + self.noise * chance)[:, None])
+
+
+def make(adversary: Adversary) -> Learner:
+    with seeded(0):
+        return Learner(simclr(resnet12(width=0.0625), projection=8), adversary).double()
+
+
+def batches(photographs: Tensor) -> list[Batch]:
+    images = photographs.repeat(10, 1, 1, 1)
+    views = {"first": images, "second": images.flip(3)}
+    places = torch.arange(len(images))
+    return [Batch(views, places, 0, 1.0, generator_for(0, draw, stream="adversary")) for draw in range(DRAWS)]
+
+
+def test_variance_is_split_into_image_and_chance(photographs: Tensor) -> None:
+    """Closed form: the variance of a uniform draw over [-a, a] is a^2 / 3."""
+    for own, noise in ((0.5, 0.0), (0.0, 0.5), (0.3, 0.6)):
+        found = choices(make(Mixture(own, noise)), batches(photographs))
+        assert found["parameters/by_image"] == pytest.approx(own**2 / (own**2 + noise**2), abs=0.1)
+        assert found["parameters/spread"] == pytest.approx(math.sqrt((own**2 + noise**2) / 3), rel=0.1)
+
+
+def test_one_constant_for_all_has_no_spread_and_no_entropy(photographs: Tensor) -> None:
+    with seeded(0):
+        constant = Learned(Jitter(), features=32, reads="nothing")
+    found = choices(make(constant), batches(photographs))
+    assert found == pytest.approx({f"parameters/{name}": 0.0 for name in ("spread", "entropy", "by_image")}, abs=1e-9)
+
+
+def test_chance_fills_the_box(photographs: Tensor) -> None:
+    found = choices(make(Random(Jitter())), batches(photographs))
+    assert found["parameters/entropy"] > 0.98
+    assert found["parameters/by_image"] < 0.1
+
+
+def test_entropy_of_two_equal_bins_is_log_2(photographs: Tensor) -> None:
+    class Coin(Adversary):
+        def propose(self, turn: Turn) -> Proposal:
+            return Proposal(torch.tensor([-0.5, 0.5]).double().repeat(len(turn.images) // 2)[:, None])
+
+    found = choices(make(Coin(Rotation())), batches(photographs))
+    assert found["parameters/entropy"] == pytest.approx(math.log(2) / math.log(20))
+
+
+def test_a_stranger_is_another_images_view(photographs: Tensor) -> None:
+    """By hand: the loss of each first view with the clean second view of the image before it."""
+    learner = make(Random(Rotation()))
+    views = {"first": photographs, "second": photographs.flip(3)}
+    batch = Batch(views, torch.arange(len(photographs)), 0, 1.0, generator_for(0, 0))
+    figures = hardness(learner, batch, torch.arange(len(photographs)) % 3)
+    first, second = (learner.glance(view, batch.indices) for view in views.values())
+    moved = replace(second, projection=torch.cat([second.projection[-1:], second.projection[:-1]]))
+    assert figures["hardness/stranger"] == pytest.approx(learner.method.compare(first, moved).mean().item(), abs=1e-12)
+    assert {"negatives/clean/false_weight", "negatives/adversary/false_weight"} <= figures.keys()
+
+
+@pytest.mark.parametrize(
+    ("figures", "state"),
+    [
+        ({"adversary": 0.9, "random": 0.6, "clean": 0.5, "stranger": 2.0}, "alive"),
+        ({"adversary": 0.5, "random": 0.6, "clean": 0.5, "stranger": 2.0}, "idle"),
+        ({"adversary": 0.605, "random": 0.6, "clean": 0.5, "stranger": 2.0}, "dead"),
+        ({"adversary": 1.9, "random": 0.6, "clean": 0.5, "stranger": 2.0}, "runaway"),
+        ({"adversary": -0.1, "random": -0.8, "clean": -0.9, "stranger": 0.0}, "runaway"),
+        ({"adversary": 1.0}, "alive"),
+    ],
+)
+def test_states_of_an_adversary(figures: dict[str, float], state: str) -> None:
+    assert state_of(figures) == state
+
+
+def test_alarms_name_the_trouble_and_a_remedy() -> None:
+    healthy = {"feature_spread": 0.9, "rankme": 30.0, "hardness/adversary": 0.9, "hardness/clean": 0.5}
+    assert alarms(healthy, against_chance=True) == {}
+    collapsed = alarms({**healthy, "rankme": 1.5}, against_chance=True)
+    assert "RankMe is 1.5" in collapsed["collapsed"]
+    assert "--learning-rate" in collapsed["collapsed"]
+    idle = {**healthy, "hardness/adversary": 0.4}
+    assert alarms(idle, against_chance=True).keys() == {"idle"}
+    assert alarms(idle, against_chance=False) == {}
