@@ -13,12 +13,12 @@ from sparring.errors import InputError
 from sparring.learner import Learner
 from sparring.parts import build, build_learner
 from sparring.randomness import generator_for
-from sparring.recipe import Part, Recipe, Views, dump_recipe, from_table, load_recipe
-from sparring.rounds import Batch
+from sparring.recipe import Part, Recipe, Views, dump_recipe, from_table, load_recipe, shipped_recipes
+from sparring.rounds import Batch, base_views_of
 from sparring.schema import checked, parse_literal
 from sparring.transforms import Chain, Rotation
 
-RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.toml"))
+RECIPES = list(shipped_recipes().values())
 SHARE = st.floats(0, 1)
 SETTINGS = st.dictionaries(st.sampled_from("abc"), st.integers() | SHARE | st.booleans() | st.text(), max_size=3)
 
@@ -98,7 +98,7 @@ def two_steps(recipe: Recipe, photographs: torch.Tensor) -> list[float]:
     optimisers = [torch.optim.SGD(learner.method.parameters(), 0.01), *learner.adversary.optimisers(1e-3)]
     losses = []
     for step in range(2):
-        views = {"first": photographs.float(), "second": photographs.float().flip(3)}
+        views = dict.fromkeys(base_views_of(recipe.pairs), photographs.float())
         draws = generator_for(0, step)
         outcome = learner(Batch(views, torch.arange(len(photographs)), step, recipe.strength, draws))
         outcome.loss.backward()

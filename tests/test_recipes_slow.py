@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 import sparring
-from sparring.recipe import Part, load_recipe
+from sparring.recipe import Part, load_recipe, shipped_recipes
 from sparring.run import Run
 
-RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.toml"))
+RECIPES = list(shipped_recipes().values())
 
 
 @pytest.mark.slow

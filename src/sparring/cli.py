@@ -49,7 +49,7 @@ class Train:
 
     settings: Settings = field(default_factory=Recipe)
     recipe: Path | None = None
-    """A TOML file whose keys are these options; options override it."""
+    """A shipped recipe by name (see sparring list) or a TOML file with these options as keys; options override it."""
     run: Path | None = None
     """The new run's folder; named after the recipe under runs/ if not given."""
     resume: Path | None = None
@@ -94,7 +94,7 @@ class Preview:
 
     settings: Settings = field(default_factory=Recipe)
     recipe: Path | None = None
-    """A TOML file whose keys are these options; options override it."""
+    """A shipped recipe by name (see sparring list) or a TOML file with these options as keys; options override it."""
     out: Path = Path("preview.png")
     """The picture to write."""
 

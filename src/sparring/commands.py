@@ -18,7 +18,7 @@ from sparring.evaluations import EVALUATIONS, Knn, collapse, extract, features_o
 from sparring.parts import TABLES, build_learner, context_of, settings_of
 from sparring.probes import hard_views
 from sparring.randomness import generator_for, seeded
-from sparring.recipe import Recipe
+from sparring.recipe import Recipe, about, shipped_recipes
 from sparring.reports import gallery, write_report
 from sparring.rounds import Batch, base_name, base_views_of, hardened_of
 from sparring.run import Run
@@ -109,10 +109,12 @@ def report(paths: Sequence[Path], out: Path | None) -> None:
 def list_parts(*, as_json: bool) -> None:
     """Print every registered part: what it is, and what it can be told."""
     rows = [_row(kind, name, part) for kind, table in _registers().items() for name, part in table.items()]
+    recipes = shipped_recipes()
+    rows += [{"kind": "recipe", "name": name, "about": about(path), "settings": {}} for name, path in recipes.items()]
     if as_json:
         print(json.dumps(rows, indent=2))
         return
-    for kind in _registers():
+    for kind in (*_registers(), "recipe"):
         table = Table("name", "what it is", "settings", title=f"--{kind}", title_justify="left", show_lines=False)
         for row in (row for row in rows if row["kind"] == kind):
             shown = ", ".join(f"{name}={value}" for name, value in row["settings"].items())

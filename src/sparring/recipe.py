@@ -1,8 +1,10 @@
 """A recipe: everything that decides how a run goes, typed, read from and written to TOML. Imports no torch."""
 
 import math
+import re
 import tomllib
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
@@ -212,10 +214,25 @@ def from_table(table: dict[str, Any], where: str = "recipe", start: Recipe | Non
     return _from_table(Recipe, table, where, start or Recipe())
 
 
+def shipped_recipes() -> dict[str, Path]:
+    """The recipes in the package by name: one for each published system, and the vanilla methods."""
+    return {path.stem: path for path in sorted((Path(__file__).parent / "recipes").glob("*.toml"))}
+
+
+def about(path: Path) -> str:
+    """The sentence with which a recipe's comment begins."""
+    lines = path.read_text().splitlines()
+    comment = " ".join(line.removeprefix("#").strip() for line in takewhile(lambda line: line.startswith("#"), lines))
+    return re.split(r"(?<! al)(?<!Eq)\. ", comment)[0].removesuffix(".")
+
+
 def load_recipe(path: Path) -> Recipe:
-    """Read a TOML file; a missing file, bad TOML and an unknown key are one clear line each."""
+    """Read a TOML file, or a shipped recipe by name; what cannot be read or known is one clear line."""
+    path = path if path.exists() else shipped_recipes().get(str(path), path)
     try:
         table = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        raise unknown("recipe", str(path), shipped_recipes()) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"recipe {path}: expected a readable TOML file; {error}") from None
     except tomllib.TOMLDecodeError as error:
