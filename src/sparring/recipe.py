@@ -53,6 +53,7 @@ VIEW_RANGES = {
     **dict.fromkeys(("brightness", "contrast", "saturation"), ANY),
     "hue": (0, 0.5),
 }
+PLACEMENT = ("data_root", "accelerator", "devices", "nodes")  # where a run happens, not what it is
 WEAKENED = ("jitter", "brightness", "contrast", "saturation", "hue", "grey")
 
 
@@ -210,15 +211,19 @@ def from_table(table: dict[str, Any], where: str = "recipe", start: Recipe | Non
     return _from_table(Recipe, table, where, start or Recipe())
 
 
-def load_recipe(path: Path) -> Recipe:
-    """Read a TOML file; a missing file, bad TOML and an unknown key are one clear line each."""
+def read_table(path: Path) -> dict[str, Any]:
+    """A TOML file as a table; a missing file and bad TOML are one clear line each."""
     try:
-        table = tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"recipe {path}: expected a readable TOML file; {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"recipe {path}: not valid TOML; {error}") from None
-    return from_table(table, f"recipe {path}")
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a TOML file; an unknown key is one clear line, too."""
+    return from_table(read_table(path), f"recipe {path}")
 
 
 def to_table(recipe: Recipe) -> dict[str, Any]:
