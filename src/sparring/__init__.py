@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sparring.learner import Learner
     from sparring.recipe import Part, Recipe, Views
     from sparring.saved import load_encoder
+    from sparring.sweeps import sweep
     from sparring.training import train
     from sparring.transforms import Chain, Colour, Jitter, Pixels, Rotation, Translation
 
@@ -21,6 +22,7 @@ _HOMES = {
     "sparring.learner": ("Learner",),
     "sparring.recipe": ("Part", "Recipe", "Views"),
     "sparring.saved": ("load_encoder",),
+    "sparring.sweeps": ("sweep",),
     "sparring.training": ("train",),
     "sparring.transforms": ("Chain", "Colour", "Jitter", "Pixels", "Rotation", "Translation"),
 }
@@ -28,7 +30,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Absent", "Chain", "Colour", "InputError", "Jitter", "Learned", "Learner", "Part", "Pixels", "Random", "Recipe",
-    "Rotation", "Search", "Translation", "Views", "load_encoder", "train",
+    "Rotation", "Search", "Translation", "Views", "load_encoder", "sweep", "train",
 ]  # fmt: skip
 
 

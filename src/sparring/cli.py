@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn, Union
 
 import tyro
-from tyro.conf import DisallowNone, FlagCreatePairsOff, Positional, arg, subcommand
+from tyro.conf import DisallowNone, FlagCreatePairsOff, Positional, UseAppendAction, arg, subcommand
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from sparring.errors import InputError, unknown
+from sparring.grid import load_grid
 from sparring.recipe import Part, Recipe, Views, load_recipe, with_settings
 from sparring.schema import parse_literal
 
@@ -63,6 +64,32 @@ class Train:
         from sparring.commands import train
 
         train(self.settings, run=self.run, resume=self.resume, overwrite=self.overwrite)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Train a grid of recipes over several seeds, and put them beside each other.
+
+    Try `sparring sweep RECIPE.toml --set adversary=none,random --set strength=0.5,1 --out FOLDER`; again, it goes on.
+    The file may hold `seeds = 5`, and `[[arms]]`: partial recipes, each with a name in `arm`.
+    """
+
+    settings: Settings = field(default_factory=Recipe)
+    out: Path = Path("runs/sweep")
+    """The folder of the cells' folders, of sweep.json and of report.html."""
+    recipe: Path | None = None
+    """A TOML file of what all cells share; may be named first, without --recipe; options override it."""
+    set: Annotated[tuple[str, ...], UseAppendAction] = ()
+    """An axis as NAME=VALUE,VALUE; may be given several times, for the product."""
+    seeds: int | None = None
+    """Seeds of each arm, counted up from --seed; 3 if not given."""
+    jobs: int = 1
+    """Cells that train at the same time."""
+
+    def __call__(self) -> None:
+        from sparring.commands import sweep
+
+        sweep(self.settings, self.recipe, self.set, seeds=self.seeds, out=self.out, jobs=self.jobs)
 
 
 @dataclass(frozen=True)
@@ -132,7 +159,9 @@ class List:
         list_parts(as_json=self.json)
 
 
-COMMANDS: dict[str, type] = {"train": Train, "evaluate": Evaluate, "preview": Preview, "report": Report, "list": List}
+COMMANDS: dict[str, type] = {
+    "train": Train, "sweep": Sweep, "evaluate": Evaluate, "preview": Preview, "report": Report, "list": List,
+}  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -160,10 +189,17 @@ def parse(argv: list[str]) -> Any:
     name, *options = argv
     if name not in COMMANDS:
         raise unknown("command", name, COMMANDS)
-    file = _option(options, "--recipe")
-    default = COMMANDS[name](settings=load_recipe(Path(file))) if file else None
+    if name == "sweep" and options and not options[0].startswith("-"):
+        options = ["--recipe", *options]
+    default = _from_file(name, file) if (file := _option(options, "--recipe")) else None
     command, rest = _parse(COMMANDS[name], options, prog=f"sparring {name}", default=default)
     return _with_dotted(command, rest)
+
+
+def _from_file(name: str, file: str) -> Any:
+    """A command before its options, with the recipe of this file."""
+    recipe = load_grid(Path(file)).recipe if name == "sweep" else load_recipe(Path(file))
+    return COMMANDS[name](settings=recipe)
 
 
 def _option(options: list[str], name: str) -> str | None:

@@ -15,6 +15,7 @@ from sparring.contracts import Features
 from sparring.datasets import DATASETS, load_dataset
 from sparring.errors import InputError
 from sparring.evaluations import EVALUATIONS, Knn, collapse, extract, features_of
+from sparring.grid import Grid, load_grid, parse_axes
 from sparring.parts import TABLES, build_learner, context_of, settings_of
 from sparring.probes import hard_views
 from sparring.randomness import generator_for, seeded
@@ -23,6 +24,7 @@ from sparring.reports import gallery, write_report
 from sparring.rounds import Batch, base_name, base_views_of, hardened_of
 from sparring.run import Run
 from sparring.saved import load_encoder
+from sparring.sweeps import sweep as run_sweep
 from sparring.training import load_data
 from sparring.training import train as run_training
 from sparring.views import base_views
@@ -48,6 +50,21 @@ def train(recipe: Recipe, *, run: Path | None, resume: Path | None, overwrite: b
     rival = "random" if Run.open(path).recipe().adversary.name == "none" else "none"
     _say(f"try next      sparring train --recipe {path}/recipe.toml --adversary {rival} --run {path}-{rival}")
     _say(f"              sparring report {path} {path}-{rival} --out comparison.html")
+
+
+def sweep(recipe: Recipe, file: Path | None, axes: Sequence[str], *, seeds: int | None, out: Path, jobs: int) -> None:
+    """Train all cells, with the arms and seeds of a file; say where the results are and which cells failed."""
+    grid = load_grid(file) if file else Grid(recipe)
+    chosen = grid.seeds if seeds is None else seeds
+    cells = run_sweep(recipe, parse_axes(axes), out=out, seeds=chosen, jobs=jobs, arms=grid.arms)
+    if (page := out / "report.html").exists():
+        _say(f"report        {page}")
+    _say(f"figures       {out / 'sweep.json'}")
+    failed = [cell for cell in cells if cell.failure]
+    for cell in failed:
+        print(f"sparring: failed: {cell.path}: {cell.failure}", file=sys.stderr)
+    if failed:
+        sys.exit(1)
 
 
 def evaluate(

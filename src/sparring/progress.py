@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from types import FrameType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 SHOWN = {"loss": "{:.3f}", "images_per_second": "{:,.0f}", "knn": "{:.1f} %", "rankme": "{:.1f}"}
 LIVE = ("loss", "images_per_second", "knn")  # all that fits beside the bar in 80 columns
@@ -84,3 +85,45 @@ class StopSignal:
     def __exit__(self, *error: object) -> None:
         for number, handler in self.before.items():
             signal.signal(number, handler)
+
+
+class SweepDisplay:
+    """One live line for all cells, one for each that is training, and a lasting line for each that ended."""
+
+    def __init__(self, cells: int, finished: int) -> None:
+        name = TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1))
+        columns = (name, BarColumn(bar_width=8), TextColumn("{task.fields[figures]}"), TimeRemainingColumn())
+        self.progress = Progress(*columns, console=Console(stderr=True), expand=True)
+        self.cells, self.tasks = cells, dict[str, TaskID]()
+        self.figures: dict[str, dict[str, float]] = {}
+        self.overall = self.progress.add_task("cells", total=cells, completed=finished, figures=f"{finished}/{cells}")
+
+    def __enter__(self) -> "SweepDisplay":
+        self.progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.progress.stop()
+
+    def update(self, name: str, epochs: int, record: dict[str, float]) -> None:
+        """Show the newest figures of a cell that is training."""
+        if name not in self.tasks:
+            self.tasks[name] = self.progress.add_task(name, total=epochs, figures="")
+        shown = self.figures.setdefault(name, {})
+        shown |= {key: record[key] for key in SHOWN if key in record}
+        figures = describe(shown, ("loss", "knn"))
+        self.progress.update(self.tasks[name], completed=record.get("epoch", 0.0), figures=figures)
+
+    def ended(self, name: str, failure: str) -> None:
+        """A line that stays: what the cell measured last, or why it failed."""
+        if name in self.tasks:
+            self.progress.remove_task(self.tasks.pop(name))
+        self.progress.advance(self.overall)
+        figures = f"{self.progress.tasks[0].completed:.0f}/{self.cells}"
+        self.progress.update(self.overall, figures=figures)
+        said = f"failed: {failure}" if failure else describe(self.figures.get(name, {}), SHOWN)
+        self.say(f"{figures}  {name}  {said}")
+
+    def say(self, line: str) -> None:
+        """A line that stays, as it is."""
+        self.progress.console.print(line, highlight=False, markup=False, soft_wrap=True)

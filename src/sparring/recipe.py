@@ -55,6 +55,7 @@ VIEW_RANGES = {
     **dict.fromkeys(("brightness", "contrast", "saturation"), ANY),
     "hue": (0, 0.5),
 }
+PLACEMENT = ("data_root", "accelerator", "devices", "nodes")  # where a run happens, not what it is
 WEAKENED = ("jitter", "brightness", "contrast", "saturation", "hue", "grey")
 
 
@@ -226,18 +227,22 @@ def about(path: Path) -> str:
     return re.split(r"(?<! al)(?<!Eq)\. ", comment)[0].removesuffix(".")
 
 
-def load_recipe(path: Path) -> Recipe:
-    """Read a TOML file, or a shipped recipe by name; what cannot be read or known is one clear line."""
+def read_table(path: Path) -> dict[str, Any]:
+    """A TOML file, or a shipped recipe by name, as a table; what cannot be read is one clear line."""
     path = path if path.exists() else shipped_recipes().get(str(path), path)
     try:
-        table = tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text())
     except FileNotFoundError:
         raise unknown("recipe", str(path), shipped_recipes()) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"recipe {path}: expected a readable TOML file; {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"recipe {path}: not valid TOML; {error}") from None
-    return from_table(table, f"recipe {path}")
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a TOML file; an unknown key is one clear line, too."""
+    return from_table(read_table(path), f"recipe {path}")
 
 
 def to_table(recipe: Recipe) -> dict[str, Any]:

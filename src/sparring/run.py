@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cached_property
 from importlib.metadata import version
@@ -62,11 +62,15 @@ class Run:
         for folder in FOLDERS:
             for file in (self.path / folder).glob("*"):
                 file.unlink()
-        _replace(self.recipe_path, lambda temporary: temporary.write_text(dump_recipe(recipe)))
+        replace_file(self.recipe_path, lambda temporary: temporary.write_text(dump_recipe(recipe)))
 
     @property
     def recipe_path(self) -> Path:
         return self.path / "recipe.toml"
+
+    @property
+    def environment_path(self) -> Path:
+        return self.path / "environment.json"
 
     @property
     def finished(self) -> bool:
@@ -93,7 +97,7 @@ class Run:
     def rewind(self, step: int) -> None:
         """Forget what was measured after `step`."""
         kept = [json.dumps(record) + "\n" for record in self.metrics() if record["step"] <= step]
-        _replace(self.path / "metrics.jsonl", lambda temporary: temporary.write_text("".join(kept)))
+        replace_file(self.path / "metrics.jsonl", lambda temporary: temporary.write_text("".join(kept)))
 
     @cached_property
     def _events(self) -> Any:
@@ -105,7 +109,7 @@ class Run:
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
         """Keep `state`, whole or not at all, after all that was measured until now."""
         _sync(self.path / "metrics.jsonl")
-        _replace(self.path / "last.ckpt", lambda temporary: torch.save(dict(state), temporary))
+        replace_file(self.path / "last.ckpt", lambda temporary: torch.save(dict(state), temporary))
 
     def load_checkpoint(self) -> dict[str, Any] | None:
         """The last state kept, or None if the run was interrupted before the first."""
@@ -115,15 +119,15 @@ class Run:
     def save_tensors(self, name: str, tensors: dict[str, torch.Tensor], metadata: dict[str, str] | None = None) -> None:
         """Write a safetensors file, whole or not at all."""
         contiguous = {key: tensor.contiguous() for key, tensor in tensors.items()}
-        _replace(self.path / name, lambda temporary: save_file(contiguous, temporary, metadata))
+        replace_file(self.path / name, lambda temporary: save_file(contiguous, temporary, metadata))
 
     def describe_environment(self, facts: Mapping[str, Any]) -> None:
         """Write what the run ran on, with `facts` about its data and size."""
         text = json.dumps({**environment(), **facts}, indent=2)
-        _replace(self.path / "environment.json", lambda temporary: temporary.write_text(text + "\n"))
+        replace_file(self.environment_path, lambda temporary: temporary.write_text(text + "\n"))
 
 
-def _replace(path: Path, write: Any) -> None:
+def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
     """Write beside, sync, then rename: after a power cut there is the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
@@ -149,11 +153,16 @@ def environment() -> dict[str, str | int]:
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
         "machine": platform.platform(),
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "cores": core_count(),
         "python": platform.python_version(),
         **{package: version(package) for package in PACKAGES},
         "commit": _commit(),
     }
+
+
+def core_count() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _processor() -> str:

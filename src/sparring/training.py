@@ -63,8 +63,9 @@ def train(
     fit = Fit(recipe, data, fabric, folder)
     if fabric.is_global_zero and not resume:
         folder.claim(recipe)
-        folder.describe_environment(_facts(fit, data))
     if fabric.is_global_zero:
+        if not folder.environment_path.exists():  # a run may have been stopped before it got here
+            folder.describe_environment(_facts(fit, data))
         print(_about(data), file=sys.stderr)
     if resume:
         fit.restore()

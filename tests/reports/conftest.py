@@ -1,6 +1,7 @@
 """Run folders as the trainer writes them, made by hand."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,18 @@ def save_gallery(folder: Path, hard: bool) -> None:
     for stage, factor in (("before", 2), ("after", 3)):
         views = {"images": images, "base": base, "hard": base // factor if hard else base}
         save_file(views, folder / f"{stage}.safetensors")
+
+
+@pytest.fixture
+def table_of() -> Callable[[Path, int], list[list[str]]]:
+    """The cells of a page's table, by its number, row by row."""
+
+    def read(page: Path, number: int) -> list[list[str]]:
+        table = re.findall(r'<table class="sortable">.*?</table>', page.read_text())[number]
+        rows = re.findall(r"<tr>.*?</tr>", table)
+        return [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in rows]
+
+    return read
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """A browser shows the page: whole, quietly, in light and dark, and on paper."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -60,3 +61,24 @@ def test_paper_gets_the_page_with_its_pictures(page):
     printed = paper.read_bytes()
     assert printed.startswith(b"%PDF")
     assert printed.count(b"/Subtype /Image") >= 4  # the gallery's rows
+
+
+def test_a_click_on_a_heading_sorts_the_table(fake_run, tmp_path):
+    runs = [fake_run(name, seed=seed, rankme=rankme) for seed, (name, rankme) in enumerate(RANKED)]
+    page = write_report(runs, tmp_path / "runs.html")
+    assert order(page, clicks=0) == ["b", "c", "a"]
+    assert order(page, clicks=1) == ["c", "a", "b"]  # 9, 30.5 and 112: numbers, not words
+    assert order(page, clicks=2) == ["b", "a", "c"]
+
+
+RANKED = (("b", 112.0), ("c", 9.0), ("a", 30.5))
+
+
+def order(page: Path, clicks: int) -> list[str]:
+    """The names of the runs' table after so many clicks on RankMe, in a copy of the page that lets a script click."""
+    click = "[...document.querySelectorAll('th')].filter(th => th.textContent == 'RankMe').at(-1).click();"
+    text = re.sub(r"; script-src 'sha256-[^']*'", "; script-src 'unsafe-inline'", page.read_text())
+    copy = page.with_name(f"clicked-{clicks}.html")
+    copy.write_text(text.replace("</body>", f"<script>{click * clicks}</script></body>"))
+    table = re.findall(r'<table class="sortable">.*?</table>', browse(copy, "--dump-dom"))[-1]
+    return re.findall(r"</span> (\w+)</th>", table)

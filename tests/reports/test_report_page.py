@@ -1,6 +1,8 @@
 """The page: one file, complete, escaped, with nothing shown that was not measured."""
 
 import re
+from base64 import b64encode
+from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -97,7 +99,8 @@ def test_what_files_say_is_escaped(fake_run):
     run = fake_run("a&b", data="<script>alert(1)</script>")
     (run / "environment.json").write_text('{"<img src=x>": "<i>\\"quoted\\"</i>"}')
     tags = Outline(page := write_report([run, fake_run("<b>bold")], run / "both.html")).tags
-    assert not {"script", "i", "b"} & {tag for tag, _ in tags}
+    assert not {"i", "b"} & {tag for tag, _ in tags}
+    assert [tag for tag, _ in tags].count("script") == 1  # the page's own
     assert all(attributes.get("src", "data:").startswith("data:") for _, attributes in tags)
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.read_text()
     assert "&lt;i&gt;&quot;quoted&quot;&lt;/i&gt;" in page.read_text()
@@ -124,10 +127,10 @@ def test_identifiers_are_unique_in_the_page(fake_run):
     assert len(marks) == len(set(marks))
 
 
-def test_several_runs_are_compared_by_what_differs(fake_run, tmp_path):
+def test_several_runs_are_compared_by_what_differs(fake_run, tmp_path, table_of):
     runs = [fake_run("x/run"), fake_run("y/run", seed=1), fake_run("none", adversary="none", until=8)]
     page = write_report(runs, tmp_path / "out" / "compared.html")
-    head, *rows = (re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in _table(page, 0))
+    head, *rows = table_of(page, 1)
     assert head == ["Run", "seed", "adversary", "Epoch", "kNN, %", "RankMe", "Feature spread"]
     assert [re.sub("<[^>]*>", "", row[0]).strip() for row in rows] == ["x/run", "y/run", "none"]
     assert [row[1:5] for row in rows] == [
@@ -138,15 +141,23 @@ def test_several_runs_are_compared_by_what_differs(fake_run, tmp_path):
     assert is_picture(tmp_path / "out" / "compared-figures" / "knn.png")
 
 
-def test_runs_that_differ_in_their_seed_are_averaged(fake_run, tmp_path):
-    runs = [fake_run("a"), fake_run("b", seed=1, until=8), fake_run("c", adversary="none")]
-    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in _table(write_report(runs, tmp_path / "r.html"), 1)]
-    # 47.375 and 58.25: mean 52.8125, deviation 10.875 / sqrt(2)
-    assert rows[1:] == [["learned", "2", "52.8", "7.7"], ["none", "1", "47.4", "—"]]
+def test_runs_that_differ_in_their_seed_are_averaged(fake_run, tmp_path, table_of):
+    runs = [fake_run("a"), fake_run("b", seed=1), fake_run("c", adversary="none")]
+    for path, knn in ((runs[1], 58.25), (runs[2], 40.0)):
+        lines = (path / "metrics.jsonl").read_text()
+        (path / "metrics.jsonl").write_text(lines.replace("47.375", str(knn)))
+    rows = table_of(write_report(runs, tmp_path / "r.html"), 0)
+    # 47.375 and 58.25: mean 52.8125, deviation 10.875 / sqrt(2); of the common seed, 47.375 - 40
+    assert rows[1][:6] == ["learned", "2", "52.8", "7.7", "+7.4", "none: 1 seed"]
+    assert rows[2][:5] == ["none", "1", "40.0", "—", "baseline"]
 
 
-def _table(page: Path, number: int) -> list[str]:
-    return re.findall(r"<tr>.*?</tr>", re.findall(r"<table>.*?</table>", page.read_text())[number])
+def test_only_the_pages_own_script_may_run(fake_run, tmp_path):
+    page = write_report([fake_run("a"), fake_run("b", seed=1)], tmp_path / "r.html").read_text()
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    digest = b64encode(sha256(script.encode()).digest()).decode()
+    assert f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'\"" in page
+    assert "<script" not in write_report([fake_run("alone")]).read_text()
 
 
 def test_a_gallery_of_one_stage_and_of_large_pictures(fake_run):

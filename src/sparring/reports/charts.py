@@ -66,7 +66,8 @@ def _draw(panels: Sequence[Panel], *, titled: bool = True) -> Figure:
     columns = min(panels[0].across, len(panels))
     rows = -(-len(panels) // columns)
     width, height = SIZES[panels[0].across]
-    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    extra = max(LEGEND_ROW * (_legend_rows(panel) - 2) for panel in panels) / 72  # two rows have their place
+    figure = Figure(figsize=(width * columns, (height + max(0.0, extra)) * rows), layout="constrained")
     places = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes, panel in zip(places, panels, strict=False):
         _draw_panel(axes, panel, titled)
@@ -82,7 +83,9 @@ def _draw_panel(axes: Axes, panel: Panel, titled: bool) -> None:
     if panel.reference:
         _draw_reference(axes, *panel.reference)
     _draw_ends(axes, panel)
-    above = _draw_legend(axes, panel.curves, letters=108 // panel.across) if panel.legend else 0
+    above = _legend_rows(panel)
+    if above:
+        _draw_legend(axes, panel)
     if titled:
         title = " · ".join(filter(None, (panel.group, panel.title)))
         axes.set_title(title, loc="left", color=INK, weight="bold", pad=6 + LEGEND_ROW * above)
@@ -134,15 +137,22 @@ def spread(heights: Sequence[float], gap: float) -> list[float]:
     return placed
 
 
-def _draw_legend(axes: Axes, curves: Sequence[Curve], letters: int) -> int:
-    """Draw it above the frame; returns its number of rows."""
-    columns = max(1, letters // (max(len(curve.label) for curve in curves) + 6))
+def _legend_columns(panel: Panel) -> int:
+    return max(1, 108 // panel.across // (max(len(curve.label) for curve in panel.curves) + 6))
+
+
+def _legend_rows(panel: Panel) -> int:
+    return -(-len(panel.curves) // _legend_columns(panel)) if panel.legend else 0
+
+
+def _draw_legend(axes: Axes, panel: Panel) -> None:
+    """Draw it above the frame."""
+    curves, columns = panel.curves, _legend_columns(panel)
     place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2, "frameon": False}
     legend = axes.legend(axes.lines[: len(curves)], map(str, range(len(curves))), ncols=columns, **place)
     # Set afterwards: matplotlib would leave out a label that begins with an underscore.
     for text, curve in zip(legend.get_texts(), curves, strict=True):
         text.set_text(curve.label)
-    return -(-len(curves) // columns)
 
 
 def _for_page(source: str, name: str, words: str) -> str:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from sparring.alarms import COLLAPSED_RANK, COLLAPSED_SPREAD
+from sparring.reports.compare import grouped
 from sparring.reports.panels import CHANNEL_COLOURS, DASHES, RUN_COLOURS, Curve, Panel
 from sparring.reports.record import Run
 from sparring.reports.words import written
@@ -13,9 +14,14 @@ CHANNELS = {"r": "Red", "g": "Green", "b": "Blue"}
 PLAYERS = {"adversary": RUN_COLOURS[1], "random": RUN_COLOURS[0], "clean": RUN_COLOURS[2]}
 
 
-def run_style(number: int) -> tuple[str, str]:
-    """A run's colour and dash, by its place among the runs."""
-    return RUN_COLOURS[number % len(RUN_COLOURS)], DASHES[number // len(RUN_COLOURS) % len(DASHES)]
+def styles(runs: Sequence[Run]) -> list[tuple[str, str]]:
+    """A colour and a dash for each run: runs that differ in their seed only share the colour."""
+    found: dict[str, tuple[str, str]] = {}
+    for group, members in enumerate(grouped(runs)):
+        for place, run in enumerate(members):
+            dash = DASHES[(group // len(RUN_COLOURS) + place) % len(DASHES)]
+            found[run.label] = RUN_COLOURS[group % len(RUN_COLOURS)], dash
+    return [found[run.label] for run in runs]
 
 
 def knn(runs: Sequence[Run]) -> list[Panel]:
@@ -63,10 +69,10 @@ def _shared(
     across: int = 1,
 ) -> list[Panel]:
     curves = []
-    for number, run in enumerate(runs):
+    for run, style in zip(runs, styles(runs), strict=True):
         if series := run.series(key):
             end = written(series.values[-1], form)
-            curves.append(Curve(run.label, series.epochs, series.values, *run_style(number), end))
+            curves.append(Curve(run.label, series.epochs, series.values, *style, end))
     return [Panel(title, curves, reference=reference, legend=len(runs) > 1, across=across)] if curves else []
 
 

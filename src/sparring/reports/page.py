@@ -1,13 +1,16 @@
 """The page: one HTML file that holds all of a report, and its figures as PNG beside it."""
 
+from base64 import b64encode
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from html import escape
 from importlib.resources import files
-from itertools import groupby
+from itertools import groupby, starmap
 from pathlib import Path
 from string import Template
 
-from sparring.reports import charts, curves, gallery, tables, words
+from sparring.reports import charts, curves, gallery, seeds, tables, words
+from sparring.reports.compare import grouped
 from sparring.reports.panels import VARIABLES, Panel
 from sparring.reports.record import Run, read_runs
 from sparring.reports.tiles import tiles
@@ -19,6 +22,8 @@ CHARTS: dict[str, Callable[[Sequence[Run]], list[Panel]]] = {
     "collapse": curves.collapse,
     "hardness": curves.hardness,
 }
+ONE_EACH = ("parameters", "hardness")
+"""Drawn for one seed of each group: more would be a long page that says the same."""
 KNN = "Nearest-neighbour accuracy on test images, from the encoder's features alone; epoch 0 is the untrained encoder."
 PARAMETERS = "Its parameters over training, as the mean over images."
 SPREAD = "Both fall towards nothing when an encoder maps all images to the same place."
@@ -32,8 +37,9 @@ def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
     shown = read_runs(runs)
     single = shown[0].path if len(shown) == 1 else None
     page = Path(out) if out else (single or Path()) / "report.html"
-    panels = {name: draw(shown) for name, draw in CHARTS.items()}
-    pictures = {run.label: gallery.rows(run.path) for run in shown}
+    one_each = [members[0] for members in grouped(shown)]
+    panels = {name: draw(one_each if name in ONE_EACH else shown) for name, draw in CHARTS.items()}
+    pictures = {run.label: gallery.rows(run.path) for run in one_each}
     page.parent.mkdir(parents=True, exist_ok=True)
     _write_figures(panels, pictures, single / "figures" if single else page.with_name(f"{page.stem}-figures"))
     page.write_text(_page(shown, panels, pictures), encoding="utf-8")
@@ -51,18 +57,30 @@ def _write_figures(panels: dict[str, list[Panel]], pictures: dict[str, list[gall
 
 def _page(runs: Sequence[Run], panels: dict[str, list[Panel]], pictures: dict[str, list[gallery.Row]]) -> str:
     template = Template(files("sparring.reports").joinpath("page.html").read_text(encoding="utf-8"))
+    one_each = [run for run in runs if run.label in pictures]
+    one = " Of each group, its first run is shown." if len(one_each) < len(runs) else ""
     sections = [
         _summary(runs),
         _section("kNN accuracy", _charts("knn", panels), KNN),
-        _section("What the adversary chooses", _charts("parameters", panels), PARAMETERS),
-        _section("What the views look like", _galleries(pictures)),
+        _section("What the adversary chooses", _charts("parameters", panels), PARAMETERS + one),
+        _section("What the views look like", _galleries(pictures), one),
         _section("Loss", _charts("loss", panels)),
         _section("Collapse", _charts("collapse", panels), SPREAD),
-        _section("Is the adversary harder than chance?", _charts("hardness", panels), _hardness(runs)),
+        _section("Is the adversary harder than chance?", _charts("hardness", panels), _hardness(one_each) + one),
         _section("Recipe and environment", "".join(_details(run, len(runs) > 1) for run in runs)),
     ]
     title = runs[0].label if len(runs) == 1 else f"{len(runs)} runs compared"
-    return template.substitute(title=escape(title), verdict=_verdict(runs), sections="\n".join(sections))
+    policy, script = _sorting() if len(runs) > 1 else ("", "")
+    return template.substitute(
+        title=escape(title), verdict=_verdict(runs), sections="\n".join(sections), policy=policy, script=script
+    )
+
+
+def _sorting() -> tuple[str, str]:
+    """The script that sorts tables, and the page's leave to run it and no other."""
+    script = files("sparring.reports").joinpath("sort.js").read_text(encoding="utf-8")
+    digest = b64encode(sha256(script.encode()).digest()).decode()
+    return f"; script-src 'sha256-{digest}'", f"<script>{script}</script>\n"
 
 
 def _verdict(runs: Sequence[Run]) -> str:
@@ -76,9 +94,8 @@ def _verdict(runs: Sequence[Run]) -> str:
 def _summary(runs: Sequence[Run]) -> str:
     if len(runs) == 1:
         return tiles(runs[0])
-    return _section("Runs", tables.compared(runs, [_mark(number) for number in range(len(runs))])) + _section(
-        "Over seeds", tables.over_seeds(runs), "Runs that differ in their seed only, at their last evaluation."
-    )
+    beside = tables.compared(runs, [_mark(colour) for colour, _ in curves.styles(runs)])
+    return "".join(starmap(_section, [*seeds.sections(runs), ("Runs", beside)]))
 
 
 def _section(heading: str, body: str, note: str = "") -> str:
@@ -127,8 +144,7 @@ def _named(run: Run, runs: Sequence[Run]) -> str:
     return f"{run.label}: " if len(runs) > 1 else ""
 
 
-def _mark(number: int) -> str:
-    colour, _ = curves.run_style(number)
+def _mark(colour: str) -> str:
     return f'<span class="mark" style="background: {VARIABLES[colour]}"></span>'
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from html import escape
-from statistics import mean, stdev
 from typing import Any
 
 from sparring.reports.record import Run
@@ -44,37 +43,21 @@ def compared(runs: Sequence[Run], marks: Sequence[str]) -> str:
     """One row a run: its mark (HTML), the settings that differ, the epoch reached and its last figures."""
     names = differing(runs)
     measured = [key for key in FIGURES if any(run.last(key) is not None for run in runs)]
-    head = ["Run", *map(_heading, names), "Epoch", *(FIGURES[key][0] for key in measured)]
+    head = ["Run", *map(heading, names), "Epoch", *(FIGURES[key][0] for key in measured)]
     rows = [
-        _row(f"{mark} {escape(run.label)}", _recipe_cells(run, names), [f"{run.reached:.4g}", *_figures(run, measured)])
+        row(f"{mark} {escape(run.label)}", recipe_cells(run, names), [f"{run.reached:.4g}", *_figures(run, measured)])
         for run, mark in zip(runs, marks, strict=True)
     ]
-    return _table(head, len(names) + 1, rows)
+    return table(head, len(names) + 1, rows)
 
 
-def over_seeds(runs: Sequence[Run]) -> str:
-    """Mean and standard deviation of the last kNN over runs that differ in their seed only; empty without any."""
-    groups: dict[tuple[str, ...], list[float]] = {}
-    names = [name for name in differing(runs) if name != "seed"] or ["method.name"]
-    for run in runs:
-        if (value := run.last("knn")) is not None:
-            groups.setdefault(tuple(_recipe_cells(run, names)), []).append(value)
-    if all(len(values) < 2 for values in groups.values()):
-        return ""
-    rows = [_row(escape(cells[0]), cells[1:], _statistics(values)) for cells, values in groups.items()]
-    return _table([*map(_heading, names), "Seeds", "Mean kNN, %", "Deviation"], len(names), rows)
-
-
-def _statistics(values: Sequence[float]) -> list[str]:
-    return [str(len(values)), f"{mean(values):.1f}", f"{stdev(values):.1f}" if len(values) > 1 else ABSENT]
-
-
-def _recipe_cells(run: Run, names: Sequence[str]) -> list[str]:
+def recipe_cells(run: Run, names: Sequence[str]) -> list[str]:
+    """A run's settings of these names."""
     recipe = dict(flatten(run.recipe))
     return [recipe.get(name, ABSENT) for name in names]
 
 
-def _heading(name: str) -> str:
+def heading(name: str) -> str:
     """A part's name stands for the part."""
     return name.removesuffix(".name")
 
@@ -83,13 +66,16 @@ def _figures(run: Run, keys: Sequence[str]) -> list[str]:
     return [ABSENT if (value := run.last(key)) is None else format(value, FIGURES[key][1]) for key in keys]
 
 
-def _row(head: str, words: Sequence[str], numbers: Sequence[str]) -> str:
+def row(head: str, words: Sequence[str], numbers: Sequence[str]) -> str:
+    """A row of a table; `head` is HTML, the rest is text."""
     cells = [f"<td>{escape(word)}</td>" for word in words]
     cells += [f'<td class="number">{escape(number)}</td>' for number in numbers]
     return f'<tr><th scope="row">{head}</th>{"".join(cells)}</tr>'
 
 
-def _table(head: Sequence[str], words: int, rows: Sequence[str]) -> str:
+def table(head: Sequence[str], words: int, rows: Sequence[str]) -> str:
+    """Rows under headings, of which the first `words` stand over text and the others over numbers; can be sorted."""
     kinds = [""] * words + [' class="number"'] * (len(head) - words)
     names = "".join(f'<th scope="col"{kind}>{escape(name)}</th>' for kind, name in zip(kinds, head, strict=True))
-    return f'<div class="scroll"><table><thead><tr>{names}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    head_and_body = f"<thead><tr>{names}</tr></thead><tbody>{''.join(rows)}</tbody>"
+    return f'<div class="scroll"><table class="sortable">{head_and_body}</table></div>'

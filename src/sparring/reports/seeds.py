@@ -1,0 +1,140 @@
+"""Sections of a page that put groups of runs beside each other: over seeds, at equal epochs, at equal cost."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from html import escape
+from statistics import mean, stdev
+
+from sparring.reports.compare import IGNORED, LEAST_SEEDS, RESAMPLES, baseline_of, by_seed, difference, grouped
+from sparring.reports.cost import at_cost, at_epoch, total_cost
+from sparring.reports.record import Run
+from sparring.reports.tables import ABSENT, FIGURES, differing, heading, recipe_cells, row, table
+from sparring.reports.words import is_finished, written
+
+MEASURES = ("knn", "rankme")
+"""What groups are compared by: the first that was measured."""
+ALIKE = 0.01  # costs this near are equal
+Section = tuple[str, str, str]
+"""Heading, body (HTML) and the note under the heading."""
+Taken = Callable[[Run], tuple[float, float] | None]
+"""The epoch and the value that stand for a run."""
+Shown = tuple[str, Callable[[Run], str]]
+"""One more column: its heading and its cell."""
+
+
+def sections(runs: Sequence[Run]) -> list[Section]:
+    """What can be said over seeds; nothing without two finished runs that were measured."""
+    key = next((key for key in MEASURES if any(run.last(key) is not None for run in runs)), "")
+    finished = [run for run in runs if is_finished(run) and run.last(key) is not None]
+    if len(finished) < 2:
+        return []
+    unfinished = [run.label for run in runs if run not in finished]
+    left_out = f" Left out, as not finished or not measured: {', '.join(unfinished)}." if unfinished else ""
+    at_last = partial(at_epoch, key=key, epoch=float("inf"))
+    last = "Over seeds", _table(finished, key, at_last, COST), _over_seeds(finished) + left_out
+    return [last, *_equal_epochs(finished, key), *_equal_cost(finished, key)]
+
+
+def _equal_epochs(runs: Sequence[Run], key: str) -> list[Section]:
+    planned = {run.recipe["epochs"] for run in runs}
+    if len(planned) == 1:
+        return []
+    note = (
+        f"The last evaluation of each run until epoch {min(planned)}, where the shortest ends. The learning rate falls "
+        "to 0 at a run's own last epoch, so that figures from the middle of a longer run are lower than they need be."
+    )
+    return [("At equal epochs", _table(runs, key, partial(at_epoch, key=key, epoch=min(planned))), note)]
+
+
+def _equal_cost(runs: Sequence[Run], key: str) -> list[Section]:
+    costs = [total_cost(run) for run in runs]
+    budget = min(costs)
+    if not budget or max(costs) <= budget * (1 + ALIKE):
+        return []
+    fair: Shown = "Fair epochs", lambda run: str(int(run.recipe["epochs"] * budget / total_cost(run) + 1e-9))
+    body = _table(runs, key, partial(at_cost, key=key, budget=budget), fair)
+    return [("At equal cost", body, _cost_words(budget))]
+
+
+def _cost_words(budget: float) -> str:
+    return (
+        "The last evaluation of each run until it had spent what the cheapest run spent in all, "
+        f"{_millions(budget)} million encoder passes of one image (a backward pass counts as two; a logged step stands "
+        "for all since the line before). This is not a fair comparison by itself: the learning rate falls to 0 at a "
+        "run's own last epoch, so a dearer run is caught in the middle of its schedule. A fair one trains it anew for "
+        "the number of epochs in the last column, at which it costs the same."
+    )
+
+
+def _over_seeds(runs: Sequence[Run]) -> str:
+    groups = grouped(runs)
+    base = groups[baseline_of(groups)]
+    return (
+        "Runs that differ in their seed only, each at its last epoch, never its best. Differences are paired: each run "
+        f"against the run of the same seed in the baseline ({_label(base[0], _names(groups))}). The interval is the "
+        f"95\u00a0% bootstrap interval of the mean difference ({RESAMPLES:,} resamples of the seeds); with fewer than "
+        f"{LEAST_SEEDS} common seeds none is given. With few seeds it is too narrow: if differences are normal, three "
+        "seeds cover the truth 75 times in 100, five 84 and ten 90 times. Cost counts encoder passes of one image, in "
+        "millions, a backward pass as two."
+    )
+
+
+def _table(runs: Sequence[Run], key: str, taken: Taken, *shown: Shown) -> str:
+    """A row a group; figures over seeds of what was taken from each run."""
+    groups = [_Group(members, taken) for members in grouped([run for run in runs if taken(run)])]
+    base = groups[baseline_of([group.runs for group in groups])]
+    names, (title, form) = _names([group.runs for group in groups]), FIGURES[key]
+    rows = []
+    for group in groups:
+        cells = recipe_cells(group.runs[0], names)
+        against = _difference(group, base, form) if group is not base else ["baseline", ""]
+        own = [*_statistics(group, form), *against, _span(group.epochs), *(cell(group.runs[0]) for _, cell in shown)]
+        rows.append(row(escape(cells[0]), cells[1:], own))
+    figures = ["Seeds", f"Mean {title}", "Deviation", "Difference", "95\u00a0% interval", "Epoch"]
+    return table([*map(heading, names), *figures, *(name for name, _ in shown)], len(names), rows)
+
+
+class _Group:
+    """Runs over seeds, with the epoch and the value that stand for each."""
+
+    def __init__(self, runs: Sequence[Run], taken: Taken) -> None:
+        pairs = [(run.recipe.get("seed", 0), point) for run in runs if (point := taken(run))]
+        self.runs, self.epochs = runs, [epoch for _, (epoch, _) in pairs]
+        self.values = by_seed([(seed, value) for seed, (_, value) in pairs])
+
+
+def _statistics(group: _Group, form: str) -> list[str]:
+    values = list(group.values.values())
+    return [str(len(values)), written(mean(values), form), format(stdev(values), form) if len(values) > 1 else ABSENT]
+
+
+def _difference(group: _Group, base: _Group, form: str) -> list[str]:
+    found = difference(group.values, base.values)
+    if found is None:
+        return [ABSENT, "no common seed"]
+    apart = written(found.mean, f"+{form}")
+    if found.interval is None:
+        return [apart, f"none: {found.seeds} seed{'s' if found.seeds > 1 else ''}"]
+    return [apart, " to ".join(written(end, f"+{form}") for end in found.interval)]
+
+
+def _span(epochs: Sequence[float]) -> str:
+    ends = dict.fromkeys(f"{epoch:.4g}" for epoch in (min(epochs), max(epochs)))
+    return " to ".join(ends)
+
+
+def _names(groups: Sequence[Sequence[Run]]) -> list[str]:
+    """The settings that tell groups apart; the method where there is one group."""
+    names = [name for name in differing([runs[0] for runs in groups]) if name not in IGNORED]
+    return names or ["method.name"]
+
+
+def _label(run: Run, names: Sequence[str]) -> str:
+    return ", ".join(f"{heading(name)} {cell}" for name, cell in zip(names, recipe_cells(run, names), strict=True))
+
+
+def _millions(cost: float) -> str:
+    return f"{cost / 1e6:,.3g}" if cost < 1e9 else f"{cost / 1e6:,.0f}"
+
+
+COST: Shown = "Cost, M", lambda run: _millions(total_cost(run)) if total_cost(run) else ABSENT

@@ -1,0 +1,132 @@
+"""`sparring sweep` as a function: check the whole grid, train its cells, put them beside each other."""
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sparring.datasets import DataSet, load_dataset
+from sparring.errors import InputError
+from sparring.grid import SEEDS, Cell, make_cells
+from sparring.jobs import LOG, lock, play
+from sparring.parts import build_learner, context_of
+from sparring.progress import SweepDisplay
+from sparring.randomness import seeded
+from sparring.recipe import PLACEMENT, Part, Recipe, dump_recipe
+from sparring.reports import write_report
+from sparring.reports.cost import total_cost
+from sparring.reports.record import Run as Record
+from sparring.reports.record import read_runs
+from sparring.run import Run, replace_file
+from sparring.setup import count_steps
+
+FIGURES = ("loss", "knn", "rankme", "feature_spread")
+
+
+def sweep(
+    recipe: Recipe | None = None,
+    axes: Mapping[str, Sequence[Any]] | None = None,
+    *,
+    out: str | Path,
+    seeds: int = SEEDS,
+    jobs: int = 1,
+    arms: Mapping[str, Mapping[str, Any]] | None = None,
+) -> list[Cell]:
+    """Train every cell of a grid, each in a process of its own; write sweep.json and report.html beside them.
+
+    A finished cell is not trained again, an interrupted one goes on from its last checkpoint, and one that fails stops
+    no other.
+
+    Args:
+        recipe: what all cells share; the defaults if not given.
+        axes: settings by name (those of parts are dotted) with the values to try; cells are their product.
+        out: the folder of the cells' folders.
+        seeds: how many; they count up from the recipe's own.
+        jobs: cells that train at the same time; the processor's cores are shared among them.
+        arms: partial recipes by name, for what takes several settings at once; multiplied with the axes.
+
+    Returns:
+        Every cell, with why it failed where it did.
+
+    Raises:
+        InputError: if a setting or a folder cannot be used; nothing has been trained then.
+        KeyboardInterrupt: after Ctrl-C, once all running cells have saved.
+    """
+    if jobs < 1:
+        raise InputError(f"jobs: expected a whole number of at least 1, got {jobs}")
+    cells = make_cells(recipe or Recipe(), axes or {}, Path(out), seeds=seeds, arms=arms)
+    for cell in cells:
+        check_folder(Run(cell.path), cell.recipe)
+    waiting = [cell for cell in cells if not Run(cell.path).finished]
+    check_parts([cell.recipe for cell in waiting])
+    failures = play(waiting, jobs, SweepDisplay(len(cells), len(cells) - len(waiting)))
+    played = [replace(cell, failure=failures.get(cell.name, "")) for cell in cells]
+    summarise(played, Path(out))
+    return played
+
+
+def check_folder(run: Run, recipe: Recipe) -> None:
+    """Refuse a folder that holds anything but this recipe's run, or that another process trains in."""
+    held = {path.name for path in run.path.iterdir()} if run.path.is_dir() else set()
+    if LOG in held:
+        with (run.path / LOG).open("a") as log:
+            lock(log, run.path)
+    if run.recipe_path.exists():
+        _check_same(run, recipe)
+    elif held - {LOG} or run.path.is_file():
+        raise InputError(f"{run.path}: expected a free folder, got other files; choose another --out")
+
+
+def _check_same(run: Run, recipe: Recipe) -> None:
+    # through TOML and back, so that lists equal tuples and what is not set is left out
+    there, here = (tomllib.loads(dump_recipe(each)) for each in (run.recipe(), recipe))
+    for key in {**there, **here}.keys() - set(PLACEMENT):
+        if there.get(key) != here.get(key):
+            got, asked = there.get(key, "not set"), here.get(key, "not set")
+            raise InputError(
+                f"{run.path}: expected a run with {key} = {asked}, got one with {got}; choose another --out"
+            )
+
+
+def check_parts(recipes: Sequence[Recipe]) -> None:
+    """Build what each recipe names, so that what cannot be is said before the first cell trains for hours."""
+    load = lru_cache(1)(_load)
+    for recipe in {dump_recipe(replace(each, seed=0)): each for each in recipes}.values():
+        data = load(recipe.data, recipe.image_size, recipe.data_root, recipe.max_broken)
+        count_steps(recipe, len(data.train), recipe.devices * recipe.nodes)
+        with seeded(recipe.seed, "weights"):
+            build_learner(recipe, context_of(data))
+
+
+def _load(name: str, image_size: int | None, root: str | None, max_broken: float) -> DataSet:
+    folder = Path(root).expanduser() if root else None
+    return load_dataset(name, image_size=image_size, root=folder, max_broken=max_broken)
+
+
+def summarise(cells: Sequence[Cell], out: Path) -> None:
+    """Write sweep.json (every cell with its last figures) and the report of all that has been measured."""
+    begun = [cell.path for cell in cells if (cell.path / "metrics.jsonl").is_file()]
+    records = {run.path: run for run in read_runs(begun)} if begun else {}
+    rows = [_row(cell, records.get(cell.path.resolve())) for cell in cells]
+    out.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"cells": rows}, indent=2) + "\n"
+    replace_file(out / "sweep.json", lambda temporary: temporary.write_text(text))
+    if begun:
+        write_report(begun, out / "report.html")
+
+
+def _row(cell: Cell, record: Record | None) -> dict[str, Any]:
+    figures = {name: record.last(name) for name in FIGURES} if record else {}
+    return {
+        "name": cell.name,
+        "settings": {key: value.table() if isinstance(value, Part) else value for key, value in cell.settings.items()},
+        "seed": cell.recipe.seed,
+        "finished": Run(cell.path).finished,
+        "failure": cell.failure,
+        "epoch": record.reached if record else 0.0,
+        **{name: value for name, value in figures.items() if value is not None},
+        "cost": total_cost(record) if record else 0.0,
+    }

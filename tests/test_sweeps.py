@@ -1,0 +1,221 @@
+"""A sweep trains what is not trained yet, survives cells that fail, and stops so that it can go on."""
+
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+
+import sparring
+from sparring import fit, jobs
+from sparring.cli import main
+from sparring.errors import InputError
+from sparring.grid import Cell
+from sparring.recipe import Part, Recipe
+from sparring.run import Run
+
+TINY = Recipe(
+    image_size=16,
+    encoder=Part("resnet12", {"width": 0.0625}),
+    method=Part("simsiam", {"projection": 32, "bottleneck": 16}),
+    batch_size=512,
+    epochs=2,
+    evaluate_every=1,
+)
+WORDS = ["--image-size", "16", "--encoder.width", "0.0625", "--epochs", "2"]
+PLAYED = """
+import json, pathlib, signal, sys, time
+folder, luck = pathlib.Path(sys.argv[1]), sys.argv[2]
+stopped = lambda *_: ((folder / "saved").touch(), sys.exit(130))
+signal.signal(signal.SIGTERM, stopped)
+print("begun", flush=True)
+if luck == "endless":
+    (folder / "ready").touch()
+    while True: time.sleep(0.01)
+if luck == "bad":
+    sys.exit("sparring: error: out of luck")
+lines = [{"step": 3, "epoch": 2.0, "loss": 0.5, "cost": 6.0}, {"step": 3, "epoch": 2.0, "knn": 40.0, "rankme": 9.0}]
+(folder / "metrics.jsonl").write_text("".join(json.dumps(line) + chr(10) for line in lines))
+(folder / "encoder.safetensors").touch()
+"""
+
+
+@pytest.fixture
+def luck(monkeypatch: pytest.MonkeyPatch) -> dict[int, str]:
+    """What becomes of the cells of each seed, instead of training: good, bad or endless."""
+    chosen: dict[int, str] = {}
+
+    def command(cell: Cell) -> list[str]:
+        return [sys.executable, "-c", PLAYED, str(cell.path), chosen.get(cell.recipe.seed, "good")]
+
+    monkeypatch.setattr(jobs, "_command", command)
+    monkeypatch.setattr(jobs, "POLL_SECONDS", 0.02)
+    return chosen
+
+
+def begun(cell: Path) -> int:
+    return (cell / jobs.LOG).read_text().count("begun")
+
+
+def test_a_cell_that_fails_stops_no_other_and_is_told(
+    luck: dict[int, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    luck[1] = "bad"
+    command = ["sweep", "--set", "adversary=none,random", "--seeds", "2", "--jobs", "3", "--out", str(tmp_path), *WORDS]
+    with pytest.raises(SystemExit) as stop:
+        main(command)
+    assert stop.value.code == 1
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("sparring: failed: ")]
+    assert told == [f"sparring: failed: {tmp_path}/adversary={name},seed=1: out of luck" for name in ("none", "random")]
+    rows = json.loads((tmp_path / "sweep.json").read_text())["cells"]
+    assert [(row["name"], row["finished"], row["failure"]) for row in rows] == [
+        (f"adversary={name},seed={seed}", seed == 0, "out of luck" if seed else "")
+        for name in ("none", "random")
+        for seed in (0, 1)
+    ]
+    # three steps of 6 passes for each of 128 images
+    assert {key: rows[0][key] for key in ("settings", "seed", "epoch", "knn", "loss", "cost")} == {
+        "settings": {"adversary": "none"}, "seed": 0, "epoch": 2.0, "knn": 40.0, "loss": 0.5, "cost": 3 * 6 * 128,
+    }  # fmt: skip
+    assert (tmp_path / "report.html").exists()
+
+
+def test_the_same_command_trains_what_is_missing_and_leaves_the_rest(luck: dict[int, str], tmp_path: Path) -> None:
+    luck[1] = "bad"
+    first = sparring.sweep(TINY, out=tmp_path, seeds=2)
+    finished = first[0].path / "encoder.safetensors"
+    before = finished.stat().st_mtime_ns
+    luck[1] = "good"
+    second = sparring.sweep(TINY, {}, out=tmp_path, seeds=3)
+    assert [cell.failure for cell in first] == ["", "out of luck"]
+    assert [cell.failure for cell in second] == ["", "", ""]
+    assert finished.stat().st_mtime_ns == before
+    assert [begun(cell.path) for cell in second] == [1, 2, 1]
+
+
+def test_ctrl_c_asks_running_cells_to_save_and_starts_no_more(luck: dict[int, str], tmp_path: Path) -> None:
+    luck |= dict.fromkeys(range(3), "endless")
+    cells = [tmp_path / f"seed={seed}" for seed in range(3)]
+
+    def interrupt() -> None:
+        while not all((cell / "ready").exists() for cell in cells[:2]):
+            threading.Event().wait(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt, match=r"saved; 3 cells are not finished, the same command goes on"):
+        sparring.sweep(TINY, out=tmp_path, seeds=3, jobs=2)
+    assert [(cell / "saved").exists() for cell in cells[:2]] == [True, True]
+    assert not cells[2].exists()
+
+
+def test_cores_are_shared_among_the_jobs(luck: dict[int, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+    monkeypatch.setattr(jobs, "core_count", lambda: 8)
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    start = jobs._start
+
+    def watched(command: Any, log: Any, environment: dict[str, str]) -> Any:
+        started.append(environment["OMP_NUM_THREADS"])
+        return start(command, log, environment)
+
+    monkeypatch.setattr(jobs, "_start", watched)
+    sparring.sweep(TINY, out=tmp_path, seeds=3, jobs=3)
+    assert started == ["2", "2", "2"]
+
+
+def test_a_real_sweep_resumes_a_cell_from_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = sparring.train(TINY, run=tmp_path / "whole")
+    evaluate, calls = fit.Fit._evaluate, []
+
+    def killed_at_the_end(self: fit.Fit) -> None:
+        calls.append(self.step)
+        if self.step == self.total:
+            raise RuntimeError("killed")
+        evaluate(self)
+
+    monkeypatch.setattr(fit.Fit, "_evaluate", killed_at_the_end)
+    with pytest.raises(RuntimeError, match="killed"):
+        sparring.train(TINY, run=tmp_path / "out" / "seed=0")
+    half = Run.open(tmp_path / "out" / "seed=0").load_checkpoint()
+    assert half is not None
+    assert half["step"] == calls[-1] // 2
+    (cell,) = sparring.sweep(TINY, out=tmp_path / "out", seeds=1)
+    assert cell.failure == ""
+    resumed, expected = (load_file(path / "encoder.safetensors") for path in (cell.path, whole))
+    assert all(resumed[name].equal(expected[name]) for name in expected)
+    assert "epoch 1/2" not in (cell.path / jobs.LOG).read_text()  # it did not begin anew
+
+
+REFUSED = {
+    "another recipe": (lambda f: Run(f).claim(Recipe(epochs=9)), "with epochs = 2, got one with 9"),
+    "other files": (lambda f: (f.mkdir(parents=True), (f / "thesis.tex").touch()), "other files"),
+    "a file": (lambda f: (f.parent.mkdir(), f.touch()), "other files"),
+}
+
+
+@pytest.mark.parametrize(("fill", "remedy"), REFUSED.values(), ids=REFUSED)
+def test_a_folder_that_holds_anything_else_is_refused_before_anything_runs(
+    fill: Any, remedy: str, luck: dict[int, str], tmp_path: Path
+) -> None:
+    fill(tmp_path / "out" / "seed=1")
+    with pytest.raises(InputError, match=remedy) as refused:
+        sparring.sweep(Recipe(epochs=2), out=tmp_path / "out", seeds=2)
+    assert "--out" in str(refused.value)
+    assert not (tmp_path / "out" / "seed=0").exists()
+
+
+def test_a_folder_that_another_process_trains_in_is_refused(luck: dict[int, str], tmp_path: Path) -> None:
+    cell = tmp_path / "seed=0"
+    cell.mkdir()
+    with (cell / jobs.LOG).open("a") as log:
+        jobs.lock(log, cell)
+        with pytest.raises(InputError, match="another process is training it"):
+            sparring.sweep(TINY, out=tmp_path, seeds=1)
+
+
+BAD = {
+    "an unknown key": (["--set", "epoch=3"], "'epochs'"),
+    "an unknown setting of a part": (["--set", "transform.amax=0.2"], "'a_max'"),
+    "a part that is not there": (["--set", "adversary=none,lerned"], "'learned'"),
+    "a setting out of range": (["--set", "transform.a_max=0.2,3"], "[0, 1]"),
+    "a setting of some cells only": (["--set", "transform=colour,rotation", "--set", "transform.a_max=0.2"], "a_max"),
+    "no seeds": (["--seeds", "0"], "at least 1"),
+    "no jobs": (["--jobs", "0"], "at least 1"),
+    "a grid that is not there": (["nowhere.toml"], "nowhere.toml"),
+    "an option that is not there": (["--job", "3"], "--jobs"),
+}
+
+
+@pytest.mark.parametrize(("words", "remedy"), BAD.values(), ids=BAD)
+def test_bad_input_is_one_line_before_anything_is_trained(
+    words: list[str], remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        main(["sweep", *words])
+    said = capsys.readouterr().err.strip().splitlines()
+    assert stop.value.code == 2
+    assert len(said) == 1
+    assert remedy in said[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_options_of_the_command_line_override_the_file(
+    luck: dict[int, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "g.toml").write_text(
+        'epochs = 7\nseeds = 2\nimage_size = 16\n[encoder]\nname = "resnet12"\nwidth = 0.0625\n'
+        '[[arms]]\narm = "a"\nadversary = "none"\n[[arms]]\narm = "b"\nstrength = 0.5\n'
+    )
+    main(["sweep", str(tmp_path / "g.toml"), "--epochs", "2", "--out", str(tmp_path / "out"), "--jobs", "4"])
+    recipes = {path.parent.name: Run.open(path.parent).recipe() for path in tmp_path.glob("out/*/recipe.toml")}
+    assert set(recipes) == {"a,seed=0", "a,seed=1", "b,seed=0", "b,seed=1"}
+    assert {recipe.epochs for recipe in recipes.values()} == {2}
+    assert recipes["b,seed=1"].strength == 0.5
+    assert str(tmp_path / "out" / "sweep.json") in capsys.readouterr().out
