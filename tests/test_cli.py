@@ -50,7 +50,7 @@ def test_help_needs_no_torch() -> None:
     code = f"import sys; from sparring.cli import main\n{attempt}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"
-    for command in ("train", "evaluate", "preview", "report", "list"):
+    for command in ("train", "sweep", "evaluate", "preview", "report", "list"):
         assert command in done.stdout
 
 

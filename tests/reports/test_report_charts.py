@@ -72,3 +72,14 @@ def test_long_logs_are_thinned_to_means():
 def test_a_panel_is_described_in_words():
     panel = Panel("Loss", [Curve("first", [0, 3], [1, 0.25])])
     assert panel.describe() == "Loss over epochs: first ends at 0.25 (epoch 3)."
+
+
+def test_seeds_share_a_colour_and_many_runs_leave_room_for_the_curves(fake_run, tmp_path):
+    names = ("none", "random", "learned")
+    paths = [fake_run(f"adversary={name},seed={i}", adversary=name, seed=i) for i in range(3) for name in names]
+    runs = read_runs(paths)
+    styles = curves.styles(runs)
+    assert len(set(styles)) == 9
+    assert [colour for colour, _ in styles] == 3 * [colour for colour, _ in styles[:3]]
+    assert len({colour for colour, _ in styles[:3]}) == 3
+    charts.save_png(curves.collapse(runs), tmp_path / "figure.png")  # matplotlib warns where axes have no room

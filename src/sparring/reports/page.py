@@ -9,7 +9,7 @@ from itertools import groupby, starmap
 from pathlib import Path
 from string import Template
 
-from sparring.reports import charts, curves, gallery, seeds, tables, words
+from sparring.reports import charts, curves, gallery, mechanism, seeds, tables, words
 from sparring.reports.compare import grouped
 from sparring.reports.panels import VARIABLES, Panel
 from sparring.reports.record import Run, read_runs
@@ -21,11 +21,21 @@ CHARTS: dict[str, Callable[[Sequence[Run]], list[Panel]]] = {
     "loss": curves.loss,
     "collapse": curves.collapse,
     "hardness": curves.hardness,
+    "choices": mechanism.choices,
+    "negatives": mechanism.negatives,
 }
-ONE_EACH = ("parameters", "hardness")
+ONE_EACH = ("parameters", "hardness", "choices", "negatives")
 """Drawn for one seed of each group: more would be a long page that says the same."""
 KNN = "Nearest-neighbour accuracy on test images, from the encoder's features alone; epoch 0 is the untrained encoder."
 PARAMETERS = "Its parameters over training, as the mean over images."
+CHOICES = (
+    "Of the parameters in their unit box: spread 0 is one constant for all images, entropy 1 is as varied as chance, "
+    "and what the image does not explain comes from its random views and from noise."
+)
+NEGATIVES = (
+    "The gradient on a view's projection has a part from its positive (pull) and one from its negatives (push). A "
+    "false negative is another image of the same class: weight on those teaches the encoder to tell equals apart."
+)
 SPREAD = "Both fall towards nothing when an encoder maps all images to the same place."
 
 
@@ -63,10 +73,12 @@ def _page(runs: Sequence[Run], panels: dict[str, list[Panel]], pictures: dict[st
         _summary(runs),
         _section("kNN accuracy", _charts("knn", panels), KNN),
         _section("What the adversary chooses", _charts("parameters", panels), PARAMETERS + one),
+        _section("Does it choose for each image?", _charts("choices", panels), CHOICES),
         _section("What the views look like", _galleries(pictures), one),
         _section("Loss", _charts("loss", panels)),
         _section("Collapse", _charts("collapse", panels), SPREAD),
         _section("Is the adversary harder than chance?", _charts("hardness", panels), _hardness(one_each) + one),
+        _section("What pulls and pushes the views", _charts("negatives", panels), NEGATIVES + one),
         _section("Recipe and environment", "".join(_details(run, len(runs) > 1) for run in runs)),
     ]
     title = runs[0].label if len(runs) == 1 else f"{len(runs)} runs compared"

@@ -13,7 +13,7 @@ from typing import Any
 from sparring.errors import InputError
 
 REQUIRED = ("recipe.toml", "metrics.jsonl")
-EVALUATED = ("knn", "rankme", "hardness/")
+EVALUATED = ("knn", "rankme", "hardness/", "negatives/", "parameters/")
 """Keys (or their beginnings) that only evaluation lines have."""
 
 Line = dict[str, Any]

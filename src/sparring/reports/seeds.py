@@ -41,7 +41,8 @@ def _equal_epochs(runs: Sequence[Run], key: str) -> list[Section]:
         return []
     note = (
         f"The last evaluation of each run until epoch {min(planned)}, where the shortest ends. The learning rate falls "
-        "to 0 at a run's own last epoch, so that figures from the middle of a longer run are lower than they need be."
+        "to 0 at a run's own last epoch, so a figure from the middle of a longer run is not what a run of this length "
+        "would reach."
     )
     return [("At equal epochs", _table(runs, key, partial(at_epoch, key=key, epoch=min(planned))), note)]
 
@@ -130,7 +131,8 @@ def _names(groups: Sequence[Sequence[Run]]) -> list[str]:
 
 
 def _label(run: Run, names: Sequence[str]) -> str:
-    return ", ".join(f"{heading(name)} {cell}" for name, cell in zip(names, recipe_cells(run, names), strict=True))
+    cells = zip(names, recipe_cells(run, names), strict=True)
+    return ", ".join(f"{heading(name)} {cell}" for name, cell in cells if cell != ABSENT)
 
 
 def _millions(cost: float) -> str:
