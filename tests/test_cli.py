@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from sparring.cli import main, parse
-from sparring.recipe import Part, Recipe, Views, dump_recipe
+from sparring.recipe import Part, Recipe, Views
+from sparring.recipe_files import dump_recipe
 
 
 def settings(*words: str) -> Recipe:

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from sparring.parts import build_learner
 from sparring.randomness import generator_for
-from sparring.recipe import Part, load_recipe, shipped_recipes
+from sparring.recipe import Part
+from sparring.recipe_files import load_recipe, shipped_recipes
 from sparring.rounds import Batch, base_views_of
 
 DOCS = Path(__file__).parents[1] / "docs" / "recipes.md"

@@ -17,7 +17,8 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import sparring
-from sparring.recipe import Part, Recipe, Views, dump_recipe
+from sparring.recipe import Part, Recipe, Views
+from sparring.recipe_files import dump_recipe
 from sparring.run import Run
 from sparring.schedules import epoch_order, learning_rate_at, strength_at, views_at
 

@@ -13,7 +13,8 @@ from sparring.errors import InputError
 from sparring.learner import Learner
 from sparring.parts import build, build_learner
 from sparring.randomness import generator_for
-from sparring.recipe import Part, Recipe, Views, dump_recipe, from_table, load_recipe, shipped_recipes
+from sparring.recipe import Part, Recipe, Views, from_table
+from sparring.recipe_files import dump_recipe, load_recipe, shipped_recipes
 from sparring.rounds import Batch, base_views_of
 from sparring.schema import checked, parse_literal
 from sparring.transforms import Chain, Rotation

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import sparring
-from sparring.recipe import Part, load_recipe, shipped_recipes
+from sparring.recipe import Part
+from sparring.recipe_files import load_recipe, shipped_recipes
 from sparring.run import Run
 
 RECIPES = list(shipped_recipes().values())

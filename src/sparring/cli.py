@@ -15,7 +15,8 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 
 from sparring.errors import InputError, unknown
 from sparring.grid import load_grid
-from sparring.recipe import Part, Recipe, Views, load_recipe, with_settings
+from sparring.recipe import Part, Recipe, Views, with_settings
+from sparring.recipe_files import load_recipe
 from sparring.schema import parse_literal
 
 REGISTRY = ConstructorRegistry()

@@ -19,7 +19,8 @@ from sparring.grid import Grid, load_grid, parse_axes
 from sparring.parts import TABLES, build_learner, context_of, settings_of
 from sparring.probes import hard_views
 from sparring.randomness import generator_for, seeded
-from sparring.recipe import Recipe, about, shipped_recipes
+from sparring.recipe import Recipe
+from sparring.recipe_files import about, shipped_recipes
 from sparring.reports import gallery, write_report
 from sparring.rounds import Batch, base_name, base_views_of, hardened_of
 from sparring.run import Run

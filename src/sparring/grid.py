@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sparring.errors import InputError, unknown
-from sparring.recipe import Part, Recipe, from_table, read_table, with_settings
+from sparring.recipe import Part, Recipe, from_table, with_settings
+from sparring.recipe_files import read_table
 from sparring.schema import checked, parse_literal
 
 SEEDS = 3

@@ -1,14 +1,8 @@
 """A recipe: everything that decides how a run goes, typed, read from and written to TOML. Imports no torch."""
 
 import math
-import re
-import tomllib
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
-from itertools import takewhile
-from pathlib import Path
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal, get_type_hints
-
-import tomli_w
 
 from sparring.errors import InputError, unknown
 from sparring.schema import check_neighbours, check_ranges, checked
@@ -213,49 +207,6 @@ def _value(value: Any, hint: Any, name: str, start: Any) -> Any:
 def from_table(table: dict[str, Any], where: str = "recipe", start: Recipe | None = None) -> Recipe:
     """A recipe from parsed TOML; what the table leaves out comes from `start` (the defaults)."""
     return _from_table(Recipe, table, where, start or Recipe())
-
-
-def shipped_recipes() -> dict[str, Path]:
-    """The recipes in the package by name: one for each published system, and the vanilla methods."""
-    return {path.stem: path for path in sorted((Path(__file__).parent / "recipes").glob("*.toml"))}
-
-
-def about(path: Path) -> str:
-    """The sentence with which a recipe's comment begins."""
-    lines = path.read_text().splitlines()
-    comment = " ".join(line.removeprefix("#").strip() for line in takewhile(lambda line: line.startswith("#"), lines))
-    return re.split(r"(?<! al)(?<!Eq)\. ", comment)[0].removesuffix(".")
-
-
-def read_table(path: Path) -> dict[str, Any]:
-    """A TOML file, or a shipped recipe by name, as a table; what cannot be read is one clear line."""
-    path = path if path.exists() else shipped_recipes().get(str(path), path)
-    try:
-        return tomllib.loads(path.read_text())
-    except FileNotFoundError:
-        raise unknown("recipe", str(path), shipped_recipes()) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"recipe {path}: expected a readable TOML file; {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"recipe {path}: not valid TOML; {error}") from None
-
-
-def load_recipe(path: Path) -> Recipe:
-    """Read a TOML file; an unknown key is one clear line, too."""
-    return from_table(read_table(path), f"recipe {path}")
-
-
-def to_table(recipe: Recipe) -> dict[str, Any]:
-    """Plain values, as TOML writes them; what is not set is left out (TOML has no null)."""
-    plain = asdict(recipe)
-    parts = {name: value.table() for name, value in vars(recipe).items() if isinstance(value, Part)}
-    penalties = [penalty.table() for penalty in recipe.penalties]
-    return {key: value for key, value in {**plain, **parts, "penalties": penalties}.items() if value not in (None, [])}
-
-
-def dump_recipe(recipe: Recipe) -> str:
-    """The recipe as TOML, such that `load_recipe` gives it back."""
-    return tomli_w.dumps(to_table(recipe))
 
 
 def with_settings(recipe: Recipe, settings: dict[str, Any]) -> Recipe:

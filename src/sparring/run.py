@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import save_file
 
 from sparring.errors import InputError
-from sparring.recipe import Recipe, dump_recipe, load_recipe
+from sparring.recipe import Recipe
+from sparring.recipe_files import dump_recipe, load_recipe
 
 FILES = ("recipe.toml", "environment.json", "metrics.jsonl", "last.ckpt", "encoder.safetensors", "report.html")
 FOLDERS = ("events", "gallery", "figures")

@@ -15,7 +15,8 @@ from sparring.jobs import LOG, lock, play
 from sparring.parts import build_learner, context_of
 from sparring.progress import SweepDisplay
 from sparring.randomness import seeded
-from sparring.recipe import PLACEMENT, Part, Recipe, dump_recipe
+from sparring.recipe import PLACEMENT, Part, Recipe
+from sparring.recipe_files import dump_recipe
 from sparring.reports import write_report
 from sparring.reports.cost import total_cost
 from sparring.reports.record import Run as Record
