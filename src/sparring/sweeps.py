@@ -84,8 +84,8 @@ def check_folder(run: Run, recipe: Recipe) -> None:
 def _check_same(run: Run, recipe: Recipe) -> None:
     # through TOML and back, so that lists equal tuples and what is not set is left out
     there, here = (tomllib.loads(dump_recipe(each)) for each in (run.recipe(), recipe))
-    for key in {**there, **here}.keys() - set(PLACEMENT):
-        if there.get(key) != here.get(key):
+    for key in {**there, **here}:
+        if key not in PLACEMENT and there.get(key) != here.get(key):
             got, asked = there.get(key, "not set"), here.get(key, "not set")
             raise InputError(
                 f"{run.path}: expected a run with {key} = {asked}, got one with {got}; choose another --out"
