@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sparring.adversaries import Blend, Learned, Random, Search
+from sparring.adversaries import Blend, Free, Learned, Random, Search
 from sparring.contracts import Adversary, Proposal, Turn
 from sparring.encoders import resnet12
 from sparring.learner import Learner
@@ -219,3 +219,19 @@ def test_the_image_itself_may_play(photographs: Tensor) -> None:
     rotated = learner.adversary.transform(photographs, outcome.params["image*"])
     partner, hard = learner.method.encode(photographs.flip(3)), learner.method.encode(rotated)
     assert torch.allclose(outcome.comparison, learner.method.compare(partner, hard), atol=1e-12)
+
+
+def test_the_memory_of_free_gets_the_gradient_of_a_pass_of_its_own(photographs: Tensor) -> None:
+    """Explicit: render from the remembered parameters, and ask for the loss's gradient in them."""
+    with seeded(0):
+        learner = make(Free(Rotation(), image_count=20))
+    batch, method = make_batch(photographs), copy.deepcopy(learner.method)
+    learner(batch).loss.backward()
+    memory = learner.adversary.memory.weight  # type: ignore[union-attr]
+    params = memory.detach()[: len(photographs)].clone().requires_grad_()
+    hard = learner.adversary.transform(batch.views["second"], params)
+    loss = method.compare(method.encode(batch.views["first"]), method.encode(hard)).mean()
+    (expected,) = torch.autograd.grad(loss, params)
+    assert torch.allclose(memory.grad.to_dense()[: len(photographs)], expected, atol=1e-12)
+    assert memory.grad.to_dense()[len(photographs) :].abs().max() == 0
+    assert expected.abs().min() > 0

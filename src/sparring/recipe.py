@@ -110,11 +110,11 @@ class Recipe:
     method: Part = field(default_factory=lambda: Part("simsiam"))
     """How two views are compared: simsiam, simclr, byol, moco, ... (see sparring list)."""
     adversary: Part = field(default_factory=lambda: Part("learned"))
-    """Who makes a view harder: learned, search, best_of, free, blend, random (the control) or none."""
+    """Who makes a view harder: learned, search, power, best_of, free, blend, random (the control) or none."""
     transform: Part = field(default_factory=lambda: Part("colour"))
     """What it may change: colour, jitter, rotation, translation, pixels or chain."""
     penalties: tuple[Part, ...] = ()
-    """What it pays for: colour_distance, entropy_band, kl_identity, kl_uniform, teacher."""
+    """What it pays for: colour_distance, entropy_band, hardness_bound, kl_identity, kl_uniform, teacher."""
     pairs: tuple[tuple[str, str], ...] = (("first", "second*"),)
     """Which views are compared: first and second are random views, image is the image itself; a star hardens one."""
     strength: float = 1.0
