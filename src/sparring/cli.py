@@ -148,6 +148,31 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Reproduce:
+    """Reproduce the study's claims: figure2, figure3, figure4, claims or no-prior; again, it goes on."""
+
+    study: Positional[str]
+    """What to reproduce."""
+    scale: str = "smoke"
+    """smoke (minutes, shipped data), laptop (hours on two cores) or paper (the study's setting)."""
+    out: Path | None = None
+    """The folder of all runs and results; reproduced/NAME-SCALE if not given."""
+    data_root: str | None = None
+    """Where downloaded data sets lie."""
+    seeds: int | None = None
+    """Seeds of each arm; the scale's if not given."""
+    jobs: int = 1
+    """Runs that train at the same time."""
+
+    def __call__(self) -> None:
+        from sparring.commands import reproduce
+
+        reproduce(
+            self.study, scale=self.scale, out=self.out, data_root=self.data_root, seeds=self.seeds, jobs=self.jobs
+        )
+
+
+@dataclass(frozen=True)
 class List:
     """Print every registered part with its settings, a line each."""
 
@@ -161,7 +186,7 @@ class List:
 
 
 COMMANDS: dict[str, type] = {
-    "train": Train, "sweep": Sweep, "evaluate": Evaluate, "preview": Preview, "report": Report, "list": List,
+    "train": Train, "sweep": Sweep, "reproduce": Reproduce, "evaluate": Evaluate, "preview": Preview, "report": Report, "list": List,
 }  # fmt: skip
 
 

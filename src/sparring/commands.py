@@ -22,6 +22,7 @@ from sparring.randomness import generator_for, seeded
 from sparring.recipe import Recipe
 from sparring.recipe_files import about, shipped_recipes
 from sparring.reports import gallery, write_report
+from sparring.reproduce import reproduce as run_study
 from sparring.rounds import Batch, base_name, base_views_of, hardened_of
 from sparring.run import Run
 from sparring.saved import load_encoder
@@ -66,6 +67,13 @@ def sweep(recipe: Recipe, file: Path | None, axes: Sequence[str], *, seeds: int 
         print(f"sparring: failed: {cell.path}: {cell.failure}", file=sys.stderr)
     if failed:
         sys.exit(1)
+
+
+def reproduce(name: str, *, scale: str, out: Path | None, data_root: str | None, seeds: int | None, jobs: int) -> None:
+    """Train a study's arms and print its page."""
+    folder = run_study(name, scale=scale, out=out, data_root=data_root, seeds=seeds, jobs=jobs)
+    CONSOLE.print((folder / "README.md").read_text(encoding="utf-8"), soft_wrap=True)
+    _say(f"results       {folder / 'results.json'}, {folder / 'figure.png'}")
 
 
 def evaluate(
