@@ -95,10 +95,15 @@ def test_the_saved_encoder_gives_the_trained_features(folder: Path, tmp_path: Pa
     assert encoder(torch.rand(2, 3, 16, 16)).shape == (2, encoder.feature_size)
 
 
+REMEMBERED = {"opponent": {"name": "policy", "levels": 3}, "every": 2, "size": 2}
+
+
+@pytest.mark.parametrize("adversary", [Part("learned"), Part("replay", REMEMBERED)], ids=["learned", "replay"])
 def test_interrupted_by_ctrl_c_and_resumed_equals_uninterrupted(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    adversary: Part, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = sparring.train(small(folder), run=tmp_path / "whole")
+    recipe = small(folder, adversary=adversary)
+    whole = sparring.train(recipe, run=tmp_path / "whole")
     original = sparring.fit.Fit._round  # type: ignore[attr-defined]
 
     def interrupted(fit: Any) -> Any:
@@ -109,7 +114,7 @@ def test_interrupted_by_ctrl_c_and_resumed_equals_uninterrupted(
 
     monkeypatch.setattr(sparring.fit.Fit, "_round", interrupted)  # type: ignore[attr-defined]
     with pytest.raises(KeyboardInterrupt, match="--resume"):
-        sparring.train(small(folder), run=tmp_path / "parts")
+        sparring.train(recipe, run=tmp_path / "parts")
     monkeypatch.undo()
     sparring.train(resume=tmp_path / "parts")
     assert measured(tmp_path / "parts") == measured(whole)

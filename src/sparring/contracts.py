@@ -85,6 +85,9 @@ class Adversary(nn.Module, ABC):
         weights = list(self.parameters())
         return [Adam(weights, lr=learning_rate, maximize=True)] if weights else []
 
+    def after_step(self) -> None:
+        """What changes once a step, after the optimisers."""
+
 
 @dataclass(frozen=True)
 class Move:

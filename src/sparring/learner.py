@@ -121,8 +121,9 @@ class Learner(nn.Module):
         return sum(costs, start=move.images.new_zeros(len(move.images)))
 
     def after_step(self, outcome: Outcome) -> None:
-        """Let the method and the penalties do what they do once a step."""
+        """Let the method, the adversary and the penalties do what they do once a step."""
         self.method.after_step(outcome.embeddings)
+        self.adversary.after_step()
         for penalty in self._penalties():
             penalty.after_step(self.method.encoder)
 

@@ -110,7 +110,7 @@ class Recipe:
     method: Part = field(default_factory=lambda: Part("simsiam"))
     """How two views are compared: simsiam, simclr, byol, moco, ... (see sparring list)."""
     adversary: Part = field(default_factory=lambda: Part("learned"))
-    """Who makes a view harder: learned, search, power, best_of, free, blend, random (the control) or none."""
+    """Who makes a view harder: learned, search, policy, ..., random (the control) or none (see sparring list)."""
     transform: Part = field(default_factory=lambda: Part("colour"))
     """What it may change: colour, jitter, rotation, translation, pixels or chain."""
     penalties: tuple[Part, ...] = ()

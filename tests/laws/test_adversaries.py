@@ -20,12 +20,19 @@ from sparring.transforms import TRANSFORMS
 
 SIDE, COUNT = 16, 6
 BLEND = {"opponents": [{"name": "learned", "transform": "rotation"}, {"name": "search", "transform": "pixels"}]}
-NEEDS = {"chain": {"parts": ["rotation", "colour"]}, "blend": BLEND}
+NEEDS = {"chain": {"parts": ["rotation", "colour"]}, "blend": BLEND, "replay": {"opponent": "learned", "every": 1}}
+REQUIRES = {
+    "autoaugment": Part("operations"),
+    "randaugment": Part("operations"),
+    "trivialaugment": Part("operations", {"ranges": "wide"}),
+}
+"""Adversaries that know their operations by name."""
 ADVERSARY_PARTS = [Part(name, NEEDS.get(name, {})) for name in ADVERSARIES] + [
     Part("learned", {"reads": "own", "noise": 3, "logit_noise": 0.5}),
     Part("learned", {"reads": "nothing"}),
     Part("best_of", {"draws": 2, "side": 8}),
     Part("search", {"steps": 1, "random_start": False}),
+    Part("policy", {"slots": 3, "levels": 4, "entropy": 0.1}),
 ]
 TRANSFORM_PARTS = [Part(name, NEEDS.get(name, {})) for name in TRANSFORMS]
 
@@ -57,7 +64,8 @@ class Smooth(nn.Module):
 def make(adversary: Part, transform: Part | str = "rotation", method: str = "simsiam") -> Learner:
     """A small learner in float64, the same for the same parts."""
     statistics = context()["statistics"]
-    recipe = Recipe(adversary=adversary, transform=Part.of(transform), method=Part(method))
+    transform = REQUIRES.get(adversary.name, Part.of(transform))
+    recipe = Recipe(adversary=adversary, transform=transform, method=Part(method))
     with seeded(0):
         learner = build_learner(recipe, context())
     with seeded(1):
@@ -86,6 +94,8 @@ def make_turn(learner: Learner, batch: Batch) -> Turn:
     return replace(turns[0], generator=generator_for(0, batch.step, stream="adversary"))
 
 
+PAIRS = [(a, t) for a in ADVERSARY_PARTS for t in TRANSFORM_PARTS if REQUIRES.get(a.name, t).name == t.name]
+every_pair = pytest.mark.parametrize(("adversary", "transform"), PAIRS, ids=named)
 every_adversary = pytest.mark.parametrize("adversary", ADVERSARY_PARTS, ids=named)
 every_transform = pytest.mark.parametrize("transform", TRANSFORM_PARTS, ids=named)
 every_method = pytest.mark.parametrize("method", METHODS)
@@ -93,8 +103,7 @@ every_smooth_method = pytest.mark.parametrize("method", [name for name in METHOD
 """MoCHi picks its hardest negatives anew at each look, so its loss jumps and small ascents need not add up."""
 
 
-@every_adversary
-@every_transform
+@every_pair
 def test_proposals_lie_in_the_box(adversary: Part, transform: Part, photographs: Tensor) -> None:
     learner = make(adversary, transform)
     proposal = learner.adversary.propose(make_turn(learner, make_batch(photographs)))
@@ -115,7 +124,7 @@ def test_proposals_are_a_function_of_seed_and_step(adversary: Part, photographs:
     if first is None:
         return
     assert torch.equal(first, again)  # type: ignore[arg-type]
-    draws = adversary.name in ("random", "best_of", "blend") or "noise" in adversary.settings
+    draws = adversary.name in ("random", "best_of", "blend", "policy", *REQUIRES) or "noise" in adversary.settings
     if draws or (adversary.name == "search" and adversary.settings.get("random_start", True)):
         assert not torch.equal(first, later)  # type: ignore[arg-type]
 

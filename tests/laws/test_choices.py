@@ -26,8 +26,10 @@ CONTEXT: dict[str, Any] = {
     "features": FEATURES,
 }
 BLEND = {"opponents": [{"name": "learned", "transform": "rotation"}, {"name": "search", "transform": "pixels"}]}
-NEEDS = {"chain": {"parts": ["rotation", "colour"]}, "blend": BLEND}
-DRAWS = {"random", "best_of", "blend", "search"}
+NEEDS = {"chain": {"parts": ["rotation", "colour"]}, "blend": BLEND, "replay": {"opponent": "learned"}}
+REQUIRES = {"autoaugment": {}, "randaugment": {}, "trivialaugment": {"ranges": "wide"}}
+"""Adversaries that know their operations by name, and the settings of `operations` that they need."""
+DRAWS = {"random", "best_of", "blend", "search", "policy", *REQUIRES}
 """Whose choice depends on chance by default."""
 
 
@@ -47,12 +49,14 @@ def bowl(params: Tensor, side: int = 0) -> Tensor:
     return -(params.flatten(1) - 0.3).square().sum(dim=1)
 
 
-@pytest.mark.parametrize("transform", TRANSFORMS)
-@pytest.mark.parametrize("adversary", ADVERSARIES)
+PAIRS = [(a, t) for a in ADVERSARIES for t in TRANSFORMS if a not in REQUIRES or t == "operations"]
+
+
+@pytest.mark.parametrize(("adversary", "transform"), PAIRS)
 def test_a_choice_is_a_function_of_seed_and_step_and_of_nothing_else(adversary: str, transform: str) -> None:
     """Every transform: torch's global generator is neither read nor moved."""
     with seeded(0):
-        moved = build("transform", Part(transform, NEEDS.get(transform, {})), CONTEXT)
+        moved = build("transform", Part(transform, REQUIRES.get(adversary, NEEDS.get(transform, {}))), CONTEXT)
         context = {**CONTEXT, "transform": moved}
         player = build("adversary", Part(adversary, NEEDS.get(adversary, {})), context)
     before = {name: value.clone() for name, value in player.state_dict().items()}

@@ -1,13 +1,26 @@
 """The laws of transforms under settings that are not the defaults, and the way out of the identity."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 from torch import Tensor
 
 from sparring.contracts import Transform
-from sparring.transforms import TRANSFORMS, Affine, Blur, Frequency, Hsv, Mask, Perspective, Pixels, ThinPlate
+from sparring.transforms import (
+    TRANSFORMS,
+    Affine,
+    Blur,
+    Frequency,
+    Hsv,
+    Mask,
+    Operations,
+    Perspective,
+    Pixels,
+    ThinPlate,
+    Tone,
+)
+from sparring.transforms.tones import Operation
 
 SHAPE = (3, 8, 6)
 VARIANTS: dict[str, Transform] = {
@@ -26,6 +39,8 @@ VARIANTS: dict[str, Transform] = {
     "pixels-l1-sphere": Pixels(eps=5, norm="l1", sphere=True),
     "pixels-l2-sphere": Pixels(eps=0.5, norm="l2", sphere=True),
     "pixels-linf-sphere": Pixels(sphere=True),
+    "operations-wide": Operations(image_shape=SHAPE, ranges="wide", padding="reflection"),
+    **{f"tone-{operation}": Tone(operation=operation) for operation in get_args(Operation)},
     "thin_plate": ThinPlate(points=4, padding="zeros"),
 }
 variants = pytest.mark.parametrize("name", VARIANTS)

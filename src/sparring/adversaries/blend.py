@@ -47,12 +47,18 @@ class Blend(Adversary):
     def propose(self, turn: Turn) -> Proposal:
         chosen = self._draw(turn)
         proposals = [self._ask(turn, place) for place in range(len(self.opponents))]
-        params = [torch.where((chosen == i)[:, None], p, 0.0) for i, (p, _) in enumerate(proposals)]
-        penalties = [(chosen == i) * cost for i, (_, cost) in enumerate(proposals) if cost is not None]
-        return Proposal(torch.stack(params).sum(0), torch.stack(penalties).sum(0) if penalties else None)
+        return Proposal(
+            params=_of_chosen(chosen, [proposal.params for proposal in proposals]),
+            penalty=_of_chosen(chosen, [proposal.penalty for proposal in proposals]),
+            log_probability=_of_chosen(chosen, [proposal.log_probability for proposal in proposals]),
+        )
 
     def optimisers(self, learning_rate: float) -> list[Optimizer]:
         return [each for opponent in self._opponents() for each in opponent.optimisers(learning_rate)]
+
+    def after_step(self) -> None:
+        for opponent in self._opponents():
+            opponent.after_step()
 
     def _opponents(self) -> list[Adversary]:
         return [opponent for opponent in self.opponents if isinstance(opponent, Adversary)]
@@ -63,14 +69,26 @@ class Blend(Adversary):
             return torch.full((b,), turn.step % count, device=turn.images.device)
         return torch.randint(count, (b,), generator=turn.generator, device=device).to(turn.images.device)
 
-    def _ask(self, turn: Turn, place: int) -> tuple[Float[Tensor, "b p"], Float[Tensor, "b"] | None]:
+    def _ask(self, turn: Turn, place: int) -> Proposal:
         """One opponent's choice as parameters of the whole chain."""
         opponent, pad = self._opponents()[place], self.pads[place]
 
         def hardness(params: Tensor, side: int = 0, running: bool = False) -> Tensor:
             return turn.hardness(F.pad(params.flatten(1), pad), side, running)
 
-        proposal: Proposal = opponent.propose(replace(turn, hardness=hardness))
+        proposal = opponent.propose(replace(turn, hardness=hardness))
         if proposal.params is None:
-            return turn.images.new_zeros(len(turn.images), self.total), proposal.penalty
-        return F.pad(proposal.params.flatten(1), pad), proposal.penalty
+            return replace(proposal, params=turn.images.new_zeros(len(turn.images), self.total))
+        return replace(proposal, params=F.pad(proposal.params.flatten(1), pad))
+
+
+def _of_chosen(
+    chosen: Int[Tensor, "b"], values: Sequence[Float[Tensor, "b *p"] | None]
+) -> Float[Tensor, "b *p"] | None:
+    """Each image's value from the opponent that hardens it, 0 if that one has none; None if none has."""
+    own = [
+        torch.where((chosen == place).view(-1, *[1] * (value.ndim - 1)), value, 0.0)
+        for place, value in enumerate(values)
+        if value is not None
+    ]
+    return torch.stack(own).sum(0) if own else None

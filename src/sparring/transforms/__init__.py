@@ -12,9 +12,11 @@ from sparring.transforms.geometry import Rotation, Translation
 from sparring.transforms.hsv import Hsv
 from sparring.transforms.jitter import Jitter
 from sparring.transforms.mask import Mask
+from sparring.transforms.operations import Operations
 from sparring.transforms.perspective import Perspective
 from sparring.transforms.pixels import Pixels
 from sparring.transforms.thin_plate import ThinPlate
+from sparring.transforms.tones import Tone
 
 TRANSFORMS: dict[str, type[Transform]] = {
     "affine": Affine,
@@ -27,10 +29,12 @@ TRANSFORMS: dict[str, type[Transform]] = {
     "hsv": Hsv,
     "jitter": Jitter,
     "mask": Mask,
+    "operations": Operations,
     "perspective": Perspective,
     "pixels": Pixels,
     "rotation": Rotation,
     "thin_plate": ThinPlate,
+    "tone": Tone,
     "translation": Translation,
 }
 
@@ -46,9 +50,11 @@ __all__ = [
     "Hsv",
     "Jitter",
     "Mask",
+    "Operations",
     "Perspective",
     "Pixels",
     "Rotation",
     "ThinPlate",
+    "Tone",
     "Translation",
 ]

@@ -1,0 +1,65 @@
+"""A memory of past opponents, so that the encoder does not forget them."""
+
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from sparring.contracts import Adversary, Proposal, Turn
+from sparring.errors import InputError
+from sparring.schema import check_ranges
+
+
+class Replay(Adversary):
+    """Let a past state of a learned opponent propose now and then, instead of the present one.
+
+    Every `every` steps the opponent's weights are copied; the oldest of `size` copies gives way. A past state's
+    proposal is neither penalised nor reinforced, and nothing of it is trained. Memory is `size` copies of the opponent.
+
+    Args:
+        opponent: an adversary with weights of its own.
+        size: number of copies.
+        every: steps between copies.
+        share: probability that a batch is hardened by one of the copies, each as likely as any, once there are any.
+
+    Source: fictitious self-play (Heinrich et al. 2015, "Fictitious Self-Play in Extensive-Form Games"); for images the
+    history of generated samples of Shrivastava et al. 2017, "Learning from Simulated and Unsupervised Images".
+    """
+
+    def __init__(self, opponent: Adversary, *, size: int = 4, every: int = 100, share: float = 0.5) -> None:
+        super().__init__(opponent.transform)
+        if not list(opponent.parameters()):
+            got = type(opponent).__name__
+            raise InputError(f"replay: expected an opponent that learns, such as learned or policy, got {got}")
+        self.opponent, self.size, self.every, self.share = opponent, size, every, share
+        check_ranges(self, {"size": (1, 1000), "every": (1, float("inf")), "share": (0, 1)}, "replay: ")
+        self.past = nn.ModuleList(deepcopy(opponent) for _ in range(size)).requires_grad_(False)
+        self.steps, self.copies = 0, 0
+
+    def propose(self, turn: Turn) -> Proposal:
+        held = min(self.copies, self.size)
+        draw = torch.rand(2, generator=turn.generator, device=turn.generator.device).tolist()
+        if held == 0 or draw[0] >= self.share:
+            return self.opponent.propose(turn)
+        with torch.no_grad():
+            proposal: Proposal = self.past[int(draw[1] * held)].propose(turn)  # type: ignore[operator]
+        return Proposal(None if proposal.params is None else proposal.params.detach())
+
+    def optimisers(self, learning_rate: float) -> list[Optimizer]:
+        return self.opponent.optimisers(learning_rate)
+
+    def after_step(self) -> None:
+        """Copy the opponent when it is time."""
+        self.opponent.after_step()
+        self.steps += 1
+        if self.steps % self.every == 0:
+            self.past[self.copies % self.size].load_state_dict(self.opponent.state_dict())
+            self.copies += 1
+
+    def get_extra_state(self) -> Tensor:
+        """Steps and copies so far: what an exact resume needs besides the weights."""
+        return torch.tensor([self.steps, self.copies])
+
+    def set_extra_state(self, state: Tensor) -> None:
+        self.steps, self.copies = state.tolist()
