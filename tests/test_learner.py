@@ -5,11 +5,12 @@ from functools import partial
 
 import pytest
 import torch
+from fits import arena
 from torch import Tensor
 
 from sparring.adversaries import Learned, Random
 from sparring.contracts import Adversary
-from sparring.encoders import resnet12
+from sparring.encoders import HALF, resnet12
 from sparring.learner import Learner
 from sparring.methods import SimSiam, simclr
 from sparring.parts import build_learner
@@ -75,6 +76,8 @@ def test_one_backward_equals_two_passes(photographs: Tensor) -> None:
         (Part("learned"), 2, 6),
         (Part("learned", {"reads": "own"}), 3, 7),
         (Part("free"), 2, 6),
+        (Part("generator"), 2, 6),
+        (Part("unet"), 2, 6),
         (Part("search", {"steps": 1}), 3, 8),
         (Part("search", {"steps": 5}), 7, 16),
         (Part("best_of", {"draws": 4}), 6, 10),
@@ -89,7 +92,8 @@ def test_the_passes_of_a_round(adversary: Part, forwards: int, units: int, photo
         "labels": None,
         "statistics": ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25)),
     }
-    recipe = Recipe(encoder=Part("resnet12", {"width": 0.0625}), adversary=adversary)
+    transform = arena(adversary, "colour")
+    recipe = Recipe(encoder=Part("resnet12", {"width": 0.0625}), adversary=adversary, transform=transform)
     learner = build_learner(recipe, context).double()
     calls: list[object] = []
     learner.method.encoder.register_forward_hook(lambda *_: calls.append(None))
@@ -97,6 +101,23 @@ def test_the_passes_of_a_round(adversary: Part, forwards: int, units: int, photo
     assert len(calls) == forwards
     assert learner.meter.take().units == units
     assert learner.meter.take().units == 0
+
+
+@pytest.mark.parametrize(("adversary", "units"), [("generator", 6), ("random", 6), ("learned", 8), ("search", 28)])
+def test_a_partner_that_is_not_compared_is_only_encoded_if_somebody_asks(
+    adversary: str, units: int, photographs: Tensor
+) -> None:
+    """Both views hard: the rivals are clean views that no pair names. Search: 6 + 2 partners + 2 x 5 x (1 + 1)."""
+    context = {"image_shape": (3, 32, 32), "image_count": 12, "labels": None, "statistics": HALF}
+    recipe = Recipe(
+        encoder=Part("resnet12", {"width": 0.0625}),
+        adversary=Part(adversary),
+        transform=Part("pixels"),
+        pairs=(("first*", "second*"),),
+    )
+    learner = build_learner(recipe, context).double()
+    learner(make_batch(photographs)).loss.backward()
+    assert learner.meter.take().units == units
 
 
 def test_a_look_changes_nothing(photographs: Tensor) -> None:

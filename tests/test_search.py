@@ -39,7 +39,7 @@ def turn(images: Tensor, loss: Callable[[Tensor], Tensor], transform: Transform)
 
     nothing = torch.zeros(len(images), 1)
     seeds = torch.Generator().manual_seed(0)
-    return Turn(images, torch.arange(len(images)), nothing, hardness, lambda: nothing, 0, seeds)
+    return Turn(images, torch.arange(len(images)), lambda: nothing, hardness, lambda: nothing, 0, seeds)
 
 
 def cross_entropy(model: nn.Module, labels: Tensor) -> Callable[[Tensor], Tensor]:

@@ -47,8 +47,8 @@ class Turn:
     """The view that is to be made harder."""
     indices: Int[Tensor, "b"]
     """Each image's place in the data set."""
-    features: Float[Tensor, "b d"]
-    """Of the partner view, detached."""
+    partner_features: Callable[[], Tensor]
+    """Of the partner view, detached; costs one encoder forward where that view is not itself compared."""
     hardness: Callable[..., Tensor]
     """Loss per image if these parameters were used: `hardness(params, side=0, running=False)`, at full size or at
     `side` pixels, BatchNorm by the batch or by its running statistics; differentiable, changes nothing, costs one
@@ -57,6 +57,11 @@ class Turn:
     """Of the view itself, detached; costs one encoder forward."""
     step: int
     generator: torch.Generator
+
+    @property
+    def features(self) -> Float[Tensor, "b d"]:
+        """Of the partner view, detached."""
+        return self.partner_features()
 
 
 @dataclass(frozen=True)

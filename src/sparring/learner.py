@@ -1,8 +1,9 @@
 """One round of the game: encode the clean views, let the adversary harden, encode again, compare."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -63,9 +64,8 @@ class Learner(nn.Module):
         for name in names:
             view = batch.views[base_name(name)]
             if name.endswith("*"):
-                rival = partner_of(name, self.pairs)
-                partner = embeddings.get(rival) or self.glance(batch.views[rival], batch.indices)
-                view, proposals[name] = self.harden(view, partner.detach(), batch, self.adversary)
+                partner = self._partner(partner_of(name, self.pairs), embeddings, batch)
+                view, proposals[name] = self._harden(view, partner, batch, self.adversary)
             embeddings[name] = self._encode(view, batch.indices, hard=name.endswith("*"))
         comparison = torch.stack([self.method.compare(embeddings[a], embeddings[b]) for a, b in self.pairs]).mean(0)
         extras = [_own_objective(proposal, comparison.detach()) for proposal in proposals.values()]
@@ -77,12 +77,26 @@ class Learner(nn.Module):
         self, images: Float[Tensor, "b c h w"], partner: Embedding, batch: Batch, adversary: Adversary
     ) -> tuple[Float[Tensor, "b c h w"], Proposal]:
         """The view that the adversary makes of `images`, and what it chose."""
+        return self._harden(images, lambda: partner, batch, adversary)
+
+    def _partner(self, name: str, embeddings: Mapping[str, Embedding], batch: Batch) -> Callable[[], Embedding]:
+        """Whom a hard view plays against; a view that is not itself compared is only encoded if somebody asks."""
+
+        @cache
+        def partner() -> Embedding:
+            return (embeddings.get(name) or self.glance(batch.views[name], batch.indices)).detach()
+
+        return partner
+
+    def _harden(
+        self, images: Float[Tensor, "b c h w"], partner: Callable[[], Embedding], batch: Batch, adversary: Adversary
+    ) -> tuple[Float[Tensor, "b c h w"], Proposal]:
         if batch.strength == 0:
             return images, Proposal(None)
 
         def look(view: Tensor) -> Tensor:
             with frozen_statistics(self.method):
-                return self.method.compare(partner, self._encode(view, batch.indices, hard=True))
+                return self.method.compare(partner(), self._encode(view, batch.indices, hard=True))
 
         def frozen_look(view: Tensor) -> Tensor:
             with frozen_weights(self.method):
@@ -92,6 +106,7 @@ class Learner(nn.Module):
             return Move(images, adversary.transform(images, params), params, adversary.transform, frozen_look)
 
         def hardness(params: Tensor, side: int = 0, running: bool = False) -> Tensor:
+            partner()  # before the statistics change: it is encoded as in training
             tried = move(batch.strength * params)
             small = F.interpolate(tried.hard, side, mode="bilinear", antialias=True) if side else tried.hard
             with running_statistics(self.method) if running else nullcontext():
@@ -100,7 +115,10 @@ class Learner(nn.Module):
         def own_features() -> Tensor:
             return self.glance(images, batch.indices).features
 
-        turn = Turn(images, batch.indices, partner.features, hardness, own_features, batch.step, batch.generator)
+        def features() -> Tensor:
+            return partner().features
+
+        turn = Turn(images, batch.indices, features, hardness, own_features, batch.step, batch.generator)
         with self.meter.inputs_only():
             proposal = adversary.propose(turn)
         if proposal.params is None:

@@ -1,15 +1,18 @@
 """The laws that every registered adversary obeys, against every transform and under every method."""
 
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
 import torch
+from fits import PAINTERS, REQUIRES, arena, fits
 from torch import Tensor, nn
 
 from sparring.adversaries import ADVERSARIES, Learned, Random
 from sparring.contracts import Turn
 from sparring.encoders import Encoder
+from sparring.errors import InputError
 from sparring.learner import Learner
 from sparring.methods import METHODS, SimSiam
 from sparring.parts import build, build_learner
@@ -21,20 +24,19 @@ from sparring.transforms import TRANSFORMS
 SIDE, COUNT = 16, 6
 BLEND = {"opponents": [{"name": "learned", "transform": "rotation"}, {"name": "search", "transform": "pixels"}]}
 NEEDS = {"chain": {"parts": ["rotation", "colour"]}, "blend": BLEND, "replay": {"opponent": "learned", "every": 1}}
-REQUIRES = {
-    "autoaugment": Part("operations"),
-    "randaugment": Part("operations"),
-    "trivialaugment": Part("operations", {"ranges": "wide"}),
-}
-"""Adversaries that know their operations by name."""
+CHANCY = {"random", "best_of", "blend", "policy", "generator", "unet", *REQUIRES}
+"""Whose choice depends on chance by default."""
 ADVERSARY_PARTS = [Part(name, NEEDS.get(name, {})) for name in ADVERSARIES] + [
     Part("learned", {"reads": "own", "noise": 3, "logit_noise": 0.5}),
     Part("learned", {"reads": "nothing"}),
     Part("best_of", {"draws": 2, "side": 8}),
     Part("search", {"steps": 1, "random_start": False}),
     Part("policy", {"slots": 3, "levels": 4, "entropy": 0.1}),
+    Part("generator", {"noise": 2, "blocks": 1}),
+    Part("unet", {"masks": 2, "sparsity": 0.0}),
 ]
 TRANSFORM_PARTS = [Part(name, NEEDS.get(name, {})) for name in TRANSFORMS]
+PICTURE_PARTS = [Part("mask", {"form": "free"}), Part("pixels", {"norm": "l1", "sphere": True, "eps": 40.0})]
 
 
 def named(part: Part) -> str:
@@ -64,8 +66,7 @@ class Smooth(nn.Module):
 def make(adversary: Part, transform: Part | str = "rotation", method: str = "simsiam") -> Learner:
     """A small learner in float64, the same for the same parts."""
     statistics = context()["statistics"]
-    transform = REQUIRES.get(adversary.name, Part.of(transform))
-    recipe = Recipe(adversary=adversary, transform=transform, method=Part(method))
+    recipe = Recipe(adversary=adversary, transform=Part.of(transform), method=Part(method))
     with seeded(0):
         learner = build_learner(recipe, context())
     with seeded(1):
@@ -94,8 +95,6 @@ def make_turn(learner: Learner, batch: Batch) -> Turn:
     return replace(turns[0], generator=generator_for(0, batch.step, stream="adversary"))
 
 
-PAIRS = [(a, t) for a in ADVERSARY_PARTS for t in TRANSFORM_PARTS if REQUIRES.get(a.name, t).name == t.name]
-every_pair = pytest.mark.parametrize(("adversary", "transform"), PAIRS, ids=named)
 every_adversary = pytest.mark.parametrize("adversary", ADVERSARY_PARTS, ids=named)
 every_transform = pytest.mark.parametrize("transform", TRANSFORM_PARTS, ids=named)
 every_method = pytest.mark.parametrize("method", METHODS)
@@ -103,9 +102,13 @@ every_smooth_method = pytest.mark.parametrize("method", [name for name in METHOD
 """MoCHi picks its hardest negatives anew at each look, so its loss jumps and small ascents need not add up."""
 
 
-@every_pair
+@pytest.mark.parametrize(
+    ("adversary", "transform"),
+    [pair for pair in product(ADVERSARY_PARTS, TRANSFORM_PARTS + PICTURE_PARTS) if fits(pair[0].name, pair[1].name)],
+    ids=named,
+)
 def test_proposals_lie_in_the_box(adversary: Part, transform: Part, photographs: Tensor) -> None:
-    learner = make(adversary, transform)
+    learner = make(adversary, REQUIRES.get(adversary.name, transform))
     proposal = learner.adversary.propose(make_turn(learner, make_batch(photographs)))
     if proposal.params is not None:
         assert proposal.params.shape[0] == COUNT
@@ -113,9 +116,20 @@ def test_proposals_lie_in_the_box(adversary: Part, transform: Part, photographs:
         assert torch.allclose(learner.adversary.transform.project(proposal.params), proposal.params, atol=1e-9)
 
 
+@pytest.mark.parametrize("adversary", PAINTERS)
+@every_transform
+def test_what_an_adversary_cannot_drive_is_one_clear_line(adversary: str, transform: Part) -> None:
+    if fits(adversary, transform.name):
+        make(Part(adversary), transform)
+        return
+    with pytest.raises(InputError, match="pixels or mask") as error:
+        make(Part(adversary), transform)
+    assert "\n" not in str(error.value)
+
+
 @every_adversary
 def test_proposals_are_a_function_of_seed_and_step(adversary: Part, photographs: Tensor) -> None:
-    learner = make(adversary, "colour")
+    learner = make(adversary, arena(adversary, "colour"))
 
     def params(step: int) -> Tensor | None:
         return learner.adversary.propose(make_turn(learner, make_batch(photographs, step))).params
@@ -124,7 +138,7 @@ def test_proposals_are_a_function_of_seed_and_step(adversary: Part, photographs:
     if first is None:
         return
     assert torch.equal(first, again)  # type: ignore[arg-type]
-    draws = adversary.name in ("random", "best_of", "blend", "policy", *REQUIRES) or "noise" in adversary.settings
+    draws = adversary.name in CHANCY or "noise" in adversary.settings
     if draws or (adversary.name == "search" and adversary.settings.get("random_start", True)):
         assert not torch.equal(first, later)  # type: ignore[arg-type]
 
@@ -170,6 +184,26 @@ def test_a_learned_adversary_that_ascends_raises_hardness(transform: Part, metho
     assert signals[-1] > signals[0]
 
 
+@pytest.mark.parametrize("adversary", [Part("generator"), Part("unet", {"sparsity": 0.0})], ids=named)
+@pytest.mark.parametrize("transform", PICTURE_PARTS, ids=named)
+@every_smooth_method
+def test_a_painter_that_ascends_raises_hardness(
+    adversary: Part, transform: Part, method: str, photographs: Tensor
+) -> None:
+    """Noise and the choice of a mask are drawn alike each time, so that losses can be compared."""
+    learner = make(adversary, transform, method)
+    (ascend,) = learner.adversary.optimisers(1e-3)
+    signals = []
+    for _ in range(10):
+        batch = make_batch(photographs)
+        outcome = learner(batch)
+        signals.append(signal(learner, batch, outcome.params["second*"]))
+        outcome.loss.backward()
+        ascend.step()
+        ascend.zero_grad()
+    assert signals[-1] > signals[0]
+
+
 @every_transform
 def test_the_memory_of_free_moves_towards_hardness(transform: Part, photographs: Tensor) -> None:
     learner = make(Part("free", {"step_size": 1e-3}), transform, "simclr")
@@ -205,7 +239,7 @@ def test_strength_0_equals_no_adversary_bit_for_bit(adversary: Part, method: str
     batch = make_batch(photographs, strength=0.0)
     gradients = []
     for part in (adversary, Part("none")):
-        learner = make(part, "colour", method)
+        learner = make(part, arena(adversary, "colour"), method)
         loss = learner(batch).loss
         loss.backward()
         gradients.append([loss.detach(), *(weight.grad for weight in learner.method.encoder.parameters())])

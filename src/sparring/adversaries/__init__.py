@@ -4,6 +4,7 @@ from sparring.adversaries.absent import Absent
 from sparring.adversaries.best_of import BestOf
 from sparring.adversaries.blend import Blend
 from sparring.adversaries.free import Free
+from sparring.adversaries.generator import Generator
 from sparring.adversaries.learned import Learned
 from sparring.adversaries.policy import Policy
 from sparring.adversaries.power import Power
@@ -11,6 +12,7 @@ from sparring.adversaries.random import Random
 from sparring.adversaries.random_policies import AutoAugment, RandAugment, TrivialAugment
 from sparring.adversaries.replay import Replay
 from sparring.adversaries.search import Search
+from sparring.adversaries.unet import UNet
 from sparring.contracts import Adversary
 
 ADVERSARIES: dict[str, type[Adversary]] = {
@@ -18,6 +20,7 @@ ADVERSARIES: dict[str, type[Adversary]] = {
     "best_of": BestOf,
     "blend": Blend,
     "free": Free,
+    "generator": Generator,
     "learned": Learned,
     "none": Absent,
     "policy": Policy,
@@ -27,6 +30,7 @@ ADVERSARIES: dict[str, type[Adversary]] = {
     "replay": Replay,
     "search": Search,
     "trivialaugment": TrivialAugment,
+    "unet": UNet,
 }
 
 __all__ = [
@@ -36,6 +40,7 @@ __all__ = [
     "BestOf",
     "Blend",
     "Free",
+    "Generator",
     "Learned",
     "Policy",
     "Power",
@@ -44,4 +49,5 @@ __all__ = [
     "Replay",
     "Search",
     "TrivialAugment",
+    "UNet",
 ]

@@ -1,0 +1,47 @@
+"""What networks that read an image and paint its parameters share: the shape they paint, and their convolutions."""
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sparring.contracts import Transform
+from sparring.encoders import ImageShape
+from sparring.errors import InputError
+
+
+def map_shape(painter: str, transform: Transform, image_shape: ImageShape, *, smallest: int) -> tuple[int, int, int]:
+    """Maps, rows and columns of one image's parameters.
+
+    Raises:
+        InputError: if they form no picture, or the images have fewer than `smallest` pixels along a side.
+    """
+    shape = transform.parameter_shape(image_shape)
+    if len(shape) != 3:
+        expected = f"{painter}: expected a transform whose parameters form a picture, such as pixels or mask"
+        raise InputError(f"{expected}, got {type(transform).__name__.lower()}, which has {' x '.join(map(str, shape))}")
+    height, width = image_shape[1:]
+    if min(height, width) < smallest:
+        expected = f"{painter}: expected images of at least {smallest}x{smallest} pixels"
+        raise InputError(f"{expected}, got {height}x{width}; try another --adversary or a larger --image-size")
+    return shape[0], shape[1], shape[2]
+
+
+def convolution(inputs: int, outputs: int, size: int, *, stride: int = 1, groups: int = 0) -> nn.Sequential:
+    """Convolution and normalisation of each image for itself, over `groups` of channels (0: each channel alone).
+
+    Borders are reflected, so that no frame is painted; normalisation takes the place of a bias.
+    """
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False, padding_mode="reflect"),
+        nn.GroupNorm(groups or outputs, outputs),
+    )
+
+
+def resize(maps: Float[Tensor, "b c h w"], size: tuple[int, int]) -> Float[Tensor, "b c y x"]:
+    """Repeat pixels; with a convolution after it this leaves no chequers (Odena et al. 2016)."""
+    return F.interpolate(maps, size, mode="nearest")
+
+
+def pooled(maps: Float[Tensor, "b c h w"], shape: tuple[int, int, int]) -> Float[Tensor, "b c y x"]:
+    """Maps at the resolution of the parameters: means over the cells of a grid."""
+    return F.adaptive_avg_pool2d(maps, shape[1:])
