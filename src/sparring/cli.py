@@ -186,8 +186,14 @@ class List:
 
 
 COMMANDS: dict[str, type] = {
-    "train": Train, "sweep": Sweep, "reproduce": Reproduce, "evaluate": Evaluate, "preview": Preview, "report": Report, "list": List,
-}  # fmt: skip
+    "train": Train,
+    "sweep": Sweep,
+    "reproduce": Reproduce,
+    "evaluate": Evaluate,
+    "preview": Preview,
+    "report": Report,
+    "list": List,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> None:

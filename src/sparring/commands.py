@@ -72,7 +72,7 @@ def sweep(recipe: Recipe, file: Path | None, axes: Sequence[str], *, seeds: int 
 def reproduce(name: str, *, scale: str, out: Path | None, data_root: str | None, seeds: int | None, jobs: int) -> None:
     """Train a study's arms and print its page."""
     folder = run_study(name, scale=scale, out=out, data_root=data_root, seeds=seeds, jobs=jobs)
-    CONSOLE.print((folder / "README.md").read_text(encoding="utf-8"), soft_wrap=True)
+    CONSOLE.print((folder / "README.md").read_text(encoding="utf-8"), soft_wrap=True, markup=False)
     _say(f"results       {folder / 'results.json'}, {folder / 'figure.png'}")
 
 

@@ -180,11 +180,11 @@ def _page(
     table = ["| arm | seeds | kNN, % | deviation | cost, M |", "|---|---|---|---|---|"]
     for row in rows:
         spread = "" if row["deviation"] is None else f"{row['deviation']:.2f}"
-        table.append(f"| {row['arm']} | {row['seeds']} | {row['knn']:.2f} | {spread} | {row['cost'] / 1e6:,.0f} |")
+        table.append(f"| {row['arm']} | {row['seeds']} | {row['knn']:.2f} | {spread} | {row['cost'] / 1e6:,.4g} |")
     about = (
         f"`{command}`: {recipe.data}, {recipe.encoder.name} at width {recipe.encoder.settings.get('width', 1)}, "
-        f"{recipe.epochs} epochs, batch {recipe.batch_size}. kNN accuracy (k = {recipe.knn_k[0]}, t = {recipe.knn_t[0]}) "
-        "at the last epoch, never the best; differences are paired by seed, with a 95 % bootstrap interval; cost is in "
+        f"{recipe.epochs} epochs, batch {recipe.batch_size}. "
+        f"kNN accuracy (k = {recipe.knn_k[0]}, t = {recipe.knn_t[0]}) at the last epoch, never the best; differences are paired by seed, with a 95 % bootstrap interval; cost is in "
         "millions of encoder passes of one image."
     )
     verdicts = [f"- {each['words']}: {each['verdict']}" for each in judged]
