@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from io import StringIO
 from itertools import takewhile
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, Union
+from typing import Annotated, Any, Literal, NoReturn, Union
 
 import tyro
 from tyro.conf import DisallowNone, FlagCreatePairsOff, Positional, arg, subcommand
@@ -67,7 +67,11 @@ class Train:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure a finished run's encoder: weighted kNN, RankMe, feature spread."""
+    """Measure a finished run's encoder, and keep the figures and pictures in the run's folder.
+
+    Try `sparring evaluate RUN --probe knn linear robustness`. Settings of a probe are an inline TOML table, as in
+    `--probe linear '{name = "low_label", per_class = [5]}'`; `sparring list` shows the evaluations and their settings.
+    """
 
     run: Positional[Path]
     """The run's folder."""
@@ -75,17 +79,37 @@ class Evaluate:
     """Another data set or folder; the run's own if not given."""
     data_root: str | None = None
     """Where downloaded data sets lie."""
+    probe: tuple[Part, ...] = (Part("knn"), Part("collapse"))
+    """What to measure: knn, collapse, linear, low_label, few_shot, robustness, corruptions, lidar."""
     k: tuple[int, ...] = (200,)
     """Numbers of neighbours."""
     t: tuple[float, ...] = (0.1,)
     """Temperatures."""
+    per_class: bool = False
+    """Also print the accuracy of each class."""
+    features: Path | None = None
+    """Save the features and labels to this .safetensors file."""
+    projection: Literal["pca", "tsne"] = "pca"
+    """How figures/features.png lays the features out."""
     json: bool = False
-    """Print JSON instead of a table."""
+    """Print JSON instead of tables."""
 
     def __call__(self) -> None:
-        from sparring.commands import evaluate
+        from sparring.evaluate import evaluate
 
-        evaluate(self.run, data=self.data, data_root=self.data_root, ks=self.k, ts=self.t, as_json=self.json)
+        evaluate(
+            self.run,
+            data=self.data,
+            data_root=self.data_root,
+            parts=tuple(self._with_neighbours(part) for part in self.probe),
+            per_class=self.per_class,
+            features=self.features,
+            projection=self.projection,
+            as_json=self.json,
+        )
+
+    def _with_neighbours(self, part: Part) -> Part:
+        return Part("knn", {"ks": self.k, "ts": self.t, **part.settings}) if part.name == "knn" else part
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import inspect
 import json
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from sparring.contracts import Features
-from sparring.datasets import DATASETS, load_dataset
+from sparring.datasets import DATASETS
 from sparring.errors import InputError
-from sparring.evaluations import EVALUATIONS, Knn, collapse, extract, features_of
 from sparring.parts import TABLES, build_learner, context_of, settings_of
 from sparring.probes import hard_views
 from sparring.randomness import generator_for, seeded
@@ -22,7 +19,6 @@ from sparring.recipe import Recipe
 from sparring.reports import gallery, write_report
 from sparring.rounds import Batch
 from sparring.run import Run
-from sparring.saved import load_encoder
 from sparring.training import load_data
 from sparring.training import train as run_training
 from sparring.views import base_view
@@ -48,31 +44,6 @@ def train(recipe: Recipe, *, run: Path | None, resume: Path | None, overwrite: b
     rival = "random" if Run.open(path).recipe().adversary.name == "none" else "none"
     _say(f"try next      sparring train --recipe {path}/recipe.toml --adversary {rival} --run {path}-{rival}")
     _say(f"              sparring report {path} {path}-{rival} --out comparison.html")
-
-
-def evaluate(
-    path: Path, *, data: str | None, data_root: str | None, ks: Sequence[int], ts: Sequence[float], as_json: bool
-) -> None:
-    """Measure a run's encoder on its own data set or on another."""
-    recipe, encoder, knn = Run.open(path).recipe(), load_encoder(path), Knn(ks, ts)
-    root = data_root or recipe.data_root
-    images = load_dataset(
-        data or recipe.data,
-        image_size=recipe.image_size,
-        root=Path(root).expanduser() if root else None,
-        max_broken=recipe.max_broken,
-    )
-    features: Features = features_of(images, lambda pixels: extract(encoder, pixels))
-    figures = {**knn(features), **collapse(features)}
-    if features.bank_labels is not None and max(ks) > len(features.bank):
-        print(f"k is clipped to the {len(features.bank)} training images", file=sys.stderr)
-    if as_json:
-        print(json.dumps({"run": str(path), "data": data or recipe.data, **figures}))
-        return
-    table = Table("measure", "value", title=f"{path} on {data or recipe.data}")
-    for name, value in figures.items():
-        table.add_row(name, f"{value:.2f}{' %' if name.startswith('knn') else ''}")
-    CONSOLE.print(table)
 
 
 def preview(recipe: Recipe, out: Path) -> None:
@@ -122,7 +93,7 @@ def list_parts(*, as_json: bool) -> None:
 
 
 def _registers() -> dict[str, Any]:
-    return {"data": DATASETS, **TABLES, "evaluation": EVALUATIONS}
+    return {"data": DATASETS, **TABLES}
 
 
 def _row(kind: str, name: str, part: Callable[..., Any]) -> dict[str, Any]:

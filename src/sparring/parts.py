@@ -10,6 +10,7 @@ from sparring.contracts import Adversary, Method, Transform
 from sparring.datasets import DataSet
 from sparring.encoders import ENCODERS, Encoder
 from sparring.errors import InputError, unknown
+from sparring.evaluations import EVALUATIONS
 from sparring.learner import Learner
 from sparring.methods import METHODS
 from sparring.penalties import PENALTIES
@@ -23,6 +24,7 @@ TABLES: dict[str, Mapping[str, Callable[..., Any]]] = {
     "transform": TRANSFORMS,
     "adversary": ADVERSARIES,
     "penalty": PENALTIES,
+    "evaluation": EVALUATIONS,
 }
 CONTRACTS: dict[Any, str] = {Encoder: "encoder", Method: "method", Transform: "transform", Adversary: "adversary"}
 CONTEXT = ("statistics", "image_shape", "image_count", "labels", "encoder", "features", "transform")
