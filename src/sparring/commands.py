@@ -11,10 +11,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from sparring.contracts import Features
-from sparring.datasets import DATASETS, load_dataset
+from sparring.datasets import DATASETS
 from sparring.errors import InputError
-from sparring.evaluations import EVALUATIONS, Knn, collapse, extract, features_of
 from sparring.grid import Grid, load_grid, parse_axes
 from sparring.parts import TABLES, build_learner, context_of, settings_of
 from sparring.probes import hard_views
@@ -25,7 +23,6 @@ from sparring.reports import gallery, write_report
 from sparring.reproduce import reproduce as run_study
 from sparring.rounds import Batch, base_name, base_views_of, hardened_of
 from sparring.run import Run
-from sparring.saved import load_encoder
 from sparring.sweeps import sweep as run_sweep
 from sparring.training import load_data
 from sparring.training import train as run_training
@@ -76,31 +73,6 @@ def reproduce(name: str, *, scale: str, out: Path | None, data_root: str | None,
     _say(f"results       {folder / 'results.json'}, {folder / 'figure.png'}")
 
 
-def evaluate(
-    path: Path, *, data: str | None, data_root: str | None, ks: Sequence[int], ts: Sequence[float], as_json: bool
-) -> None:
-    """Measure a run's encoder on its own data set or on another."""
-    recipe, encoder, knn = Run.open(path).recipe(), load_encoder(path), Knn(ks, ts)
-    root = data_root or recipe.data_root
-    images = load_dataset(
-        data or recipe.data,
-        image_size=recipe.image_size,
-        root=Path(root).expanduser() if root else None,
-        max_broken=recipe.max_broken,
-    )
-    features: Features = features_of(images, lambda pixels: extract(encoder, pixels))
-    figures = {**knn(features), **collapse(features)}
-    if features.bank_labels is not None and max(ks) > len(features.bank):
-        print(f"k is clipped to the {len(features.bank)} training images", file=sys.stderr)
-    if as_json:
-        print(json.dumps({"run": str(path), "data": data or recipe.data, **figures}))
-        return
-    table = Table("measure", "value", title=f"{path} on {data or recipe.data}")
-    for name, value in figures.items():
-        table.add_row(name, f"{value:.2f}{' %' if name.startswith('knn') else ''}")
-    CONSOLE.print(table)
-
-
 def preview(recipe: Recipe, out: Path) -> None:
     """Draw images, a base view of each, and what the untrained adversary makes of it."""
     if not out.parent.is_dir():
@@ -149,7 +121,7 @@ def list_parts(*, as_json: bool) -> None:
 
 
 def _registers() -> dict[str, Any]:
-    return {"data": DATASETS, **TABLES, "evaluation": EVALUATIONS}
+    return {"data": DATASETS, **TABLES}
 
 
 def _row(kind: str, name: str, part: Callable[..., Any]) -> dict[str, Any]:

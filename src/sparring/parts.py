@@ -11,6 +11,7 @@ from sparring.datasets import DataSet
 from sparring.dual_norm import with_dual_norms
 from sparring.encoders import ENCODERS, Encoder
 from sparring.errors import InputError, unknown
+from sparring.evaluations import EVALUATIONS
 from sparring.learner import Learner
 from sparring.methods import METHODS
 from sparring.penalties import PENALTIES
@@ -24,6 +25,7 @@ TABLES: dict[str, Mapping[str, Callable[..., Any]]] = {
     "transform": TRANSFORMS,
     "adversary": ADVERSARIES,
     "penalty": PENALTIES,
+    "evaluation": EVALUATIONS,
 }
 CONTRACTS: dict[Any, str] = {Encoder: "encoder", Method: "method", Transform: "transform", Adversary: "adversary"}
 CONTEXT = ("statistics", "image_shape", "image_count", "labels", "encoder", "features", "transform")

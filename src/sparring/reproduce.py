@@ -184,8 +184,8 @@ def _page(
     about = (
         f"`{command}`: {recipe.data}, {recipe.encoder.name} at width {recipe.encoder.settings.get('width', 1)}, "
         f"{recipe.epochs} epochs, batch {recipe.batch_size}. "
-        f"kNN accuracy (k = {recipe.knn_k[0]}, t = {recipe.knn_t[0]}) at the last epoch, never the best; differences are paired by seed, with a 95 % bootstrap interval; cost is in "
-        "millions of encoder passes of one image."
+        f"kNN accuracy (k = {recipe.knn_k[0]}, t = {recipe.knn_t[0]}) at the last epoch, never the best; differences "
+        "are paired by seed, with a 95 % bootstrap interval; cost is in millions of encoder passes of one image."
     )
     verdicts = [f"- {each['words']}: {each['verdict']}" for each in judged]
     parts = [

@@ -18,7 +18,15 @@ from sparring.errors import InputError
 from sparring.recipe import Recipe
 from sparring.recipe_files import dump_recipe, load_recipe
 
-FILES = ("recipe.toml", "environment.json", "metrics.jsonl", "last.ckpt", "encoder.safetensors", "report.html")
+FILES = (
+    "recipe.toml",
+    "environment.json",
+    "metrics.jsonl",
+    "last.ckpt",
+    "encoder.safetensors",
+    "evaluation.json",
+    "report.html",
+)
 FOLDERS = ("events", "gallery", "figures")
 PACKAGES = ("sparring", "torch", "torchvision", "lightning-fabric", "kornia", "timm", "numpy")
 
@@ -121,6 +129,18 @@ class Run:
         """Write a safetensors file, whole or not at all."""
         contiguous = {key: tensor.contiguous() for key, tensor in tensors.items()}
         replace_file(self.path / name, lambda temporary: save_file(contiguous, temporary, metadata))
+
+    def evaluations(self) -> dict[str, dict[str, Any]]:
+        """What `sparring evaluate` found, by data set."""
+        file = self.path / "evaluation.json"
+        return json.loads(file.read_text()) if file.exists() else {}
+
+    def save_evaluation(self, data: str, record: Mapping[str, Mapping[str, Any]]) -> None:
+        """Add what was found on a data set to what was found before, whole or not at all."""
+        known = self.evaluations()
+        before = known.get(data, {})
+        known[data] = {**before, **{key: {**before.get(key, {}), **value} for key, value in record.items()}}
+        _replace(self.path / "evaluation.json", lambda temporary: temporary.write_text(json.dumps(known, indent=1)))
 
     def describe_environment(self, facts: Mapping[str, Any]) -> None:
         """Write what the run ran on, with `facts` about its data and size."""

@@ -1,11 +1,14 @@
 """Measures that need no label: do the features still use their space?"""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from sparring.contracts import Features
+from sparring.errors import InputError
 
 
 def spread(features: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
@@ -27,7 +30,44 @@ def rankme(features: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
     return (-(shares * shares.log()).sum()).exp()
 
 
-def collapse(features: Features) -> dict[str, float]:
-    """Feature spread and RankMe of the queries."""
-    queries = features.queries
-    return {"feature_spread": spread(queries).item(), "rankme": rankme(queries).item()}
+def uniformity(features: Float[Tensor, "n d"], t: float = 2.0) -> Float[Tensor, ""]:
+    """Log of the mean of exp(-t |x - y|^2) over pairs of normalised features: 0 if collapsed, near -2t if spread.
+
+    Source: Wang and Isola 2020, "Understanding Contrastive Representation Learning through Alignment and Uniformity".
+    """
+    distances = F.pdist(F.normalize(features))
+    return distances.square().mul(-t).logsumexp(dim=0) - math.log(len(distances))
+
+
+def alignment(first: Float[Tensor, "n d"], second: Float[Tensor, "n d"], alpha: float = 2.0) -> Float[Tensor, ""]:
+    """Mean of |x - y|^alpha over the normalised features of two views of the same images: 0 if views are as one.
+
+    Source: Wang and Isola 2020, as above.
+    """
+    return (F.normalize(first) - F.normalize(second)).norm(dim=1).pow(alpha).mean()
+
+
+class Collapse:
+    """Feature spread, RankMe and uniformity of the queries; needs no labels.
+
+    Args:
+        pairs_of: images whose pairs uniformity is taken over, evenly spread.
+    """
+
+    def __init__(self, *, pairs_of: int = 2000) -> None:
+        if pairs_of < 2:
+            raise InputError(f"collapse: expected pairs_of at least 2 images, got {pairs_of}")
+        self.pairs_of = pairs_of
+
+    def __call__(self, features: Features) -> dict[str, float]:
+        queries = features.queries
+        places = torch.linspace(0, len(queries) - 1, min(self.pairs_of, len(queries))).long()
+        return {
+            "feature_spread": spread(queries).item(),
+            "rankme": rankme(queries).item(),
+            "uniformity": uniformity(queries[places]).item(),
+        }
+
+
+collapse = Collapse()
+"""With its default settings."""

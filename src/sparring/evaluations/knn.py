@@ -59,11 +59,19 @@ class Knn:
     def __call__(self, features: Features) -> dict[str, float]:
         if features.bank_labels is None or features.query_labels is None:
             return {}
-        classes = int(max(features.bank_labels.max(), features.query_labels.max())) + 1
-        scores = knn_scores(
+        return self.figures(self.predict(features), features.query_labels)
+
+    def predict(self, features: Features) -> Int[Tensor, "s m"]:
+        """The class of each query under each setting; the bank must have labels."""
+        assert features.bank_labels is not None
+        classes = int(features.bank_labels.max()) + 1
+        return knn_scores(
             features.queries, features.bank, features.bank_labels, classes=classes, settings=self.settings
-        )
-        accuracies = (scores.argmax(dim=2) == features.query_labels).double().mean(dim=1) * 100
+        ).argmax(dim=2)
+
+    def figures(self, predicted: Int[Tensor, "s m"], labels: Int[Tensor, "m"]) -> dict[str, float]:
+        """Accuracies of predicted classes, in percent."""
+        accuracies = (predicted == labels).double().mean(dim=1) * 100
         figures = dict(zip(self.settings, accuracies.tolist(), strict=True))
         named = {f"knn/k={k},t={t}": figure for (k, t), figure in figures.items()}
         return {"knn": figures[self.settings[0]], **(named if len(named) > 1 else {})}

@@ -1,0 +1,152 @@
+"""`sparring evaluate`: measure, print, keep, draw."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.table import Table
+from safetensors.torch import save_file
+from torch import Tensor
+
+from sparring.contracts import Features
+from sparring.datasets import DataSet, load_dataset
+from sparring.errors import InputError
+from sparring.evaluations import Knn, Linear, Subject
+from sparring.measure import Findings, build_evaluations, measure
+from sparring.recipe import Part, Recipe
+from sparring.reports import evaluated
+from sparring.run import Run
+from sparring.saved import load_encoder
+
+CONSOLE = Console(highlight=False)
+PERCENT = ("knn", "linear", "low_label", "few_shot", "robustness", "corruptions")
+NO_PERCENT = ("linear/c", "linear/unconverged", "low_label/unconverged")
+MARGINS = ("std", "ci95")
+"""Last parts of the names of figures that are shown behind the figure they belong to."""
+
+
+def evaluate(
+    path: Path,
+    *,
+    data: str | None,
+    data_root: str | None,
+    parts: Sequence[Part],
+    per_class: bool,
+    features: Path | None,
+    projection: Literal["pca", "tsne"],
+    as_json: bool,
+) -> None:
+    """Measure a run's encoder on its own data set or on another."""
+    run = Run.open(path)
+    recipe, encoder, evaluations = run.recipe(), load_encoder(path), build_evaluations(parts)
+    _check_file(features)
+    name = data or recipe.data
+    linear = evaluations.get("linear")
+    subject = Subject(
+        encoder, _load(recipe, name, data_root), recipe.views, linear if isinstance(linear, Linear) else Linear()
+    )
+    findings = measure(subject, evaluations)
+    _warn(findings, subject, [each for each in evaluations.values() if isinstance(each, Knn)])
+    _print(findings, path, name, per_class=per_class, as_json=as_json)
+    if features:
+        save_file(_tensors(subject.features), features)
+    try:
+        settings = {"settings": {part.name: part.settings for part in parts}}
+        run.save_evaluation(name, {"figures": findings.figures, **findings.details(), **settings})
+        suffix = "" if name == recipe.data else f"-{Path(name).name}"
+        _draw(findings, subject, path / "figures", suffix, projection)
+    except OSError as error:
+        print(f"the figures were not kept in {path}: {error.strerror}", file=sys.stderr)
+
+
+def _check_file(features: Path | None) -> None:
+    if features and features.suffix != ".safetensors":
+        raise InputError(f"--features {features}: expected a name that ends in .safetensors")
+    if features and not features.parent.is_dir():
+        raise InputError(f"--features {features}: expected an existing folder for the file, found none")
+
+
+def _load(recipe: Recipe, name: str, data_root: str | None) -> DataSet:
+    root = data_root or recipe.data_root
+    return load_dataset(
+        name,
+        image_size=recipe.image_size,
+        root=Path(root).expanduser() if root else None,
+        max_broken=recipe.max_broken,
+    )
+
+
+def _warn(findings: Findings, subject: Subject, neighbours: Sequence[Knn]) -> None:
+    """A line for each thing that went otherwise than asked."""
+    if findings.left_out:
+        print(f"no labels for both training and test images: left out {', '.join(findings.left_out)}", file=sys.stderr)
+    bank = len(subject.features.bank)
+    if subject.labelled and any(k > bank for knn in neighbours for k, _ in knn.settings):
+        print(f"k is clipped to the {bank} training images", file=sys.stderr)
+    for name in (name for name in findings.figures if name.endswith("/unconverged")):
+        print(f"{name.partition('/')[0]}: a fit stopped before it converged; set more iterations", file=sys.stderr)
+
+
+def _print(findings: Findings, path: Path, data: str, *, per_class: bool, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"run": str(path), "data": data, **findings.figures, **findings.details()}))
+        return
+    table = Table("measure", "value", title=f"{path} on {data}")
+    for name, value in table_rows(findings.figures):
+        table.add_row(name, value)
+    CONSOLE.print(table)
+    if per_class and findings.matrix is not None:
+        classes = Table("class", "recognised", title=f"by {findings.judge}")
+        for name, accuracy in findings.per_class().items():
+            classes.add_row(name, f"{accuracy:.1f} %")
+        CONSOLE.print(classes)
+
+
+def table_rows(figures: dict[str, float]) -> list[tuple[str, str]]:
+    """Names and values as a table shows them: margins behind their figure, single severities left out."""
+    rows = []
+    for name, value in figures.items():
+        last = name.rpartition("/")[2]
+        if last in MARGINS or (name.startswith("corruptions/") and last.isdigit()):
+            continue
+        margins = [f" ± {figures[f'{name}/{margin}']:.2f}" for margin in MARGINS if f"{name}/{margin}" in figures]
+        rows.append((name, _number(name, value) + "".join(margins) + _unit(name)))
+    return rows
+
+
+def _number(name: str, value: float) -> str:
+    return f"{value:g}" if name in NO_PERCENT else f"{value:.2f}"
+
+
+def _unit(name: str) -> str:
+    return " %" if name.partition("/")[0] in PERCENT and name not in NO_PERCENT else ""
+
+
+def _tensors(features: Features) -> dict[str, Tensor]:
+    named = {
+        "bank": features.bank,
+        "queries": features.queries,
+        "bank_labels": features.bank_labels,
+        "query_labels": features.query_labels,
+    }
+    return {name: tensor.contiguous() for name, tensor in named.items() if tensor is not None}
+
+
+def _draw(findings: Findings, subject: Subject, folder: Path, suffix: str, projection: Literal["pca", "tsne"]) -> None:
+    folder.mkdir(exist_ok=True)
+    if findings.matrix is not None:
+        title = f"Confusion, by {findings.judge}"
+        evaluated.save_confusion(findings.matrix.numpy(), findings.classes, folder / f"confusion{suffix}.png", title)
+    if "corruptions" in findings.figures:
+        evaluated.save_corruptions(findings.figures, folder / f"corruptions{suffix}.png")
+    labels = subject.features.query_labels
+    evaluated.save_scatter(
+        subject.features.queries.numpy(),
+        None if labels is None else labels.numpy(),
+        subject.shown.classes,
+        folder / f"features{suffix}.png",
+        projection,
+    )

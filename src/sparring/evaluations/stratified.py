@@ -1,0 +1,26 @@
+"""Draws that take from every class alike."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+
+def draw_stratified(
+    labels: Int[Tensor, "n"], count: Callable[[int], int], generator: torch.Generator
+) -> Int[Tensor, "m"]:
+    """Places of random images, `count(size)` of each class of that size; in ascending order."""
+    shuffled = torch.randperm(len(labels), generator=generator)
+    drawn = []
+    for label in labels.unique():
+        members = shuffled[labels[shuffled] == label]
+        drawn.append(members[: count(len(members))])
+    return torch.cat(drawn).sort().values
+
+
+def others(places: Int[Tensor, "m"], n: int) -> Int[Tensor, "k"]:
+    """The places below `n` that were not drawn."""
+    kept = torch.ones(n, dtype=torch.bool)
+    kept[places] = False
+    return kept.nonzero()[:, 0]

@@ -1,0 +1,64 @@
+"""What is measured: a trained encoder, a data set, and the features of one under the other."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Int, UInt8
+from torch import Tensor, nn
+
+from sparring.contracts import Features
+from sparring.datasets import DataSet, Images
+from sparring.evaluations.features import extract, features_of
+from sparring.evaluations.linear import Linear, Probe
+from sparring.recipe import Views
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A frozen encoder on a data set."""
+
+    encoder: nn.Module
+    data: DataSet
+    views: Views
+    """The base views it was trained on."""
+    linear: Linear
+    """How its linear probe is fitted."""
+
+    @cached_property
+    def features(self) -> Features:
+        """Of the clean images."""
+        return features_of(self.data, lambda pixels: extract(self.encoder, pixels))
+
+    @cached_property
+    def labelled(self) -> bool:
+        """Whether training and test images have labels."""
+        return self.features.bank_labels is not None and self.features.query_labels is not None
+
+    @property
+    def shown(self) -> Images:
+        """The images that are measured on: the test images, or the training images where there are no others."""
+        return self.data.test or self.data.train
+
+    @cached_property
+    def probe(self) -> Probe:
+        """The linear probe, fitted once for all that need it."""
+        assert self.features.bank_labels is not None
+        return self.linear.fit(self.features.bank, self.features.bank_labels)
+
+    def sample(self, count: int) -> tuple[UInt8[Tensor, "n 3 h w"], Int[Tensor, "n"] | None]:
+        """At most `count` of the measured images, evenly spread, with their labels."""
+        images = self.shown
+        places = torch.linspace(0, len(images) - 1, min(count, len(images))).long()
+        return images.pixels[places], None if images.labels is None else images.labels[places]
+
+
+class Inspection(ABC):
+    """An evaluation that needs more than features of clean images."""
+
+    needs_labels = True
+
+    @abstractmethod
+    def __call__(self, subject: Subject) -> dict[str, float]:
+        """Figures by name."""

@@ -1,0 +1,89 @@
+"""Measure a trained encoder by several evaluations, each part of the work done once."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from jaxtyping import Int
+from rich.console import Console
+from torch import Tensor
+
+from sparring.evaluations import Inspection, Knn, Linear, Subject
+from sparring.evaluations.confusion import class_accuracies, confusion
+from sparring.parts import build
+from sparring.recipe import Part
+
+Evaluations = Mapping[str, Callable[..., dict[str, float]]]
+
+
+@dataclass
+class Findings:
+    """What was measured."""
+
+    figures: dict[str, float] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    """Evaluations that need labels, where there are none."""
+    judge: str = ""
+    """Whose predictions the confusion matrix shows: `linear`, or else `knn`."""
+    matrix: Int[Tensor, "c c"] | None = None
+    classes: tuple[str, ...] = ()
+
+    def per_class(self) -> dict[str, float]:
+        """Percent of each class's test images that were recognised; without classes that have none."""
+        if self.matrix is None:
+            return {}
+        accuracies = zip(self.classes, class_accuracies(self.matrix).tolist(), strict=True)
+        return {name: value for name, value in accuracies if value == value}
+
+    def details(self) -> dict[str, dict[str, Any]]:
+        """Per class, as JSON holds it; empty without labels."""
+        if self.matrix is None:
+            return {}
+        counts = {"by": self.judge, "classes": list(self.classes), "counts": self.matrix.tolist()}
+        return {"per_class": self.per_class(), "confusion": counts}
+
+
+def build_evaluations(parts: Sequence[Part]) -> dict[str, Callable[..., dict[str, float]]]:
+    """The evaluations that were asked for, by name."""
+    return {part.name: build("evaluation", part, {}) for part in parts}
+
+
+def measure(subject: Subject, evaluations: Evaluations) -> Findings:
+    """Run all evaluations on one subject; a spinner tells a person at a terminal which."""
+    findings = Findings()
+    with Console(stderr=True).status("reading features") as status:
+        assert subject.features
+        for name, evaluation in evaluations.items():
+            status.update(f"measuring {name}")
+            found = _judged(name, evaluation, subject, findings)
+            if not found:
+                findings.left_out.append(name)
+            findings.figures |= found
+    return findings
+
+
+def _judged(
+    name: str, evaluation: Callable[..., dict[str, float]], subject: Subject, findings: Findings
+) -> dict[str, float]:
+    if isinstance(evaluation, Inspection):
+        return evaluation(subject)
+    features = subject.features
+    if not isinstance(evaluation, Knn | Linear) or features.query_labels is None:
+        return evaluation(features)
+    labels = features.query_labels
+    if isinstance(evaluation, Knn):
+        predicted = evaluation.predict(features)
+        _judge(findings, name, subject, predicted[0])
+        return evaluation.figures(predicted, labels)
+    _judge(findings, name, subject, subject.probe.predict(features.queries))
+    return evaluation.figures(subject.probe, features.queries, labels)
+
+
+def _judge(findings: Findings, name: str, subject: Subject, predicted: Int[Tensor, "m"]) -> None:
+    """Keep whose answers were what; those of the linear probe rather than the neighbours'."""
+    labels, names = subject.features.query_labels, subject.shown.classes
+    if findings.judge == "linear" or labels is None:
+        return
+    classes = max(len(names), int(labels.max()) + 1, int(predicted.max()) + 1)
+    findings.classes = names if len(names) == classes else tuple(map(str, range(classes)))
+    findings.judge, findings.matrix = name, confusion(labels, predicted, classes)

@@ -1,0 +1,210 @@
+"""The commands and their options, as tyro reads them. Nothing heavy is imported before a command is called."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, UseAppendAction, arg
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+from sparring.errors import InputError
+from sparring.recipe import Part, Recipe
+from sparring.schema import parse_literal
+
+REGISTRY = ConstructorRegistry()
+
+
+@REGISTRY.primitive_rule
+def _part_rule(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
+    """On the command line a part is its name, or an inline TOML table."""
+    if info.type is not Part:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="NAME",
+        instance_from_str=lambda words: Part.of(parse_literal(words[0])),
+        is_instance=lambda value: isinstance(value, Part),
+        str_from_instance=lambda part: [part.name],
+    )
+
+
+Settings = Annotated[Recipe, arg(name="")]
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train an encoder on images, without labels, against an adversary.
+
+    Try `sparring train --data FOLDER --epochs 100`. Settings of a part are dotted, as in `--transform.a-max 0.2`;
+    `sparring list` shows the parts and their settings.
+    """
+
+    settings: Settings = field(default_factory=Recipe)
+    recipe: Path | None = None
+    """A shipped recipe by name (see sparring list) or a TOML file with these options as keys; options override it."""
+    run: Path | None = None
+    """The new run's folder; named after the recipe under runs/ if not given."""
+    resume: Path | None = None
+    """An interrupted run's folder to go on with; takes every setting from there."""
+    overwrite: bool = False
+    """Clear a folder that already holds a run."""
+
+    def __call__(self) -> None:
+        if self.resume and (self.settings != Recipe() or self.recipe or self.run):
+            raise InputError("--resume takes every setting from the run's own recipe; leave the other options out")
+        from sparring.commands import train
+
+        train(self.settings, run=self.run, resume=self.resume, overwrite=self.overwrite)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Train a grid of recipes over several seeds, and put them beside each other.
+
+    Try `sparring sweep RECIPE.toml --set adversary=none,random --set strength=0.5,1 --out FOLDER`; again, it goes on.
+    The file may hold `seeds = 5`, and `[[arms]]`: partial recipes, each with a name in `arm`.
+    """
+
+    settings: Settings = field(default_factory=Recipe)
+    out: Path = Path("runs/sweep")
+    """The folder of the cells' folders, of sweep.json and of report.html."""
+    recipe: Path | None = None
+    """A TOML file of what all cells share; may be named first, without --recipe; options override it."""
+    set: Annotated[tuple[str, ...], UseAppendAction] = ()
+    """An axis as NAME=VALUE,VALUE; may be given several times, for the product."""
+    seeds: int | None = None
+    """Seeds of each arm, counted up from --seed; 3 if not given."""
+    jobs: int = 1
+    """Cells that train at the same time."""
+
+    def __call__(self) -> None:
+        from sparring.commands import sweep
+
+        sweep(self.settings, self.recipe, self.set, seeds=self.seeds, out=self.out, jobs=self.jobs)
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure a finished run's encoder, and keep the figures and pictures in the run's folder.
+
+    Try `sparring evaluate RUN --probe knn linear robustness`. Settings of a probe are an inline TOML table, as in
+    `--probe linear '{name = "low_label", per_class = [5]}'`; `sparring list` shows the evaluations and their settings.
+    """
+
+    run: Positional[Path]
+    """The run's folder."""
+    data: str | None = None
+    """Another data set or folder; the run's own if not given."""
+    data_root: str | None = None
+    """Where downloaded data sets lie."""
+    probe: tuple[Part, ...] = (Part("knn"), Part("collapse"))
+    """What to measure: knn, collapse, linear, low_label, few_shot, robustness, corruptions, lidar."""
+    k: tuple[int, ...] = (200,)
+    """Numbers of neighbours."""
+    t: tuple[float, ...] = (0.1,)
+    """Temperatures."""
+    per_class: bool = False
+    """Also print the accuracy of each class."""
+    features: Path | None = None
+    """Save the features and labels to this .safetensors file."""
+    projection: Literal["pca", "tsne"] = "pca"
+    """How figures/features.png lays the features out."""
+    json: bool = False
+    """Print JSON instead of tables."""
+
+    def __call__(self) -> None:
+        from sparring.evaluate import evaluate
+
+        evaluate(
+            self.run,
+            data=self.data,
+            data_root=self.data_root,
+            parts=tuple(self._with_neighbours(part) for part in self.probe),
+            per_class=self.per_class,
+            features=self.features,
+            projection=self.projection,
+            as_json=self.json,
+        )
+
+    def _with_neighbours(self, part: Part) -> Part:
+        return Part("knn", {"ks": self.k, "ts": self.t, **part.settings}) if part.name == "knn" else part
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Draw base views beside the adversary's, before any training."""
+
+    settings: Settings = field(default_factory=Recipe)
+    recipe: Path | None = None
+    """A shipped recipe by name (see sparring list) or a TOML file with these options as keys; options override it."""
+    out: Path = Path("preview.png")
+    """The picture to write."""
+
+    def __call__(self) -> None:
+        from sparring.commands import preview
+
+        preview(self.settings, self.out)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Write one self-contained page about one run, or about several on common axes."""
+
+    runs: Positional[tuple[Path, ...]]
+    """Folders of runs."""
+    out: Path | None = None
+    """The page to write; report.html in the run's folder (for several runs: here) if not given."""
+
+    def __call__(self) -> None:
+        from sparring.commands import report
+
+        report(self.runs, self.out)
+
+
+@dataclass(frozen=True)
+class Reproduce:
+    """Reproduce the study's claims: figure2, figure3, figure4, claims or no-prior; again, it goes on."""
+
+    study: Positional[str]
+    """What to reproduce."""
+    scale: str = "smoke"
+    """smoke (minutes, shipped data), laptop (hours on two cores) or paper (the study's setting)."""
+    out: Path | None = None
+    """The folder of all runs and results; reproduced/NAME-SCALE if not given."""
+    data_root: str | None = None
+    """Where downloaded data sets lie."""
+    seeds: int | None = None
+    """Seeds of each arm; the scale's if not given."""
+    jobs: int = 1
+    """Runs that train at the same time."""
+
+    def __call__(self) -> None:
+        from sparring.commands import reproduce
+
+        reproduce(
+            self.study, scale=self.scale, out=self.out, data_root=self.data_root, seeds=self.seeds, jobs=self.jobs
+        )
+
+
+@dataclass(frozen=True)
+class List:
+    """Print every registered part with its settings, a line each."""
+
+    json: bool = False
+    """Print JSON instead of a table."""
+
+    def __call__(self) -> None:
+        from sparring.commands import list_parts
+
+        list_parts(as_json=self.json)
+
+
+COMMANDS: dict[str, type] = {
+    "train": Train,
+    "sweep": Sweep,
+    "reproduce": Reproduce,
+    "evaluate": Evaluate,
+    "preview": Preview,
+    "report": Report,
+    "list": List,
+}

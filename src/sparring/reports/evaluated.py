@@ -1,0 +1,149 @@
+"""Pictures of an evaluation: which class is taken for which, how features lie, accuracy under corruptions."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import matplotlib
+import numpy as np
+from jaxtyping import Float, Int
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sparring.reports.charts import STYLE
+from sparring.reports.panels import INK, MUTED, RULE
+
+POINTS = 2000
+COLOURED = 10
+"""Classes that colours can tell apart; the others are grey."""
+WRITTEN = 20
+"""Classes up to which numbers are written into the matrix."""
+NAMED = 40
+"""Classes up to which the axes name them."""
+
+
+def save_confusion(counts: Int[np.ndarray, "c c"], classes: Sequence[str], path: Path, title: str) -> None:
+    """Rows are true classes, columns what they were taken for; shades and numbers are percent of the row."""
+    shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = float(np.clip(1.6 + 0.36 * len(classes), 3.2, 9))
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(side, side), layout="constrained")
+        axes = figure.subplots()
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
+        if len(classes) <= WRITTEN:
+            _write_shares(axes, shares)
+        _name_classes(axes, classes if len(classes) <= NAMED else [])
+        axes.set_title(f"{title} (% of each class)", loc="left", color=INK, weight="bold")
+        figure.savefig(path, dpi=200, facecolor="white")
+
+
+def _write_shares(axes: Axes, shares: Float[np.ndarray, "c c"]) -> None:
+    for (row, column), share in np.ndenumerate(shares):
+        colour = "white" if share > 55 else INK
+        axes.text(column, row, f"{share:.0f}", ha="center", va="center", fontsize=6.5, color=colour)
+
+
+def _name_classes(axes: Axes, classes: Sequence[str]) -> None:
+    axes.set_xticks(range(len(classes)), classes, rotation=90)
+    axes.set_yticks(range(len(classes)), classes)
+    axes.set_xlabel("taken for")
+    axes.set_ylabel("true class")
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+
+
+def save_scatter(
+    features: Float[np.ndarray, "n d"],
+    labels: Int[np.ndarray, "n"] | None,
+    classes: Sequence[str],
+    path: Path,
+    projection: Literal["pca", "tsne"] = "pca",
+) -> None:
+    """At most 2,000 test features in two dimensions, coloured by class; names lie at the classes' medians."""
+    chosen = np.linspace(0, len(features) - 1, min(POINTS, len(features))).astype(int)
+    places, words = _layout(features, chosen, projection)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 5.6), layout="constrained")
+        axes = figure.subplots()
+        if labels is None:
+            axes.scatter(places[:, 0], places[:, 1], s=7, alpha=0.6, linewidths=0, color=MUTED)
+        else:
+            _scatter_classes(axes, places, labels[chosen], classes)
+        axes.set_title(f"Features of {len(chosen):,} test images, {words}", loc="left", color=INK, weight="bold")
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.spines[:].set_color(RULE)
+        figure.savefig(path, dpi=200, facecolor="white")
+
+
+def _layout(
+    features: Float[np.ndarray, "n d"], chosen: Int[np.ndarray, "m"], projection: str
+) -> tuple[Float[np.ndarray, "m 2"], str]:
+    """Two coordinates of each chosen feature, and what they are; components are those of all features."""
+    if projection == "tsne":
+        from sklearn.manifold import TSNE
+
+        perplexity = min(30.0, (len(chosen) - 1) / 3)
+        return TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(features[chosen]), "t-SNE"
+    centred = (features - features.mean(axis=0)).astype(np.float64)
+    variances, directions = np.linalg.eigh(centred.T @ centred)
+    share = variances[-2:].sum() / max(variances.sum(), 1e-12)
+    return centred[chosen] @ directions[
+        :, [-1, -2]
+    ], f"first two principal components ({100 * share:.0f} % of variance)"
+
+
+def _scatter_classes(
+    axes: Axes, places: Float[np.ndarray, "n 2"], labels: Int[np.ndarray, "n"], classes: Sequence[str]
+) -> None:
+    found, sizes = np.unique(labels, return_counts=True)
+    coloured = np.sort(found[np.argsort(-sizes, kind="stable")[:COLOURED]])
+    rest = ~np.isin(labels, coloured)
+    if rest.any():
+        axes.scatter(places[rest, 0], places[rest, 1], s=5, alpha=0.4, linewidths=0, color=RULE, label="other classes")
+    for number, label in enumerate(coloured):
+        own, colour = places[labels == label], colormaps["tab10"](number)
+        name = classes[label] if label < len(classes) else str(label)
+        axes.scatter(own[:, 0], own[:, 1], s=7, alpha=0.6, linewidths=0, color=colour, label=name)
+        box = {"facecolor": "white", "edgecolor": colour, "boxstyle": "round,pad=0.2", "alpha": 0.85}
+        axes.annotate(name, np.median(own, axis=0), ha="center", va="center", fontsize=7, color=INK, bbox=box)
+    legend = axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, markerscale=2)
+    for handle in legend.legend_handles:
+        if handle is not None:
+            handle.set_alpha(1)
+
+
+def save_corruptions(figures: Mapping[str, float], path: Path) -> None:
+    """Accuracy over severities 1 to 5, a panel for each corruption of `corruptions/NAME/SEVERITY`, beside the clean."""
+    names = list(dict.fromkeys(name.split("/")[1] for name in figures if name.count("/") == 2))
+    names = [name for name in names if f"corruptions/{name}/1" in figures]
+    columns = 3
+    rows = -(-len(names) // columns)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 1.75 * rows), layout="constrained")
+        grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+        for axes, name in zip(grid.flat, names, strict=False):
+            _draw_corruption(axes, name, figures)
+        for axes in list(grid.flat)[len(names) :]:
+            axes.remove()
+        for axes in grid[-1]:
+            axes.set_xlabel("severity", loc="right")
+        figure.supylabel("linear probe, % of test images", fontsize=7.5, color=MUTED)
+        figure.savefig(path, dpi=200, facecolor="white")
+
+
+def _draw_corruption(axes: Axes, name: str, figures: Mapping[str, float]) -> None:
+    severities = range(1, 6)
+    values = [figures[f"corruptions/{name}/{severity}"] for severity in severities]
+    axes.plot(severities, values, color="#0072b2", marker="o", markersize=2.6, linewidth=1.5)
+    axes.annotate(f"{values[-1]:.0f}", (5, values[-1]), (5, 0), textcoords="offset points", va="center", weight="bold")
+    axes.axhline(figures["corruptions/clean"], color=MUTED, linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)
+    axes.annotate("clean", (1, figures["corruptions/clean"]), (0, 2), textcoords="offset points", color=MUTED)
+    axes.set_title(name.replace("_", " "), loc="left", color=INK, weight="bold")
+    axes.set_xticks(severities)
+    axes.set_xlim(0.8, 5.7)
+    axes.set_ylim(0, 100)
+    axes.tick_params(length=0)
+    axes.grid(axis="y", linewidth=0.6)
+    axes.spines[["left", "right", "top"]].set_visible(False)
