@@ -140,7 +140,7 @@ class Run:
         known = self.evaluations()
         before = known.get(data, {})
         known[data] = {**before, **{key: {**before.get(key, {}), **value} for key, value in record.items()}}
-        _replace(self.path / "evaluation.json", lambda temporary: temporary.write_text(json.dumps(known, indent=1)))
+        replace_file(self.path / "evaluation.json", lambda temporary: temporary.write_text(json.dumps(known, indent=1)))
 
     def describe_environment(self, facts: Mapping[str, Any]) -> None:
         """Write what the run ran on, with `facts` about its data and size."""
