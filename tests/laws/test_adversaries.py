@@ -1,5 +1,6 @@
 """The laws that every registered adversary obeys, against every transform and under every method."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -98,8 +99,18 @@ def make_turn(learner: Learner, batch: Batch) -> Turn:
 every_adversary = pytest.mark.parametrize("adversary", ADVERSARY_PARTS, ids=named)
 every_transform = pytest.mark.parametrize("transform", TRANSFORM_PARTS, ids=named)
 every_method = pytest.mark.parametrize("method", METHODS)
-every_smooth_method = pytest.mark.parametrize("method", [name for name in METHODS if name != "mochi"])
+SMOOTH = [name for name in METHODS if name != "mochi"]
 """MoCHi picks its hardest negatives anew at each look, so its loss jumps and small ascents need not add up."""
+
+
+def crossed(methods: Iterable[str]) -> pytest.MarkDecorator:
+    """Every transform under SimSiam and SimCLR, and every method with a structured and an unstructured transform."""
+    pairs = [
+        (transform, method)
+        for transform, method in product(TRANSFORM_PARTS, methods)
+        if method in ("simsiam", "simclr") or transform.name in ("colour", "pixels")
+    ]
+    return pytest.mark.parametrize(("transform", "method"), pairs, ids=[f"{named(t)}-{m}" for t, m in pairs])
 
 
 @pytest.mark.parametrize(
@@ -153,8 +164,7 @@ def signal(learner: Learner, batch: Batch, params: Tensor) -> float:
     return learner.method.compare(partner, embedding).mean().item()
 
 
-@every_transform
-@every_method
+@crossed(METHODS)
 def test_a_search_with_small_steps_raises_hardness_and_leaves_no_trace(
     transform: Part, method: str, photographs: Tensor
 ) -> None:
@@ -169,8 +179,7 @@ def test_a_search_with_small_steps_raises_hardness_and_leaves_no_trace(
     assert all(weight.grad is None for weight in learner.parameters())
 
 
-@every_transform
-@every_smooth_method
+@crossed(SMOOTH)
 def test_a_learned_adversary_that_ascends_raises_hardness(transform: Part, method: str, photographs: Tensor) -> None:
     learner, batch = make(Part("learned"), transform, method), make_batch(photographs)
     ascend = torch.optim.SGD(learner.adversary.parameters(), lr=0.01, maximize=True)
@@ -186,7 +195,7 @@ def test_a_learned_adversary_that_ascends_raises_hardness(transform: Part, metho
 
 @pytest.mark.parametrize("adversary", [Part("generator"), Part("unet", {"sparsity": 0.0})], ids=named)
 @pytest.mark.parametrize("transform", PICTURE_PARTS, ids=named)
-@every_smooth_method
+@pytest.mark.parametrize("method", SMOOTH)
 def test_a_painter_that_ascends_raises_hardness(
     adversary: Part, transform: Part, method: str, photographs: Tensor
 ) -> None:

@@ -1,0 +1,128 @@
+"""Every shipped study is sound, and its judgement follows from the figures of the runs."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from sparring.errors import InputError
+from sparring.grid import make_cells
+from sparring.parts import build_learner
+from sparring.recipe import Part, Recipe, from_table
+from sparring.reports.record import read_runs
+from sparring.reproduce import BOUNDS, SCALES, Study, load_study, reproduce, studies, write_results
+
+CONTEXT = {
+    "image_shape": (3, 32, 32),
+    "image_count": 12,
+    "labels": None,
+    "statistics": ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25)),
+}
+
+
+@pytest.mark.parametrize("name", studies())
+def test_every_study_names_arms_that_can_be_built(name: str) -> None:
+    study = load_study(name)
+    cells = make_cells(from_table(study.recipe), {}, Path("runs"), seeds=1, arms=study.arms)
+    for recipe in (replace(cell.recipe, encoder=Part("resnet12", {"width": 0.0625})) for cell in cells):
+        needs_labels = {**CONTEXT, "labels": torch.arange(12) % 3}
+        build_learner(recipe, needs_labels)
+    named = [bound[side] for bound in study.comparisons for side in ("arm", "against")]
+    named += [each["arm"] for each in study.collapses] + [study.gap[end] for end in ("low", "high") if study.gap]
+    assert set(named) <= study.arms.keys()
+    assert named or name == "claims"
+    assert all(sum(kind in bound for kind in BOUNDS) == 1 for bound in study.comparisons)
+
+
+def test_the_paper_scale_is_the_studys_setting() -> None:
+    recipe = from_table({key: value for key, value in SCALES["paper"].items() if key != "seeds"})
+    assert (recipe.epochs, recipe.batch_size, recipe.knn_k, recipe.encoder.settings) == (
+        150,
+        512,
+        (200,),
+        {"width": 0.5},
+    )
+
+
+@pytest.fixture
+def arms(fake_run: Callable[..., Path]) -> Callable[[dict[str, list[float]]], dict[str, Any]]:
+    """Finished runs by arm, whose last kNN accuracies are these, one a seed."""
+
+    def make(ends: dict[str, list[float]]) -> dict[str, Any]:
+        runs: dict[str, Any] = {}
+        for arm, values in ends.items():
+            paths = []
+            for seed, value in enumerate(values):
+                folder = fake_run(f"{arm}-{seed}", seed=seed)
+                with (folder / "metrics.jsonl").open("a") as file:
+                    file.write(json.dumps({"step": 41, "epoch": 10.0, "knn": value, "rankme": 9.0}) + "\n")
+                paths.append(folder)
+            runs[arm] = read_runs(paths)
+        return runs
+
+    return make
+
+
+def judged(arms: Any, bound: dict[str, Any], ends: list[float], tmp_path: Path, **more: Any) -> list[dict[str, Any]]:
+    comparisons = [{"arm": "hard", "against": "plain", **bound}] if bound else []
+    study = Study("Title", "Claim.", {}, {"plain": {}, "hard": {}}, comparisons, **more)
+    runs = arms({"plain": [50.0, 51.0, 52.0][: len(ends)], "hard": ends})
+    folder = write_results(study, runs, Recipe(), tmp_path, "sparring reproduce it")
+    judgements: list[dict[str, Any]] = json.loads((folder / "results.json").read_text())["judgements"]
+    assert all(each["words"] in (folder / "README.md").read_text() for each in judgements)
+    with Image.open(folder / "figure.png") as picture:
+        assert min(picture.size) > 200
+    return judgements
+
+
+@pytest.mark.parametrize(
+    ("bound", "ends", "verdict"),
+    [
+        ({"at_least": 1.0}, [52.0, 53.0, 54.0], "held"),
+        ({"at_least": 1.0}, [50.5, 51.5, 52.5], "did not hold"),
+        ({"at_least": 1.0}, [49.0, 50.0, 60.0], "did not hold"),  # +2 on the mean, but the interval reaches below 0
+        ({"within": 0.5}, [50.1, 51.1, 52.1], "held"),
+        ({"within": 0.5}, [48.0, 49.0, 50.0], "did not hold"),
+        ({"at_most": -1.0}, [48.0, 49.0, 50.0], "held"),
+        ({"at_most": -1.0}, [49.5, 50.5, 51.5], "did not hold"),
+        ({"at_least": 1.0}, [60.0, 61.0], "open"),
+    ],
+)
+def test_a_bound_is_judged_by_mean_and_interval(
+    bound: dict[str, Any], ends: list[float], verdict: str, arms: Any, tmp_path: Path
+) -> None:
+    (found,) = judged(arms, bound, ends, tmp_path / "out")
+    assert found["verdict"].startswith(verdict)
+    assert found["difference"] == pytest.approx(sum(ends) / len(ends) - (50.5 if len(ends) == 2 else 51.0))
+
+
+def test_the_share_of_a_gap(arms: Any, tmp_path: Path) -> None:
+    study = Study("Title", "Claim.", {}, {}, gap={"low": "low", "high": "high", "at_least": 0.8})
+    runs = arms({"low": [40.0], "high": [50.0], "most": [49.0], "some": [42.0]})
+    folder = write_results(study, runs, Recipe(), tmp_path / "out", "")
+    shares = {
+        each["arm"]: (each["share"], each["verdict"])
+        for each in json.loads((folder / "results.json").read_text())["judgements"]
+    }
+    assert shares == {"most": (pytest.approx(0.9), "held"), "some": (pytest.approx(0.2), "did not hold")}
+
+
+def test_unknown_studies_and_scales_are_one_line() -> None:
+    with pytest.raises(InputError, match="did you mean 'figure2'"):
+        reproduce("figur2")
+    with pytest.raises(InputError, match="unknown scale 'labtop'; did you mean 'laptop'"):
+        reproduce("figure2", scale="labtop")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", studies())
+def test_every_study_runs_at_smoke_scale(name: str, tmp_path: Path) -> None:
+    folder = reproduce(name, seeds=1, out=tmp_path)
+    arms = json.loads((folder / "results.json").read_text())["arms"]
+    assert {row["arm"] for row in arms} == load_study(name).arms.keys()
+    assert all(row["knn"] > 10 for row in arms)  # ten classes: above chance
