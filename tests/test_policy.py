@@ -34,7 +34,7 @@ def turn(count: int = 8, step: int = 0) -> Turn:
         raise AssertionError("a policy looks at no features")
 
     draws = generator_for(0, step, stream="adversary")
-    return Turn(images, torch.arange(count), torch.ones(count, 4).double(), unasked, features, step, draws)
+    return Turn(images, torch.arange(count), lambda: torch.ones(count, 4).double(), unasked, features, step, draws)
 
 
 def chosen(player: Adversary, count: int = DRAWS) -> Tensor:
