@@ -8,12 +8,14 @@ files are cut off. Constants in pixels (blurs) are weaker, relatively, on images
 
 import math
 from collections.abc import Callable
+from io import BytesIO
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, UInt8
+from PIL import Image
 from torch import Tensor
-from torchvision.io import decode_jpeg, encode_jpeg
 
 from sparring.errors import InputError
 from sparring.evaluations.confusion import percent_right
@@ -97,9 +99,16 @@ def _box_filter(source: int, target: int) -> Float[Tensor, "target source"]:
 
 
 def jpeg(images: Tensor, quality: int, generator: torch.Generator) -> Tensor:
-    """Compress as JPEG."""
-    files = encode_jpeg(list(_as_bytes(images)), quality)
-    return torch.stack([decode_jpeg(file) for file in files]).float() / 255
+    """Compress as JPEG, by Pillow."""
+    pictures = _as_bytes(images).permute(0, 2, 3, 1).numpy()
+    through = np.stack([_through_jpeg(picture, quality) for picture in pictures])
+    return torch.from_numpy(through).permute(0, 3, 1, 2).float() / 255
+
+
+def _through_jpeg(picture: UInt8[np.ndarray, "h w 3"], quality: int) -> UInt8[np.ndarray, "h w 3"]:
+    file = BytesIO()
+    Image.fromarray(picture).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file))
 
 
 CORRUPTIONS: dict[str, tuple[Callable[..., Tensor], tuple[object, ...]]] = {

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import matplotlib
 import numpy as np
@@ -11,12 +11,14 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sparring.reports.charts import STYLE
+from sparring.reports.charts import STYLE, spread
 from sparring.reports.panels import INK, MUTED, RULE
 
 POINTS = 2000
 COLOURED = 10
 """Classes that colours can tell apart; the others are grey."""
+LABEL_GAP = 0.035
+"""Least distance of two names' heights, as a share of the axis."""
 WRITTEN = 20
 """Classes up to which numbers are written into the matrix."""
 NAMED = 40
@@ -102,16 +104,31 @@ def _scatter_classes(
     rest = ~np.isin(labels, coloured)
     if rest.any():
         axes.scatter(places[rest, 0], places[rest, 1], s=5, alpha=0.4, linewidths=0, color=RULE, label="other classes")
-    for number, label in enumerate(coloured):
+    names = [classes[label] if label < len(classes) else str(label) for label in coloured]
+    for number, (label, name) in enumerate(zip(coloured, names, strict=True)):
         own, colour = places[labels == label], colormaps["tab10"](number)
-        name = classes[label] if label < len(classes) else str(label)
         axes.scatter(own[:, 0], own[:, 1], s=7, alpha=0.6, linewidths=0, color=colour, label=name)
-        box = {"facecolor": "white", "edgecolor": colour, "boxstyle": "round,pad=0.2", "alpha": 0.85}
-        axes.annotate(name, np.median(own, axis=0), ha="center", va="center", fontsize=7, color=INK, bbox=box)
+    _name_medians(axes, [np.median(places[labels == label], axis=0) for label in coloured], names)
     legend = axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, markerscale=2)
     for handle in legend.legend_handles:
         if handle is not None:
             handle.set_alpha(1)
+
+
+def _name_medians(axes: Axes, medians: Sequence[Float[np.ndarray, "2"]], names: Sequence[str]) -> None:
+    """Write each class's name at its median, pushed up or down where names would overlap."""
+    low, high = axes.get_ylim()
+    order = sorted(range(len(names)), key=lambda number: float(medians[number][1]))
+    heights = spread([float(medians[number][1]) for number in order], LABEL_GAP * (high - low))
+    for number, height in zip(order, heights, strict=True):
+        box = {
+            "facecolor": "white",
+            "edgecolor": colormaps["tab10"](number),
+            "boxstyle": "round,pad=0.2",
+            "alpha": 0.85,
+        }
+        place: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7, "color": INK, "bbox": box}
+        axes.annotate(names[number], (float(medians[number][0]), height), **place)
 
 
 def save_corruptions(figures: Mapping[str, float], path: Path) -> None:
