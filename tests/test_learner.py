@@ -124,7 +124,8 @@ def test_a_look_changes_nothing(photographs: Tensor) -> None:
     learner, batch = make(), make_batch(photographs)
     before = {name: value.clone() for name, value in learner.state_dict().items()}
     losses = hardness(learner, batch)
-    assert set(losses) == {f"hardness/{name}" for name in ("adversary", "random", "clean", "stranger")}
+    players = {f"hardness/{name}" for name in ("adversary", "random", "clean", "stranger")}
+    assert set(losses) == {*players, "alignment"}
     assert hard_views(learner, batch).shape == photographs.shape
     assert all(torch.equal(value, before[name]) for name, value in learner.state_dict().items())
     learner(batch)
@@ -135,7 +136,11 @@ def test_a_look_changes_nothing(photographs: Tensor) -> None:
 
 def test_the_probe_measures_what_a_round_would(photographs: Tensor) -> None:
     learner, batch = make(), make_batch(photographs)
-    assert hardness(learner, batch)["hardness/adversary"] == pytest.approx(learner(batch).loss.item(), abs=1e-12)
+    measured = hardness(learner, batch)
+    first, second = (learner.glance(batch.views[name], batch.indices).features for name in ("first", "second"))
+    units = [(a / a.norm(), b / b.norm()) for a, b in zip(first, second, strict=True)]
+    assert measured["alignment"] == pytest.approx(sum(float(((a - b) ** 2).sum()) for a, b in units) / len(units))
+    assert measured["hardness/adversary"] == pytest.approx(learner(batch).loss.item(), abs=1e-12)
 
 
 def test_a_probability_hardens_some_images_wholly_and_leaves_the_others(photographs: Tensor) -> None:

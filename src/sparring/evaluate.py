@@ -39,7 +39,11 @@ def evaluate(
     projection: Literal["pca", "tsne"],
     as_json: bool,
 ) -> None:
-    """Measure a run's encoder on its own data set or on another."""
+    """Measure a run's encoder on its own data set or on another, print the figures, and keep them in the run.
+
+    Raises:
+        InputError: if something cannot be used; if only one evaluation cannot, after the others were made and kept.
+    """
     run = Run.open(path)
     recipe, encoder, evaluations = run.recipe(), load_encoder(path), build_evaluations(parts)
     _check_file(features)
@@ -49,6 +53,8 @@ def evaluate(
         encoder, _load(recipe, name, data_root), recipe.views, linear if isinstance(linear, Linear) else Linear()
     )
     findings = measure(subject, evaluations)
+    if findings.refused and not findings.figures:
+        raise findings.refused
     _warn(findings, subject, [each for each in evaluations.values() if isinstance(each, Knn)])
     _print(findings, path, name, per_class=per_class, as_json=as_json)
     if features:
@@ -56,10 +62,13 @@ def evaluate(
     try:
         settings = {"settings": {part.name: part.settings for part in parts}}
         run.save_evaluation(name, {"figures": findings.figures, **findings.details(), **settings})
-        suffix = "" if name == recipe.data else f"-{Path(name).name}"
-        _draw(findings, subject, path / "figures", suffix, projection)
+        _draw(findings, subject, path / "figures", "" if name == recipe.data else f"-{Path(name).name}", projection)
     except OSError as error:
-        print(f"the figures were not kept in {path}: {error.strerror}", file=sys.stderr)
+        raise InputError(
+            f"{path}: expected a folder to keep figures in, got one that refuses; {error.strerror}"
+        ) from None
+    if findings.refused:
+        raise findings.refused
 
 
 def _check_file(features: Path | None) -> None:

@@ -8,6 +8,7 @@ from jaxtyping import Int
 from rich.console import Console
 from torch import Tensor
 
+from sparring.errors import InputError
 from sparring.evaluations import Inspection, Knn, Linear, Subject
 from sparring.evaluations.confusion import class_accuracies, confusion
 from sparring.parts import build
@@ -23,6 +24,8 @@ class Findings:
     figures: dict[str, float] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     """Evaluations that need labels, where there are none."""
+    refused: InputError | None = None
+    """Why an evaluation could not be made; the others are, nevertheless."""
     judge: str = ""
     """Whose predictions the confusion matrix shows: `linear`, or else `knn`."""
     matrix: Int[Tensor, "c c"] | None = None
@@ -55,9 +58,12 @@ def measure(subject: Subject, evaluations: Evaluations) -> Findings:
         assert subject.features
         for name, evaluation in evaluations.items():
             status.update(f"measuring {name}")
-            found = _judged(name, evaluation, subject, findings)
-            if not found:
-                findings.left_out.append(name)
+            try:
+                found = _judged(name, evaluation, subject, findings)
+            except InputError as error:
+                findings.refused = findings.refused or error
+                continue
+            findings.left_out += [] if found else [name]
             findings.figures |= found
     return findings
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sparring.adversaries import Absent, Random
 from sparring.contracts import Embedding
+from sparring.evaluations.collapse import alignment
 from sparring.evaluations.negatives import Scored, negatives
 from sparring.learner import Learner
 from sparring.rounds import Batch, Outcome, base_name, hardened_of, partner_of
@@ -18,7 +19,8 @@ from sparring.rounds import Batch, Outcome, base_name, hardened_of, partner_of
 def hardness(learner: Learner, batch: Batch, labels: Int[Tensor, "b"] | None = None) -> dict[str, float]:
     """Mean loss on this batch under the adversary, its random control, untouched, and against another image's view.
 
-    For methods with scores also what pulls and pushes, before the adversary and after (`evaluations.negatives`).
+    Also the alignment of the untouched views, unless a view plays against itself; and for methods with scores what
+    pulls and pushes, before the adversary and after (`evaluations.negatives`).
     """
     transform, method = learner.adversary.transform, learner.method
     opponents = {"adversary": learner.adversary, "random": Random(transform), "clean": Absent(transform)}
@@ -29,6 +31,9 @@ def hardness(learner: Learner, batch: Batch, labels: Int[Tensor, "b"] | None = N
         seen[name] = learner.glance(hard, batch.indices, hard=proposal.params is not None)
     seen["stranger"] = seen["clean"].of_others()
     figures = {f"hardness/{name}": method.compare(partner, other).mean().item() for name, other in seen.items()}
+    name = hardened_of(learner.pairs)
+    if partner_of(name, learner.pairs) != base_name(name):
+        figures["alignment"] = alignment(partner.features, seen["clean"].features).item()
     if isinstance(method, Scored):
         for name in ("clean", "adversary"):
             parts = negatives(method, partner, seen[name], labels)

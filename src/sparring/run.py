@@ -133,7 +133,10 @@ class Run:
     def evaluations(self) -> dict[str, dict[str, Any]]:
         """What `sparring evaluate` found, by data set."""
         file = self.path / "evaluation.json"
-        return json.loads(file.read_text()) if file.exists() else {}
+        try:
+            return dict(json.loads(file.read_text())) if file.exists() else {}
+        except ValueError as error:
+            raise InputError(f"{file}: expected what `sparring evaluate` writes, got {error}; delete it") from None
 
     def save_evaluation(self, data: str, record: Mapping[str, Mapping[str, Any]]) -> None:
         """Add what was found on a data set to what was found before, whole or not at all."""

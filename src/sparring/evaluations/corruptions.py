@@ -99,17 +99,16 @@ def _box_filter(source: int, target: int) -> Float[Tensor, "target source"]:
 
 
 def jpeg(images: Tensor, quality: int, generator: torch.Generator) -> Tensor:
-    """Compress as JPEG."""
-    # Pillow, one after another: torchvision's own JPEG functions are deprecated
-    pictures = [Image.fromarray(picture) for picture in _as_bytes(images).permute(0, 2, 3, 1).numpy()]
-    decoded = [np.asarray(Image.open(_compressed(picture, quality))) for picture in pictures]
-    return torch.from_numpy(np.stack(decoded)).permute(0, 3, 1, 2).float() / 255
+    """Compress as JPEG, by Pillow."""
+    pictures = _as_bytes(images).permute(0, 2, 3, 1).numpy()
+    through = np.stack([_through_jpeg(picture, quality) for picture in pictures])
+    return torch.from_numpy(through).permute(0, 3, 1, 2).float() / 255
 
 
-def _compressed(picture: Image.Image, quality: int) -> BytesIO:
+def _through_jpeg(picture: UInt8[np.ndarray, "h w 3"], quality: int) -> UInt8[np.ndarray, "h w 3"]:
     file = BytesIO()
-    picture.save(file, format="jpeg", quality=quality)
-    return file
+    Image.fromarray(picture).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file))
 
 
 CORRUPTIONS: dict[str, tuple[Callable[..., Tensor], tuple[object, ...]]] = {

@@ -42,20 +42,21 @@ LEGEND_ROW = 13  # points
 
 def save_png(panels: Sequence[Panel], path: Path) -> None:
     """All panels on one white sheet."""
-    with _style():
+    with style():
         _draw(panels).savefig(path, dpi=200, facecolor="white")
 
 
 def svg(panel: Panel, name: str) -> str:
     """One panel as an SVG element for a page; `name` keeps its identifiers apart from other drawings'."""
     sheet = StringIO()
-    with _style():
+    with style():
         _draw([panel], titled=False).savefig(sheet, format="svg", transparent=True)
     return _for_page(sheet.getvalue(), name, panel.describe())
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def style() -> Iterator[None]:
+    """Draw as all charts are drawn, whatever script a name is in."""
     with matplotlib.rc_context(STYLE), warnings.catch_warnings():
         # A run may be named in any script; the page's own letters show what DejaVu cannot.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")

@@ -2,21 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-import matplotlib
 import numpy as np
 from jaxtyping import Float, Int
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sparring.reports.charts import STYLE
+from sparring.reports.charts import spread, style
 from sparring.reports.panels import INK, MUTED, RULE
 
 POINTS = 2000
 COLOURED = 10
 """Classes that colours can tell apart; the others are grey."""
+LABEL_GAP = 0.035
+"""Least distance of two names' heights, as a share of the axis."""
 WRITTEN = 20
 """Classes up to which numbers are written into the matrix."""
 NAMED = 40
@@ -27,7 +28,7 @@ def save_confusion(counts: Int[np.ndarray, "c c"], classes: Sequence[str], path:
     """Rows are true classes, columns what they were taken for; shades and numbers are percent of the row."""
     shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = float(np.clip(1.6 + 0.36 * len(classes), 3.2, 9))
-    with matplotlib.rc_context(STYLE):
+    with style():
         figure = Figure(figsize=(side, side), layout="constrained")
         axes = figure.subplots()
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
@@ -63,7 +64,7 @@ def save_scatter(
     """At most 2,000 test features in two dimensions, coloured by class; names lie at the classes' medians."""
     chosen = np.linspace(0, len(features) - 1, min(POINTS, len(features))).astype(int)
     places, words = _layout(features, chosen, projection)
-    with matplotlib.rc_context(STYLE):
+    with style():
         figure = Figure(figsize=(7.2, 5.6), layout="constrained")
         axes = figure.subplots()
         if labels is None:
@@ -99,19 +100,40 @@ def _scatter_classes(
 ) -> None:
     found, sizes = np.unique(labels, return_counts=True)
     coloured = np.sort(found[np.argsort(-sizes, kind="stable")[:COLOURED]])
-    rest = ~np.isin(labels, coloured)
-    if rest.any():
-        axes.scatter(places[rest, 0], places[rest, 1], s=5, alpha=0.4, linewidths=0, color=RULE, label="other classes")
-    for number, label in enumerate(coloured):
-        own, colour = places[labels == label], colormaps["tab10"](number)
-        name = classes[label] if label < len(classes) else str(label)
-        axes.scatter(own[:, 0], own[:, 1], s=7, alpha=0.6, linewidths=0, color=colour, label=name)
-        box = {"facecolor": "white", "edgecolor": colour, "boxstyle": "round,pad=0.2", "alpha": 0.85}
-        axes.annotate(name, np.median(own, axis=0), ha="center", va="center", fontsize=7, color=INK, bbox=box)
-    legend = axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, markerscale=2)
-    for handle in legend.legend_handles:
-        if handle is not None:
-            handle.set_alpha(1)
+    rest = places[~np.isin(labels, coloured)]
+    names = [classes[label] if label < len(classes) else str(label) for label in coloured]
+    drawn = [
+        axes.scatter(own[:, 0], own[:, 1], s=7, alpha=0.6, linewidths=0, color=colormaps["tab10"](number))
+        for number, own in enumerate(places[labels == label] for label in coloured)
+    ]
+    if len(rest):
+        drawn.append(axes.scatter(rest[:, 0], rest[:, 1], s=5, alpha=0.6, linewidths=0, color=RULE, zorder=0))
+    _name_medians(axes, [np.median(places[labels == label], axis=0) for label in coloured], names)
+    _draw_legend(axes, drawn, [*names, "other classes"][: len(drawn)])
+
+
+def _draw_legend(axes: Axes, drawn: Sequence[Any], names: Sequence[str]) -> None:
+    place: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "frameon": False, "markerscale": 2}
+    legend = axes.legend(drawn, [str(number) for number in range(len(names))], **place)
+    # set afterwards: matplotlib would leave out a name that begins with an underscore
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set_text(name)
+
+
+def _name_medians(axes: Axes, medians: Sequence[Float[np.ndarray, "2"]], names: Sequence[str]) -> None:
+    """Write each class's name at its median, pushed up or down where names would overlap."""
+    low, high = axes.get_ylim()
+    order = sorted(range(len(names)), key=lambda number: float(medians[number][1]))
+    heights = spread([float(medians[number][1]) for number in order], LABEL_GAP * (high - low))
+    for number, height in zip(order, heights, strict=True):
+        box = {
+            "facecolor": "white",
+            "edgecolor": colormaps["tab10"](number),
+            "boxstyle": "round,pad=0.2",
+            "alpha": 0.85,
+        }
+        place: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7, "color": INK, "bbox": box}
+        axes.annotate(names[number], (float(medians[number][0]), height), **place)
 
 
 def save_corruptions(figures: Mapping[str, float], path: Path) -> None:
@@ -120,7 +142,7 @@ def save_corruptions(figures: Mapping[str, float], path: Path) -> None:
     names = [name for name in names if f"corruptions/{name}/1" in figures]
     columns = 3
     rows = -(-len(names) // columns)
-    with matplotlib.rc_context(STYLE):
+    with style():
         figure = Figure(figsize=(7.2, 1.75 * rows), layout="constrained")
         grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         for axes, name in zip(grid.flat, names, strict=False):

@@ -1,0 +1,66 @@
+"""Pictures of an evaluation show what they were given, whatever the classes are called and however many there are."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+
+from sparring.reports import evaluated
+
+NAMES = ("_hidden", "$x$", "<b>&", "実験")
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is written into axes, in order."""
+    words: list[str] = []
+    for name, place in (("text", 2), ("annotate", 0)):
+        original = getattr(Axes, name)
+
+        def noted(axes, *given, original=original, place=place, **settings):
+            words.append(given[place])
+            return original(axes, *given, **settings)
+
+        monkeypatch.setattr(Axes, name, noted)
+    return words
+
+
+def test_a_confusion_matrix_is_written_in_percent_of_its_rows(tmp_path: Path, written: list[str]) -> None:
+    counts = np.array([[3, 1, 0, 0], [0, 5, 0, 0], [0, 0, 0, 0], [1, 1, 1, 1]])
+    evaluated.save_confusion(counts, NAMES, tmp_path / "c.png", "Confusion")
+    assert " ".join(written) == "75 25 0 0 0 100 0 0 0 0 0 0 25 25 25 25"
+    evaluated.save_confusion(np.eye(100, dtype=int), [str(c) for c in range(100)], tmp_path / "many.png", "Confusion")
+    assert len(written) == 16
+    assert (tmp_path / "many.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("projection", ["pca", "tsne"])
+def test_the_ten_largest_classes_are_named_on_the_map(
+    projection: Literal["pca", "tsne"], tmp_path: Path, written: list[str]
+) -> None:
+    draw = np.random.default_rng(0)
+    labels = np.concatenate([np.repeat(np.arange(10), 5), np.arange(10, 14)])
+    classes = [*NAMES, *(f"class{c}" for c in range(4, 14))]
+    features = draw.normal(size=(54, 4)).astype(np.float32)
+    evaluated.save_scatter(features, labels, classes, tmp_path / "s.png", projection)
+    assert sorted(written) == sorted(classes[:10])
+    evaluated.save_scatter(features, None, (), tmp_path / "grey.png", projection)
+    assert sorted(written) == sorted(classes[:10])
+
+
+def test_components_are_those_of_largest_variance() -> None:
+    draw = np.random.default_rng(0)
+    features = (draw.normal(size=(400, 5)) * np.array([1, 9, 0.1, 4, 0.2]) + 7).astype(np.float32)
+    places, words = evaluated._layout(features, np.arange(0, 400, 2), "pca")
+    centred = features - features.mean(axis=0)
+    for column, feature in ((0, 1), (1, 3)):
+        assert abs(np.corrcoef(places[:, column], centred[::2, feature])[0, 1]) > 0.99
+    assert "99 %" in words
+
+
+def test_corruptions_end_in_their_accuracy_at_the_worst_severity(tmp_path: Path, written: list[str]) -> None:
+    figures = {f"corruptions/{name}/{s}": 60.0 - s - 10 * n for n, name in enumerate(("a", "b")) for s in range(1, 6)}
+    evaluated.save_corruptions({"corruptions/clean": 61.0, "corruptions": 1.0, **figures}, tmp_path / "k.png")
+    assert written == ["55", "clean", "45", "clean"]

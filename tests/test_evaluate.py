@@ -1,0 +1,177 @@
+"""`sparring evaluate`: which probes, what it prints, keeps and draws, and what it says of what cannot be."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+import sparring
+from sparring.cli import main, parse
+from sparring.evaluate import table_rows
+from sparring.evaluations import CORRUPTIONS, EVALUATIONS, extract
+from sparring.recipe import Part, Recipe
+from sparring.run import Run
+
+CLASSES, TRAIN, TEST = 3, 20, 6
+COUNTS = '{name = "few_shot", ways = 3, shots = [1], queries = 5, episodes = 10}'
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Labelled images that differ by class in colour and by image in noise."""
+    root, draw = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
+    for split, count in (("train", TRAIN), ("test", TEST)):
+        for c in range(CLASSES):
+            (root / split / f"class{c}").mkdir(parents=True)
+            for i in range(count):
+                pixels = draw.integers(0, 160, (16, 16, 3)) + 90 * np.eye(3, dtype=int)[c]
+                Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(root / split / f"class{c}" / f"{i}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def trained(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    encoder = Part("resnet12", {"width": 0.0625})
+    recipe = Recipe(
+        data=str(folder), image_size=16, encoder=encoder, epochs=1, batch_size=12, accelerator="cpu", precision="32"
+    )
+    return sparring.train(recipe, run=tmp_path_factory.mktemp("runs") / "run")
+
+
+def evaluated(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[dict[str, Any], str]:
+    capsys.readouterr()
+    main(["evaluate", *map(str, words), "--json"])
+    said = capsys.readouterr()
+    return json.loads(said.out), said.err
+
+
+def test_probes_are_named_on_the_command_line() -> None:
+    assert [part.name for part in parse(["evaluate", "runs/x"]).probe] == ["knn", "collapse"]
+    asked = parse(["evaluate", "runs/x", "--probe", "linear", '{name = "robustness", eps = 0.1}']).probe
+    assert asked == (Part("linear"), Part("robustness", {"eps": 0.1}))
+
+
+def test_every_evaluation_gives_its_figures_keeps_and_draws_them(
+    trained: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [name for name in EVALUATIONS if name != "few_shot"]
+    figures, said = evaluated(
+        capsys, trained, "--probe", *names, COUNTS, "--k", 5, "--features", tmp_path / "f.safetensors"
+    )
+    assert said == ""
+    assert {"knn", "rankme", "uniformity", "linear", "linear/c", "low_label/share=0.1", "lidar"} <= figures.keys()
+    assert {"few_shot/ways=3,shots=1", "robustness/pgd", "corruptions", "alignment"} <= figures.keys()
+    # the attack and the corruptions see the same images and the same head
+    assert figures["robustness/clean"] == figures["corruptions/clean"] == figures["linear"]
+    assert figures["robustness/pgd"] <= figures["robustness/clean"]
+    counts = np.array(figures["confusion"]["counts"])
+    assert (counts.sum(axis=1) == TEST).all()
+    assert figures["confusion"]["by"] == "linear"
+    assert 100 * counts.trace() / counts.sum() == pytest.approx(figures["linear"])
+    assert np.mean(list(figures["per_class"].values())) == pytest.approx(figures["linear"])
+    assert list(figures["per_class"]) == [f"class{c}" for c in range(CLASSES)]
+    kept = Run.open(trained).evaluations()[str(folder)]
+    assert kept["figures"].items() <= figures.items()
+    assert kept["settings"]["few_shot"]["ways"] == 3
+    for picture in ("confusion", "features", "corruptions"):
+        with Image.open(trained / "figures" / f"{picture}.png") as image:
+            assert len(image.getcolors(image.width * image.height) or []) > 50
+    tensors = load_file(tmp_path / "f.safetensors")
+    data = sparring.datasets.load_dataset(str(folder), image_size=16)
+    assert data.test is not None
+    assert torch.equal(tensors["queries"], extract(sparring.load_encoder(trained), data.test.pixels))
+    assert torch.equal(tensors["query_labels"], data.test.labels)
+
+
+def test_what_was_found_before_is_kept(trained: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    evaluated(capsys, trained, "--probe", "collapse")
+    evaluated(capsys, trained, "--probe", "knn", "--k", 3)
+    evaluated(capsys, trained, "--probe", "collapse", "--data", folder / "train")
+    found = Run.open(trained).evaluations()
+    assert {"rankme", "knn"} <= found[str(folder)]["figures"].keys()
+    assert found[str(folder)]["confusion"]["by"] in ("knn", "linear")
+    assert {"rankme"} <= found[str(folder / "train")]["figures"].keys()
+    assert (trained / "figures" / "features-train.png").exists()
+
+
+def test_classes_are_printed_when_asked(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["evaluate", str(trained), "--probe", "knn", "--k", "3", "--per-class", "--projection", "tsne"])
+    said = capsys.readouterr().out
+    assert all(f"class{c}" in said for c in range(CLASSES))
+    main(["evaluate", str(trained), "--probe", "knn", "--k", "3"])
+    assert "class0" not in capsys.readouterr().out
+
+
+def test_without_labels_what_needs_none_is_measured_and_the_rest_named(
+    trained: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for number, file in enumerate(sorted(folder.rglob("*.png"))[:30]):
+        (flat / f"{number}.png").write_bytes(file.read_bytes())
+    names = [name for name in EVALUATIONS if name != "few_shot"]
+    figures, said = evaluated(capsys, trained, "--data", flat, "--probe", *names, COUNTS)
+    assert {"rankme", "uniformity", "lidar", "alignment"} <= figures.keys()
+    assert not figures.keys() & {"knn", "linear", "robustness/pgd", "corruptions", "per_class", "confusion"}
+    assert len(lines := [line for line in said.splitlines() if "left out" in line]) == 1
+    assert all(name in lines[0] for name in ("knn", "linear", "low_label", "few_shot", "robustness", "corruptions"))
+
+
+WRONG = {
+    "an unknown probe": (["--probe", "liner"], "linear"),
+    "an unknown setting": (["--probe", '{name = "linear", gird = [1.0]}'], "grid"),
+    "an eps in bytes": (["--probe", '{name = "robustness", eps = 8}'], "8/255"),
+    "no shots": (["--probe", '{name = "few_shot", shots = []}'], "1 shot"),
+    "features in a file of another kind": (["--features", "f.npz"], ".safetensors"),
+    "features in a folder that is not there": (["--features", "nowhere/f.safetensors"], "nowhere"),
+    "an unknown projection": (["--projection", "umap"], "pca"),
+    "too few classes for an episode": (["--probe", "few_shot"], "fewer ways"),
+}
+
+
+@pytest.mark.parametrize(("words", "remedy"), WRONG.values(), ids=WRONG)
+def test_wrong_input_is_one_line_and_exit_code_2(
+    words: list[str],
+    remedy: str,
+    trained: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        main(["evaluate", str(trained), *words])
+    said = capsys.readouterr()
+    assert stop.value.code == 2
+    assert said.out == ""
+    assert len(said.err.strip().splitlines()) == 1
+    assert remedy in said.err
+
+
+def test_one_evaluation_that_cannot_be_made_does_not_cost_the_others(
+    trained: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["evaluate", str(trained), "--probe", "few_shot", '{name = "collapse", pairs_of = 7}', "--json"])
+    said = capsys.readouterr()
+    assert stop.value.code == 2
+    assert "rankme" in json.loads(said.out)
+    assert "fewer ways" in said.err
+    assert Run.open(trained).evaluations()[str(folder)]["settings"]["collapse"] == {"pairs_of": 7}
+
+
+def test_a_table_shows_margins_beside_their_figure_and_no_single_severity() -> None:
+    figures = {"linear": 50.0, "linear/c": 0.01, "low_label/share=0.1": 40.0, "low_label/share=0.1/std": 1.5}
+    figures |= {"corruptions": 30.0, f"corruptions/{next(iter(CORRUPTIONS))}/5": 20.0, "rankme": 12.0}
+    assert table_rows(figures) == [
+        ("linear", "50.00 %"),
+        ("linear/c", "0.01"),
+        ("low_label/share=0.1", "40.00 ± 1.50 %"),
+        ("corruptions", "30.00 %"),
+        ("rankme", "12.00"),
+    ]
