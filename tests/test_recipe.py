@@ -83,6 +83,11 @@ def test_parts_nest() -> None:
         build("transform", Part("chain", {"parts": [{"name": "rotation", "degree": 10}]}), {})
 
 
+def test_a_single_part_in_place_of_a_list_is_refused() -> None:
+    with pytest.raises(InputError, match=r"transform chain: parts: expected a list, got 'colour'"):
+        build("transform", Part("chain", {"parts": "colour"}), {"image_shape": (3, 8, 8)})
+
+
 def test_what_the_builder_fills_in_is_no_setting() -> None:
     with pytest.raises(InputError, match="takes no settings"):
         build("adversary", Part("random", {"features": 3}), {})

@@ -42,9 +42,9 @@ def _setting(value: Any, hint: Any, name: str, context: Mapping[str, Any]) -> An
     """A plain value, or a part inside a part."""
     if hint in CONTRACTS:
         return build(CONTRACTS[hint], Part.of(value, name), context)
-    if any(inner in CONTRACTS for inner in get_args(hint)) and isinstance(value, Sequence):
+    if any(inner in CONTRACTS for inner in get_args(hint)):
         kind = CONTRACTS[get_args(hint)[0]]
-        return [build(kind, Part.of(each, name), context) for each in value]
+        return [build(kind, Part.of(each, name), context) for each in checked(value, list, name)]
     return checked(value, hint, name)
 
 

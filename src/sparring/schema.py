@@ -15,6 +15,8 @@ NAMES: dict[object, str] = {
     str: "a text",
     bool: "true or false",
     Path: "a path",
+    list: "a list",
+    dict: "a table",
 }
 
 

@@ -49,4 +49,9 @@ class Chain(Transform):
         return images
 
     def describe(self, params: Float[Tensor, "b p"]) -> dict[str, Float[Tensor, "b"]]:
-        return {name: value for part, piece in self._pairs(params) for name, value in part.describe(piece).items()}
+        """Each part's own names; where a part comes again, its names end in the number of its turn."""
+        named: dict[str, Tensor] = {}
+        for number, (part, piece) in enumerate(self._pairs(params), start=1):
+            for name, value in part.describe(piece).items():
+                named[f"{name}-{number}" if name in named else name] = value
+        return named
