@@ -1,7 +1,7 @@
 """Build registered parts from a recipe: the constructor's signature is the schema of its settings."""
 
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, get_args
 
