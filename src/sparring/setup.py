@@ -26,10 +26,9 @@ def native_precision(device: torch.device) -> torch.dtype:
 
 def make_optimisers(learner: Learner, recipe: Recipe) -> list[Optimizer]:
     """One that descends for the method, and what ascends for an adversary that has weights."""
-    optimisers: list[Optimizer] = [
-        SGD(learner.method.parameters(), lr=0.0, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
-    ]
-    return optimisers + learner.adversary.optimisers(recipe.adversary_learning_rate)
+    parameters, momentum, decay = learner.method.parameters(), recipe.momentum, recipe.weight_decay
+    descending = SGD(parameters, lr=0.0, momentum=momentum, weight_decay=decay, fused=True)
+    return [descending, *learner.adversary.optimisers(recipe.adversary_learning_rate)]
 
 
 def count_steps(recipe: Recipe, images: int, ranks: int) -> int:
