@@ -17,6 +17,7 @@ install_import_hook("sparring", "typechecker.check")
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from PIL import Image  # noqa: E402
+from runs import write_images  # noqa: E402
 from torch import Tensor  # noqa: E402
 
 import sparring  # noqa: E402
@@ -31,6 +32,14 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPARRING_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of images in three classes, with a training and a test split."""
+    root = tmp_path_factory.mktemp("images")
+    write_images(root)
+    return root
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from runs import CLASSES, PER_CLASS, measured, same_weights, small
 from safetensors.torch import load_file
 
 import sparring
@@ -22,52 +22,10 @@ from sparring.recipe_files import dump_recipe
 from sparring.run import Run
 from sparring.schedules import epoch_order, learning_rate_at, strength_at, views_at
 
-CLASSES, PER_CLASS = 3, 20
-TIMES = {"images_per_second"}
-
-
-@pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Labelled images that differ by class in colour and by image in noise."""
-    root, draw = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
-    for split, count in (("train", PER_CLASS), ("test", 4)):
-        for c in range(CLASSES):
-            (root / split / f"class{c}").mkdir(parents=True)
-            for i in range(count):
-                pixels = draw.integers(0, 160, (16, 16, 3)) + 90 * np.eye(3, dtype=int)[c]
-                Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(root / split / f"class{c}" / f"{i}.png")
-    return root
-
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPARRING_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-
-
-def small(data: Path, **changes: Any) -> Recipe:
-    """A recipe that runs in seconds."""
-    settings: dict[str, Any] = {
-        "data": str(data),
-        "image_size": 16,
-        "encoder": Part("resnet12", {"width": 0.0625}),
-        "method": Part("simsiam", {"projection": 32, "bottleneck": 16}),
-        "epochs": 3,
-        "batch_size": 12,
-        "evaluate_every": 1,
-        "log_every": 2,
-        "accelerator": "cpu",
-    }
-    return Recipe(**{**settings, **changes})
-
-
-def measured(run: Path) -> list[dict[str, float]]:
-    """All that a run measured, but for its speed."""
-    return [{k: v for k, v in line.items() if k not in TIMES} for line in Run.open(run).metrics()]
-
-
-def same_weights(a: Path, b: Path) -> bool:
-    first, second = load_file(a / "encoder.safetensors"), load_file(b / "encoder.safetensors")
-    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_a_run_leaves_all_that_was_promised(folder: Path, tmp_path: Path) -> None:
@@ -192,6 +150,7 @@ def test_two_processes_equal_one_on_the_union_batch(folder: Path, tmp_path: Path
     recipe = small(
         folder,
         epochs=2,
+        hardness_every=3,
         views=UNCHANGED,
         precision="32",
         encoder=Part.of("timm:test_vit"),
@@ -208,10 +167,22 @@ def test_two_processes_equal_one_on_the_union_batch(folder: Path, tmp_path: Path
     assert json.loads((two / "environment.json").read_text())["processes"] == 2
     steps = [line["step"] for line in Run.open(two).metrics() if "knn" in line]
     assert steps == sorted(set(steps)), "kNN is to be computed once, not once a rank"
+    for alone, shared in zip(_looks(one), _looks(two), strict=True):
+        assert shared == pytest.approx(alone, rel=1e-3)
     first, second = load_file(one / "encoder.safetensors"), load_file(two / "encoder.safetensors")
     untrained_distance = max((first[name].float()).abs().max().item() for name in first)
     for name in first:
         assert torch.allclose(first[name], second[name], atol=1e-5 * max(1.0, untrained_distance)), name
+
+
+def _looks(run: Path) -> list[dict[str, float]]:
+    """What does not depend on who else is in a rank's share: all but the draws of chance, and strangers."""
+    lines = [line for line in measured(run) if "hardness/clean" in line]
+    assert {line["step"] for line in lines} == {0, 3, 5, 6, 9, 10}
+    return [{key: value for key, value in line.items() if key in ("step", *COMMON)} for line in lines]
+
+
+COMMON = ("hardness/adversary", "hardness/clean", "alignment", "negatives/adversary/false_weight")
 
 
 def test_schedules() -> None:

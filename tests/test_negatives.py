@@ -7,7 +7,14 @@ from torch import Tensor
 
 from sparring.contracts import Embedding, Method
 from sparring.encoders import resnet12
-from sparring.evaluations.negatives import Scored, false_negatives, nearest_classes, negatives, split
+from sparring.evaluations.negatives import (
+    Scored,
+    chance_classes,
+    false_negatives,
+    nearest_classes,
+    negatives,
+    split,
+)
 from sparring.methods import METHODS
 from sparring.parts import build
 from sparring.randomness import seeded
@@ -17,11 +24,11 @@ IMAGES, WIDTH, T = 6, 16, 0.5
 SCORED = [name for name in METHODS if name in ("simclr", "dcl", "debiased", "hcl", "conditional", "supcon", "oracle")]
 
 
-def make(name: str) -> Method:
+def make(name: str, **settings: int) -> Method:
     with seeded(0):
         encoder = resnet12(width=0.0625)
         context = {"encoder": encoder, "labels": torch.arange(IMAGES) % 3, "features": 32, "image_count": IMAGES}
-        return build("method", Part(name, {"projection": WIDTH, "temperature": T}), context).double()
+        return build("method", Part(name, {"projection": WIDTH, "temperature": T, **settings}), context).double()
 
 
 def embedding(seed: int) -> Embedding:
@@ -97,9 +104,42 @@ def test_weight_on_false_negatives_is_their_share() -> None:
     figures = negatives(method, first, second, labels)
     assert figures["false_weight"] == pytest.approx(torch.stack(shares).mean().item(), abs=1e-12)
     table = nearest_classes(method, first, second, labels, 3)
+    assert table is not None
     assert table.sum() == IMAGES
     assert figures["nearest_false"] == pytest.approx(table.diagonal().sum().item() / IMAGES)
-    assert false_negatives(labels).sum() == 2 * (2 + 6)
+    false = false_negatives(method.scores(first, second), labels)
+    assert false is not None
+    assert false.sum() == 2 * (2 + 6)
+
+
+def test_chance_is_the_mean_over_every_choice_of_a_nearest_negative() -> None:
+    labels, expected = torch.tensor([0, 0, 1, 1, 1, 2]), torch.zeros(4, 4)
+    for i in range(IMAGES):
+        for j in (j for j in range(2 * IMAGES) if j % IMAGES != i):
+            expected[labels[i], labels[j % IMAGES]] += 1 / (2 * IMAGES - 2)
+    assert torch.allclose(chance_classes(labels, 4), expected)
+
+
+def test_the_nearest_negative_is_counted_under_its_own_class() -> None:
+    """By loops: over both views of all other images, by cosine."""
+    labels, expected = torch.tensor([0, 0, 1, 1, 1, 2]), torch.zeros(3, 3, dtype=torch.long)
+    method, first, second = make("simclr"), embedding(0), embedding(1)
+    assert isinstance(method, Scored)
+    views = torch.cat([first.projection, second.projection])
+    for i in range(IMAGES):
+        others = [j for j in range(2 * IMAGES) if j % IMAGES != i]
+        similar = [torch.cosine_similarity(second.projection[i], views[j], dim=0).item() for j in others]
+        nearest = others[similar.index(max(similar))]
+        expected[labels[i], labels[nearest % IMAGES]] += 1
+    assert torch.equal(nearest_classes(method, first, second, labels, 3), expected)
+
+
+@pytest.mark.parametrize("queue", [2 * IMAGES, 32])
+def test_keys_of_a_queue_have_no_labels_even_if_there_are_as_many_as_views(queue: int) -> None:
+    method, labels = make("moco", queue=queue), torch.arange(IMAGES) % 3
+    assert isinstance(method, Scored)
+    assert negatives(method, embedding(0), embedding(1), labels).keys() == {"pull", "push"}
+    assert nearest_classes(method, embedding(0), embedding(1), labels, 3) is None
 
 
 def test_the_oracle_puts_no_weight_on_false_negatives() -> None:

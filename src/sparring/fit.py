@@ -3,33 +3,31 @@
 import math
 import time
 from collections.abc import Mapping
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import torch
-from jaxtyping import Int
 from lightning_fabric import Fabric
 from torch import Tensor
 
 from sparring.alarms import alarms
+from sparring.batches import Batches
 from sparring.datasets import DataSet
 from sparring.errors import InputError
 from sparring.evaluations import Knn, collapse, extract, features_of
 from sparring.evaluations.collapse import spread
 from sparring.parts import build_learner, context_of
-from sparring.probes import choices, described, hard_views, hardness
+from sparring.probes import choices, described, gallery, hardness
 from sparring.progress import Display, StopSignal
-from sparring.randomness import generator_for, seeded
+from sparring.randomness import seeded
 from sparring.recipe import Recipe
-from sparring.rounds import Batch, Outcome, base_name, base_views_of, hardened_of
+from sparring.rounds import Outcome
 from sparring.run import Run
 from sparring.saved import save_encoder
-from sparring.schedules import epoch_order, learning_rate_at, strength_at, views_at
-from sparring.setup import count_steps, make_optimisers, precision_of
-from sparring.views import base_views
+from sparring.schedules import learning_rate_at, strength_at
+from sparring.setup import make_optimisers, precision_of
 
 CHECKPOINT_SECONDS = 60.0
-GALLERY_IMAGES = 8
 PROBE_DRAWS = 4
 
 
@@ -38,7 +36,9 @@ class Fit:
 
     def __init__(self, recipe: Recipe, data: DataSet, fabric: Fabric, run: Run) -> None:
         self.recipe, self.data, self.fabric, self.run = recipe, data, fabric, run
-        self.steps_per_epoch = count_steps(recipe, len(data.train), fabric.world_size)
+        self.rank = fabric.global_rank
+        self.batches = Batches(recipe, data.train, fabric.device, rank=self.rank, ranks=fabric.world_size)
+        self.steps_per_epoch = self.batches.steps_per_epoch
         self.total = recipe.epochs * self.steps_per_epoch
         self.precision = precision_of(recipe, fabric.device)
         with seeded(recipe.seed, "weights"):
@@ -49,7 +49,7 @@ class Fit:
         self.module, *self.optimisers = fabric.setup(self.learner, *make_optimisers(self.learner, recipe))
         self.evaluations = (Knn(recipe.knn_k, recipe.knn_t), collapse)
         self.step, self.losses = 0, list[Tensor]()
-        self.order = lru_cache(1)(partial(epoch_order, len(data.train), recipe.seed))
+        self.latest: dict[str, float] = {}  # figures of the trained encoder, for alarms
 
     def train(self) -> None:
         """Train to the last epoch; Ctrl-C saves and raises KeyboardInterrupt with the way to go on."""
@@ -82,6 +82,8 @@ class Fit:
                 self._log(outcome)
             if evaluated := self._due(self.recipe.evaluate_every * self.steps_per_epoch):
                 self._evaluate()
+            elif self._due(self.recipe.hardness_every):
+                self._look()
             stopped = self._agree(stop.raised)
             if stopped or evaluated or self._agree(time.monotonic() - self.saved_at > CHECKPOINT_SECONDS):
                 self._save()
@@ -95,8 +97,8 @@ class Fit:
         for group in encoder_optimiser.param_groups:
             group["lr"] = learning_rate_at(recipe, self.step, self.steps_per_epoch)
         self.learner.meter.take()  # a line of the log tells the cost of its own step
-        with seeded(recipe.seed, self.step, self.fabric.global_rank, "layers"):
-            outcome = self.module(self._batch(self._indices(), "training", self.step // recipe.replays))
+        with seeded(recipe.seed, self.step, self.rank, "layers"):
+            outcome = self.module(self.batches.training(self.step))
             self.fabric.backward(outcome.loss)
         for place, optimiser in enumerate(self.optimisers):
             if place == 0 or self.step % recipe.adversary_every == 0:
@@ -107,25 +109,8 @@ class Fit:
         self.step += 1
         return outcome
 
-    def _indices(self) -> Int[Tensor, "b"]:
-        """This rank's share of the step's images."""
-        epoch, place = divmod(self.step, self.steps_per_epoch)
-        place, size = place // self.recipe.replays, self.recipe.batch_size
-        everyone = self.order(epoch)[place * size : (place + 1) * size]
-        return everyone.chunk(self.fabric.world_size)[self.fabric.global_rank]
-
-    def _batch(self, indices: Int[Tensor, "b"], stream: str, draw: int) -> Batch:
-        device, rank = self.fabric.device, self.fabric.global_rank
-        pixels = self.data.train.pixels[indices].to(device, non_blocking=True)
-        draws = partial(generator_for, self.recipe.seed, draw, rank, device=device)
-        policy = views_at(self.recipe, self.step, self.steps_per_epoch)
-        names = base_views_of(self.recipe.pairs)
-        views = base_views(pixels, policy, {name: draws(f"{stream}/{name}") for name in names})
-        strength = strength_at(self.recipe, self.step, self.steps_per_epoch)
-        return Batch(views, indices.to(device), self.step, strength, draws(f"{stream}/adversary"))
-
     def _log(self, outcome: Outcome) -> None:
-        loss = self._reduce(torch.stack(self.losses).mean(), "mean")
+        loss = self._reduce(torch.stack(self.losses).mean(), "mean").item()
         if not math.isfinite(loss):
             remedy = f"the last checkpoint of {self.run.path} is kept; try a smaller --learning-rate"
             raise InputError(f"the loss is {loss} at epoch {self._epoch():.1f}, so training stops; {remedy}")
@@ -143,10 +128,9 @@ class Fit:
         self._restart_clock()
 
     def _evaluate(self) -> None:
-        """Measure frozen features once, on the first rank; the game's hardness on all, since losses may gather."""
-        batch = self._probe_batch()
-        record = hardness(self.learner, batch, self._labels(batch))
-        record |= choices(self.learner, [self._probe_batch(draw) for draw in range(PROBE_DRAWS)])
+        """Measure frozen features once, on the first rank; the game on all, since losses may gather."""
+        record = self._hardness()
+        record |= choices(self.learner, [self.batches.probe(self.step, draw) for draw in range(PROBE_DRAWS)])
         if self.fabric.is_global_zero:
             read = partial(
                 extract, self.learner.method.encoder, device=self.fabric.device, autocast=self.fabric.autocast
@@ -156,31 +140,36 @@ class Fit:
                 record |= evaluation(features)
         self._record(record)
         self.display.evaluated({"step": self.step, "epoch": self._epoch(), **record})
-        if self.step:  # an untrained encoder's features are narrow by nature
-            self.display.warn(alarms(record, against_chance=self.recipe.adversary.name not in ("none", "random")))
+        self._warn(record)
         self.fabric.barrier()
         self._restart_clock()
 
-    def _labels(self, batch: Batch) -> Int[Tensor, "b"] | None:
-        labels = self.data.train.labels
-        return None if labels is None else labels[batch.indices.cpu()].to(batch.indices.device)
+    def _look(self) -> None:
+        """Measure how hard the views are, between evaluations."""
+        record = self._hardness()
+        self._record(record)
+        self._warn(record)
+        self._restart_clock()
 
-    def _probe_batch(self, draw: int = 0) -> Batch:
-        """The same images and base views each time, from all over the data set; other views for another `draw`."""
-        size = min(len(self.data.train), self.recipe.batch_size // self.fabric.world_size)
-        return self._batch(torch.linspace(0, len(self.data.train) - 1, size).long(), "probe", draw)
+    def _hardness(self) -> dict[str, float]:
+        """The mean over all ranks; training goes on as if nobody had looked."""
+        batch = self.batches.probe(self.step)
+        with seeded(self.recipe.seed, self.step, self.rank, "look"):
+            figures = hardness(self.learner, batch, self.batches.labels(batch))
+        values = self._reduce(torch.tensor(list(figures.values()), device=self.fabric.device), "mean")
+        return dict(zip(figures, values.tolist(), strict=True))
+
+    def _warn(self, record: Mapping[str, float]) -> None:
+        if self.step:  # an untrained encoder's features are narrow by nature
+            self.latest |= record
+            against_chance = self.recipe.adversary.name not in ("none", "random")
+            self.display.warn(alarms(self.latest, against_chance=against_chance))
 
     def _save_gallery(self, name: str) -> None:
         """Keep a few images with their base view and the hard view the adversary makes of it."""
-        batch = self._probe_batch()
-        hard = hard_views(self.learner, batch).cpu()
-        shown = torch.linspace(0, len(hard) - 1, min(GALLERY_IMAGES, len(hard))).long()
-        images = self.data.train.pixels[batch.indices.cpu()[shown]]
-        base = batch.views[base_name(hardened_of(self.recipe.pairs))]
-        views = {"base": base.cpu()[shown], "hard": hard[shown]}
-        as_bytes = {key: (255 * view).round().to(torch.uint8) for key, view in views.items()}
+        pictures = gallery(self.learner, self.batches.probe(self.step), self.data.train.pixels)
         if self.fabric.is_global_zero:
-            self.run.save_tensors(f"gallery/{name}.safetensors", {"images": images, **as_bytes})
+            self.run.save_tensors(f"gallery/{name}.safetensors", pictures)
 
     def _record(self, record: Mapping[str, float]) -> None:
         line = {"step": self.step, "epoch": round(self._epoch(), 4), **record}
@@ -216,7 +205,7 @@ class Fit:
             optimiser.load_state_dict(saved)
 
     def _due(self, every: int) -> bool:
-        return self.step % every == 0 or self.step == self.total
+        return self.step == self.total or (every > 0 and self.step % every == 0)
 
     def _agree(self, mine: bool) -> bool:
         """Whether any rank says so; asked only at log lines when there are several, since it costs an exchange."""
@@ -224,18 +213,18 @@ class Fit:
             return mine
         if not self._due(self.recipe.log_every):
             return False
-        return self._reduce(torch.tensor(float(mine), device=self.fabric.device), "sum") > 0
+        return self._reduce(torch.tensor(float(mine), device=self.fabric.device), "sum").item() > 0
 
     def _autocast(self) -> torch.autocast:
         # not Fabric's, which would also round the views to bf16
         enabled = self.precision is torch.bfloat16
         return torch.autocast(self.fabric.device.type, dtype=torch.bfloat16, enabled=enabled)
 
-    def _reduce(self, value: Tensor, how: str) -> float:
+    def _reduce(self, value: Tensor, how: str) -> Tensor:
         """Over all ranks."""
         reduced = self.fabric.all_reduce(value, reduce_op=how)
         assert isinstance(reduced, Tensor)
-        return reduced.item()
+        return reduced
 
     def _epoch(self) -> float:
         return self.step / self.steps_per_epoch

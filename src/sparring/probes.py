@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from sparring.adversaries import Absent, Random
@@ -13,6 +13,8 @@ from sparring.evaluations.collapse import alignment
 from sparring.evaluations.negatives import Scored, negatives
 from sparring.learner import Learner
 from sparring.rounds import Batch, Outcome, base_name, hardened_of, partner_of
+
+GALLERY_IMAGES = 8
 
 
 @torch.no_grad()
@@ -85,6 +87,20 @@ def _intraclass(values: Float[Tensor, "k b p"]) -> Float[Tensor, ""]:
     within = (values - means).square().sum() / (images * (draws - 1))
     total = between + (draws - 1) * within
     return torch.where(total > 1e-12, (between - within) / total.clamp(min=1e-12), 0.0).clamp(min=0)
+
+
+@torch.no_grad()
+def gallery(learner: Learner, batch: Batch, pixels: UInt8[Tensor, "n c h w"]) -> dict[str, UInt8[Tensor, "k c h w"]]:
+    """A few `images` of a batch, evenly spread, each with its `base` view and the `hard` view made of it.
+
+    `pixels` are those of all images of the data set.
+    """
+    hard = hard_views(learner, batch).cpu()
+    shown = torch.linspace(0, len(hard) - 1, min(GALLERY_IMAGES, len(hard))).long()
+    base = batch.views[base_name(hardened_of(learner.pairs))].cpu()
+    views = {"base": base[shown], "hard": hard[shown]}
+    as_bytes = {name: (255 * view).round().to(torch.uint8) for name, view in views.items()}
+    return {"images": pixels[batch.indices.cpu()[shown]], **as_bytes}
 
 
 @torch.no_grad()

@@ -42,6 +42,7 @@ RANGES = {
     **dict.fromkeys(
         ("epochs", "evaluate_every", "log_every", "devices", "nodes", "replays", "adversary_every"), ONE_UP
     ),
+    "hardness_every": ANY,
     "batch_size": (2, math.inf),
 }
 VIEW_RANGES = {
@@ -158,6 +159,8 @@ class Recipe:
     """Temperatures of the kNN accuracy; the first is the one that is shown."""
     log_every: int = 10
     """Steps between lines of metrics.jsonl."""
+    hardness_every: int = 0
+    """Steps between looks at how hard the views are, beside those at evaluations; 0 makes none."""
 
     accelerator: str = "auto"
     """cpu, cuda, mps or auto."""

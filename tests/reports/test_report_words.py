@@ -6,6 +6,7 @@ import pytest
 
 from sparring.reports import words
 from sparring.reports.record import read_runs
+from sparring.reports.tiles import tiles
 
 
 @pytest.fixture
@@ -74,3 +75,31 @@ def test_hardness_is_judged_against_chance_and_clean_views(read, adversary, hard
     sentence = words.hardness(read(adversary=adversary, hardness=hardness))
     assert judged in sentence
     assert f"{hardness[0]:.3f}".replace("-", "\u2212") in sentence
+
+
+def test_hardness_is_judged_by_the_last_whole_line_even_if_it_is_no_evaluation(fake_run):
+    path = fake_run()  # alive at its last evaluation
+    look = {"hardness/adversary": -0.95, "hardness/random": -0.7, "hardness/clean": -0.9}
+    broken = {"hardness/adversary": 5.0, "hardness/random": float("nan"), "hardness/clean": -0.9}
+    with (path / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps({"step": 42, "epoch": 10.5, **look}) + "\n")
+        file.write(json.dumps({"step": 44, "epoch": 11.0, **broken}) + "\n")
+    (run,) = read_runs([path])
+    sentence = words.hardness(run)
+    assert "idle" in sentence
+    assert "epoch 10.5: loss per image \u22120.950, against \u22120.700 with random parameters" in sentence
+    assert "47.4" in words.verdict(run)[1]  # the evaluation's own figure, and its epoch
+    assert "(epoch 10)" in words.verdict(run)[1]
+    assert "\u22120.250" in tiles(run)
+    assert run.series("hardness/adversary").epochs == [0, 4, 8, 10, 10.5, 11]
+
+
+def test_figures_that_were_never_measured_together_are_not_judged(fake_run):
+    path = fake_run(adversary="none")
+    with (path / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps({"step": 41, "epoch": 10.25, "hardness/adversary": 1.0}) + "\n")
+        file.write(json.dumps({"step": 42, "epoch": 10.5, "hardness/clean": 0.5}) + "\n")
+    (run,) = read_runs([path])
+    assert run.together("hardness/") == {}
+    assert words.hardness(run) == ""
+    assert run.together("nothing/") == {}

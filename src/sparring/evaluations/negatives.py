@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from sparring.contracts import Embedding
+from sparring.gather import gather
 from sparring.methods.contrast import Scores
 
 
@@ -48,12 +50,17 @@ def split(method: Scored, first: Embedding, second: Embedding) -> Split:
     return Split(pull, push, 2 * pushes[-len(projection) :])
 
 
-def false_negatives(labels: Int[Tensor, "b"]) -> Bool[Tensor, "b n"]:
-    """Which of both views of all images are false negatives of each second view: other images of its class."""
-    b = len(labels)
-    same = (labels[:, None] == labels).fill_diagonal_(False)
-    assert same.shape == (b, b)
-    return torch.cat([same, same], dim=1)
+def classes_of_negatives(scores: Scores, labels: Int[Tensor, "b"]) -> Int[Tensor, "n"] | None:
+    """Of both views of all images of all ranks; None where the negatives are a queue's keys, which have no labels."""
+    if scores.kept().all():  # among the views of a batch each anchor meets itself, which is no negative
+        return None
+    return gather(labels[:, None].float()).squeeze(1).long().repeat(2)
+
+
+def false_negatives(scores: Scores, labels: Int[Tensor, "b"]) -> Bool[Tensor, "b n"] | None:
+    """Which negatives of each second view are false ones, other images of its class; None without their labels."""
+    theirs = classes_of_negatives(scores, labels)
+    return None if theirs is None else (labels[:, None] == theirs) & scores.kept()[-len(labels) :]
 
 
 def negatives(method: Scored, first: Embedding, second: Embedding, labels: Int[Tensor, "b"] | None) -> dict[str, float]:
@@ -67,23 +74,38 @@ def negatives(method: Scored, first: Embedding, second: Embedding, labels: Int[T
     """
     parts = split(method, first, second)
     sizes = {"pull": parts.positive.norm(dim=1).mean().item(), "push": parts.negative.norm(dim=1).mean().item()}
-    if labels is None or parts.weights.shape[1] != 2 * len(labels):
+    with torch.no_grad():
+        scores = method.scores(first, second)
+    if labels is None or (false := false_negatives(scores, labels)) is None:
         return sizes
-    false, weights = false_negatives(labels), parts.weights
+    weights = parts.weights
     share = (weights * false).sum(dim=1) / weights.sum(dim=1).clamp(min=torch.finfo(weights.dtype).tiny)
-    nearest = false.gather(1, nearest_negatives(method, first, second)[:, None]).float()
+    nearest = false.gather(1, nearest_negatives(scores, len(labels))[:, None]).float()
     return {**sizes, "false_weight": share.mean().item(), "nearest_false": nearest.mean().item()}
 
 
-def nearest_negatives(method: Scored, first: Embedding, second: Embedding) -> Int[Tensor, "b"]:
-    """Place of each second view's nearest negative among both views of all images (or in the queue)."""
-    with torch.no_grad():
-        return method.scores(first, second).negative[-len(second.projection) :].argmax(dim=1)
+def nearest_negatives(scores: Scores, b: int) -> Int[Tensor, "b"]:
+    """Place of the nearest negative of each of `b` second views among all negatives."""
+    return scores.negative[-b:].argmax(dim=1)
 
 
+@torch.no_grad()
 def nearest_classes(
     method: Scored, first: Embedding, second: Embedding, labels: Int[Tensor, "b"], classes: int
-) -> Int[Tensor, "c c"]:
-    """How often the nearest negative of a second view of class i is of class j."""
-    theirs = labels.repeat(2)[nearest_negatives(method, first, second)]
-    return torch.bincount(labels * classes + theirs, minlength=classes**2).view(classes, classes)
+) -> Int[Tensor, "c c"] | None:
+    """How often the nearest negative of a second view of class i is of class j; None in a queue, without labels."""
+    scores = method.scores(first, second)
+    theirs = classes_of_negatives(scores, labels)
+    if theirs is None:
+        return None
+    nearest = theirs[nearest_negatives(scores, len(labels))]
+    return torch.bincount(labels * classes + nearest, minlength=classes**2).view(classes, classes)
+
+
+@torch.no_grad()
+def chance_classes(labels: Int[Tensor, "b"], classes: int) -> Float[Tensor, "c c"]:
+    """What `nearest_classes` is on average if every negative in the batch is as likely to be the nearest."""
+    own = F.one_hot(labels, classes).float()
+    everyone = gather(own)
+    sizes = own.sum(dim=0)
+    return (sizes[:, None] * everyone.sum(dim=0) - sizes.diag()) / (len(everyone) - 1)

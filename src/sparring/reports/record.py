@@ -14,7 +14,7 @@ from sparring.errors import InputError
 
 REQUIRED = ("recipe.toml", "metrics.jsonl")
 EVALUATED = ("knn", "rankme", "hardness/", "negatives/", "parameters/")
-"""Keys (or their beginnings) that only evaluation lines have."""
+"""Keys (or their beginnings) that only lines of evaluations, and of looks at hardness between them, have."""
 
 Line = dict[str, Any]
 
@@ -56,6 +56,12 @@ class Run:
         """The last value of a quantity: never its best."""
         series = self.series(key)
         return series.values[-1] if series else None
+
+    def together(self, beginning: str) -> dict[str, float]:
+        """The `epoch` and the quantities with this beginning from the last line that has them all: of one moment."""
+        keys = self.keys(beginning)
+        whole = [line for line in self.lines if keys and all(_point(line, key) for key in keys)]
+        return {key: float(whole[-1][key]) for key in ("epoch", *keys)} if whole else {}
 
     @property
     def reached(self) -> float:

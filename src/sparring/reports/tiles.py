@@ -46,10 +46,11 @@ def _rank(run: Run) -> Tile | None:
 
 
 def _lead(run: Run) -> Tile | None:
-    adversary, random = run.last("hardness/adversary"), run.last("hardness/random")
-    if adversary is None or random is None or name(run.recipe, "adversary") == "random":
+    losses = run.together("hardness/")
+    if not {"hardness/adversary", "hardness/random"} <= losses.keys() or name(run.recipe, "adversary") == "random":
         return None
-    return "Adversary", written(adversary - random, "+.3f"), "", "loss beyond chance"
+    lead = losses["hardness/adversary"] - losses["hardness/random"]
+    return "Adversary", written(lead, "+.3f"), "", "loss beyond chance"
 
 
 def _speed(run: Run) -> Tile | None:

@@ -1,6 +1,6 @@
 """What a report says in plain words: the verdict, the warnings, and what hardness means."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sparring.alarms import STATES, signs_of_collapse, state_of
@@ -39,13 +39,14 @@ def warnings(run: Run) -> list[str]:
 
 def hardness(run: Run) -> str:
     """One sentence on whether the adversary earns its place; empty if it was not measured."""
-    adversary, random, clean = (run.last(f"hardness/{player}") for player in ("adversary", "random", "clean"))
-    against = {"with random parameters": random, "clean": clean}
-    others = [f"{written(value, '.3f')} {name}" for name, value in against.items() if value is not None]
-    if adversary is None or not others:
+    found = run.together("hardness/")
+    losses = {key.removeprefix("hardness/"): value for key, value in found.items() if key != "epoch"}
+    against = {"random": "with random parameters", "clean": "clean"}
+    others = [f"{written(losses[key], '.3f')} {words}" for key, words in against.items() if key in losses]
+    if "adversary" not in losses or not others:
         return ""
-    figures = f"loss per image {written(adversary, '.3f')}, against {' and '.join(others)}"
-    return f"{_judged(run, adversary, random, clean)} ({figures})."
+    figures = f"loss per image {written(losses['adversary'], '.3f')}, against {' and '.join(others)}"
+    return f"{_judged(run, losses)} (epoch {found['epoch']:.4g}: {figures})."
 
 
 def is_finished(run: Run) -> bool:
@@ -124,12 +125,11 @@ def _diverged(run: Run) -> list[str]:
     return [f"The loss was not a finite number on {broken} logged steps."] if broken else []
 
 
-def _judged(run: Run, adversary: float, random: float | None, clean: float | None) -> str:
+def _judged(run: Run, losses: Mapping[str, float]) -> str:
     if name(run.recipe, "adversary") == "random":
         return "The adversary is the random control itself"
-    figures = {"adversary": adversary, "random": random, "clean": clean, "stranger": run.last("hardness/stranger")}
-    if (state := state_of(figures)) in STATES:
+    if (state := state_of(losses)) in STATES:
         return STATES[state][0].upper() + STATES[state][1:]
-    if random is None:
+    if "random" not in losses:
         return "The adversary makes views harder than clean ones"
     return "The adversary is alive: it finds harder views than chance does"

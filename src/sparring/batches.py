@@ -1,0 +1,71 @@
+"""Which images are played with, and their base views: in training, and where the game is looked at."""
+
+from collections.abc import Iterator
+from functools import lru_cache, partial
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from sparring.datasets import Images
+from sparring.randomness import generator_for
+from sparring.recipe import Recipe
+from sparring.rounds import Batch, base_views_of
+from sparring.schedules import epoch_order, strength_at, views_at
+from sparring.setup import count_steps
+from sparring.views import base_views
+
+
+class Batches:
+    """One rank's share of the batches of a recipe.
+
+    Args:
+        recipe: what decides them.
+        images: what is trained on.
+        device: where they are played with.
+        rank: this process's place among all.
+        ranks: how many processes share a batch.
+    """
+
+    def __init__(self, recipe: Recipe, images: Images, device: torch.device, *, rank: int = 0, ranks: int = 1) -> None:
+        self.recipe, self.images, self.device, self.rank, self.ranks = recipe, images, device, rank, ranks
+        self.steps_per_epoch = count_steps(recipe, len(images), ranks)
+        self.order = lru_cache(1)(partial(epoch_order, len(images), recipe.seed))
+
+    def training(self, step: int) -> Batch:
+        """What a step plays with."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        place, size = place // self.recipe.replays, self.recipe.batch_size
+        everyone = self.order(epoch)[place * size : (place + 1) * size]
+        return self._draw(everyone.chunk(self.ranks)[self.rank], "training", step // self.recipe.replays, step)
+
+    def probe(self, step: int, draw: int = 0) -> Batch:
+        """The same images and base views each time, from all over the data set; other views for another `draw`."""
+        return next(self.probes(step, 1, draw))
+
+    def probes(self, step: int, count: int, draw: int = 0) -> Iterator[Batch]:
+        """At most `count` such batches, at least one, without an image in common; each as large as in training."""
+        size, total = self.recipe.batch_size, len(self.images)
+        count = min(count, total // size)
+        chosen = evenly(count * size, total)
+        for number in range(count):
+            yield self._draw(chosen[number::count][self.rank :: self.ranks], "probe", draw + number, step)
+
+    def labels(self, batch: Batch) -> Int[Tensor, "b"] | None:
+        """The classes of a batch's images, where they are known."""
+        labels = self.images.labels
+        return None if labels is None else labels[batch.indices.cpu()].to(batch.indices.device)
+
+    def _draw(self, indices: Int[Tensor, "b"], stream: str, draw: int, step: int) -> Batch:
+        pixels = self.images.pixels[indices].to(self.device, non_blocking=True)
+        draws = partial(generator_for, self.recipe.seed, draw, self.rank, device=self.device)
+        policy = views_at(self.recipe, step, self.steps_per_epoch)
+        names = base_views_of(self.recipe.pairs)
+        views = base_views(pixels, policy, {name: draws(f"{stream}/{name}") for name in names})
+        strength = strength_at(self.recipe, step, self.steps_per_epoch)
+        return Batch(views, indices.to(self.device), step, strength, draws(f"{stream}/adversary"))
+
+
+def evenly(count: int, total: int) -> Int[Tensor, "count"]:
+    """`count` different places of `total`, from the first to the last."""
+    return torch.arange(count) * (total - 1) // max(count - 1, 1)

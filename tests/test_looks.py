@@ -1,0 +1,122 @@
+"""Looks at hardness between evaluations: when they are made, that they change nothing, and what alarms make of them."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from runs import measured, same_weights, small
+
+import sparring
+from sparring import fit
+from sparring.batches import Batches, evenly
+from sparring.datasets import Images
+from sparring.recipe import Part, Recipe
+
+SIMCLR = Part("simclr", {"projection": 16, "hidden": 32})
+SETTINGS: dict[str, dict[str, Any]] = {
+    "an adversary that searches": {"method": SIMCLR, "adversary": Part("search"), "transform": Part("pixels")},
+    "an adversary that learns": {},
+    "an adversary that remembers": {"adversary": Part("free"), "transform": Part("pixels")},
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of a short run's time goes into drawing."""
+    monkeypatch.setattr("sparring.training.write_report", lambda runs: None)
+
+
+def is_look(line: dict[str, float]) -> bool:
+    return "hardness/clean" in line and "rankme" not in line
+
+
+@pytest.mark.parametrize("changes", SETTINGS.values(), ids=SETTINGS)
+def test_looks_change_nothing(changes: dict[str, Any], folder: Path, tmp_path: Path) -> None:
+    watched = sparring.train(small(folder, epochs=1, hardness_every=2, **changes), run=tmp_path / "watched")
+    alone = sparring.train(small(folder, epochs=1, **changes), run=tmp_path / "alone")
+    assert same_weights(watched, alone)
+    lines = measured(watched)
+    assert [line for line in lines if not is_look(line)] == measured(alone)
+    assert [line["step"] for line in lines if is_look(line)] == [2, 4]
+    assert [line["step"] for line in lines if "hardness/clean" in line] == [0, 2, 4, 5]
+
+
+def test_a_look_measures_what_an_evaluation_does(folder: Path, tmp_path: Path) -> None:
+    """At the same step: a run that evaluates there and one that only looks."""
+    settings = {"epochs": 2, "method": SIMCLR, "hardness_every": 5}
+    evaluated = measured(sparring.train(small(folder, **settings), run=tmp_path / "often"))
+    looked = measured(sparring.train(small(folder, **settings, evaluate_every=2), run=tmp_path / "seldom"))
+    (at_5,) = [line for line in looked if is_look(line)]
+    (same,) = [line for line in evaluated if line["step"] == 5 and "hardness/clean" in line]
+    assert at_5["step"] == 5
+    assert at_5.items() <= same.items()
+    assert {"hardness/stranger", "negatives/clean/false_weight", "negatives/adversary/pull"} <= at_5.keys()
+
+
+def test_an_interrupted_run_looks_on_where_it_stopped(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = small(folder, epochs=2, hardness_every=3)
+    whole = sparring.train(recipe, run=tmp_path / "whole")
+    original = fit.Fit._round
+
+    def interrupted(self: fit.Fit) -> Any:
+        outcome = original(self)
+        if self.step == 6:  # a step that is looked at
+            os.kill(os.getpid(), signal.SIGINT)
+        return outcome
+
+    monkeypatch.setattr(fit.Fit, "_round", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sparring.train(recipe, run=tmp_path / "parts")
+    monkeypatch.undo()
+    sparring.train(resume=tmp_path / "parts")
+    assert measured(tmp_path / "parts") == measured(whole)
+    assert same_weights(tmp_path / "parts", whole)
+
+
+def test_alarms_see_a_look_beside_the_last_evaluation_of_a_trained_encoder(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[dict[str, float]] = []
+
+    def noted(figures: dict[str, float], *, against_chance: bool) -> dict[str, str]:
+        seen.append(dict(figures))
+        return {}
+
+    monkeypatch.setattr(fit, "alarms", noted)
+    lines = measured(sparring.train(small(folder, epochs=2, hardness_every=4), run=tmp_path / "run"))
+    at_4, at_5, at_8, at_10 = seen
+    assert "rankme" not in at_4  # the untrained encoder's is not held against it
+    assert at_8["rankme"] == at_5["rankme"] != at_10["rankme"]
+    (look,) = [line for line in lines if is_look(line) and line["step"] == 8]
+    assert at_8["hardness/adversary"] == look["hardness/adversary"] != at_5["hardness/adversary"]
+
+
+def test_a_negative_number_of_steps_is_refused() -> None:
+    with pytest.raises(sparring.InputError, match="hardness_every"):
+        Recipe(hardness_every=-1)
+
+
+@pytest.mark.parametrize("count", [1, 3, 9])
+def test_probe_batches_share_no_image_and_ranks_share_a_batch(count: int) -> None:
+    images = Images(torch.zeros(60, 3, 4, 4, dtype=torch.uint8), torch.arange(60) // 20, ("a", "b", "c"))
+    recipe = Recipe(batch_size=12)
+    alone = list(Batches(recipe, images, torch.device("cpu")).probes(0, count))
+    places = [batch.indices.tolist() for batch in alone]
+    assert len(places) == min(count, 5)
+    flat = [place for own in places for place in own]
+    assert len(set(flat)) == len(flat) == 12 * len(places)
+    assert all({place // 20 for place in own} == {0, 1, 2} for own in places)
+    halves = [list(Batches(recipe, images, torch.device("cpu"), rank=r, ranks=2).probes(0, count)) for r in (0, 1)]
+    for whole, first, second in zip(places, *halves, strict=True):
+        assert sorted([*first.indices.tolist(), *second.indices.tolist()]) == sorted(whole)
+
+
+def test_places_are_spread_from_end_to_end() -> None:
+    assert evenly(4, 10).tolist() == [0, 3, 6, 9]
+    assert evenly(1, 10).tolist() == [0]
+    assert evenly(60_000, 60_001).unique().numel() == 60_000
