@@ -18,14 +18,12 @@ from sparring.evaluations import Knn, Linear, Subject
 from sparring.measure import Findings, build_evaluations, measure
 from sparring.recipe import Part, Recipe
 from sparring.reports import evaluated
+from sparring.reports.afterwards import suffix_of
+from sparring.reports.measures import MARGINS, NO_PERCENT, is_percent, is_shown
 from sparring.run import Run
 from sparring.saved import load_encoder
 
 CONSOLE = Console(highlight=False)
-PERCENT = ("knn", "linear", "low_label", "few_shot", "robustness", "corruptions")
-NO_PERCENT = ("linear/c", "linear/unconverged", "low_label/unconverged")
-MARGINS = ("std", "ci95")
-"""Last parts of the names of figures that are shown behind the figure they belong to."""
 
 
 def evaluate(
@@ -62,7 +60,7 @@ def evaluate(
     try:
         settings = {"settings": {part.name: part.settings for part in parts}}
         run.save_evaluation(name, {"figures": findings.figures, **findings.details(), **settings})
-        _draw(findings, subject, path / "figures", "" if name == recipe.data else f"-{Path(name).name}", projection)
+        _draw(findings, subject, path / "figures", suffix_of(name, recipe.data), projection)
     except OSError as error:
         raise InputError(
             f"{path}: expected a folder to keep figures in, got one that refuses; {error.strerror}"
@@ -118,8 +116,7 @@ def table_rows(figures: dict[str, float]) -> list[tuple[str, str]]:
     """Names and values as a table shows them: margins behind their figure, single severities left out."""
     rows = []
     for name, value in figures.items():
-        last = name.rpartition("/")[2]
-        if last in MARGINS or (name.startswith("corruptions/") and last.isdigit()):
+        if not is_shown(name):
             continue
         margins = [f" ± {figures[f'{name}/{margin}']:.2f}" for margin in MARGINS if f"{name}/{margin}" in figures]
         rows.append((name, _number(name, value) + "".join(margins) + _unit(name)))
@@ -131,7 +128,7 @@ def _number(name: str, value: float) -> str:
 
 
 def _unit(name: str) -> str:
-    return " %" if name.partition("/")[0] in PERCENT and name not in NO_PERCENT else ""
+    return " %" if is_percent(name) else ""
 
 
 def _tensors(features: Features) -> dict[str, Tensor]:

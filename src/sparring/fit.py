@@ -16,8 +16,9 @@ from sparring.datasets import DataSet
 from sparring.errors import InputError
 from sparring.evaluations import Knn, collapse, extract, features_of
 from sparring.evaluations.collapse import spread
+from sparring.evaluations.negatives import tabled
 from sparring.parts import build_learner, context_of
-from sparring.probes import choices, described, gallery, hardness
+from sparring.probes import choices, described, gallery, hardness, nearest
 from sparring.progress import Display, StopSignal
 from sparring.randomness import seeded
 from sparring.recipe import Recipe
@@ -29,6 +30,7 @@ from sparring.setup import make_optimisers, precision_of
 
 CHECKPOINT_SECONDS = 60.0
 PROBE_DRAWS = 4
+TABLE_BATCHES = 8
 
 
 class Fit:
@@ -57,9 +59,9 @@ class Fit:
         with self.display, StopSignal() as stop:
             if self.step == 0:
                 self._evaluate()
-                self._save_gallery("before")
+                self._show("before")
             self._loop(stop)
-        self._save_gallery("after")
+        self._show("after")
         if self.fabric.is_global_zero:
             save_encoder(self.run, self.learner.method.encoder, self.recipe.encoder, self.data.train.pixels.shape[-1])
         self.fabric.barrier()
@@ -165,11 +167,19 @@ class Fit:
             against_chance = self.recipe.adversary.name not in ("none", "random")
             self.display.warn(alarms(self.latest, against_chance=against_chance))
 
-    def _save_gallery(self, name: str) -> None:
-        """Keep a few images with their base view and the hard view the adversary makes of it."""
-        pictures = gallery(self.learner, self.batches.probe(self.step), self.data.train.pixels)
+    def _show(self, stage: str) -> None:
+        """Keep a few images with their views, and of which class the nearest negatives of hard views are."""
+        with seeded(self.recipe.seed, self.step, self.rank, "show"):
+            pictures = gallery(self.learner, self.batches.probe(self.step), self.data.train.pixels)
+            batches = self.batches.probes(self.step, TABLE_BATCHES)
+            classes = self.data.train.classes
+            found = nearest(self.learner, ((batch, self.batches.labels(batch)) for batch in batches), len(classes))
+        if found is not None:
+            counts, chance = self._reduce(found, "sum")
         if self.fabric.is_global_zero:
-            self.run.save_tensors(f"gallery/{name}.safetensors", pictures)
+            self.run.save_tensors(f"gallery/{stage}.safetensors", pictures)
+            if found is not None:
+                self.run.save_json(f"nearest/{stage}.json", tabled(counts, chance, classes))
 
     def _record(self, record: Mapping[str, float]) -> None:
         line = {"step": self.step, "epoch": round(self._epoch(), 4), **record}

@@ -1,16 +1,16 @@
 """Looks at the game that change nothing: how hard the views are, and what they look like."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from sparring.adversaries import Absent, Random
-from sparring.contracts import Embedding
+from sparring.contracts import Adversary, Embedding
 from sparring.evaluations.collapse import alignment
-from sparring.evaluations.negatives import Scored, negatives
+from sparring.evaluations.negatives import Scored, chance_classes, nearest_classes, negatives
 from sparring.learner import Learner
 from sparring.rounds import Batch, Outcome, base_name, hardened_of, partner_of
 
@@ -27,10 +27,7 @@ def hardness(learner: Learner, batch: Batch, labels: Int[Tensor, "b"] | None = N
     transform, method = learner.adversary.transform, learner.method
     opponents = {"adversary": learner.adversary, "random": Random(transform), "clean": Absent(transform)}
     view, partner = _seats(learner, batch)
-    seen = {}
-    for name, opponent in opponents.items():
-        hard, proposal = learner.harden(view, partner, batch, opponent)
-        seen[name] = learner.glance(hard, batch.indices, hard=proposal.params is not None)
+    seen = {name: _seen(learner, view, partner, batch, opponent) for name, opponent in opponents.items()}
     seen["stranger"] = seen["clean"].of_others()
     figures = {f"hardness/{name}": method.compare(partner, other).mean().item() for name, other in seen.items()}
     name = hardened_of(learner.pairs)
@@ -90,6 +87,27 @@ def _intraclass(values: Float[Tensor, "k b p"]) -> Float[Tensor, ""]:
 
 
 @torch.no_grad()
+def nearest(
+    learner: Learner, batches: Iterable[tuple[Batch, Int[Tensor, "b"] | None]], classes: int
+) -> Float[Tensor, "2 c c"] | None:
+    """How often the nearest negative of a hard view of class i is of class j, over batches with labels; and by chance.
+
+    None for methods without scores, for negatives in a queue and for data without labels.
+    """
+    found = []
+    for batch, labels in batches:
+        if not isinstance(learner.method, Scored) or labels is None:
+            return None
+        view, partner = _seats(learner, batch)
+        hard = _seen(learner, view, partner, batch, learner.adversary)
+        counts = nearest_classes(learner.method, partner, hard, labels, classes)
+        if counts is None:
+            return None
+        found.append(torch.stack([counts.float(), chance_classes(labels, classes)]))
+    return torch.stack(found).sum(dim=0)
+
+
+@torch.no_grad()
 def gallery(learner: Learner, batch: Batch, pixels: UInt8[Tensor, "n c h w"]) -> dict[str, UInt8[Tensor, "k c h w"]]:
     """A few `images` of a batch, evenly spread, each with its `base` view and the `hard` view made of it.
 
@@ -114,3 +132,11 @@ def _seats(learner: Learner, batch: Batch) -> tuple[Float[Tensor, "b c h w"], Em
     name = hardened_of(learner.pairs)
     partner = learner.glance(batch.views[partner_of(name, learner.pairs)], batch.indices)
     return batch.views[base_name(name)], partner
+
+
+def _seen(
+    learner: Learner, view: Float[Tensor, "b c h w"], partner: Embedding, batch: Batch, opponent: Adversary
+) -> Embedding:
+    """What the method knows of a view once an opponent has hardened it."""
+    hard, proposal = learner.harden(view, partner, batch, opponent)
+    return learner.glance(hard, batch.indices, hard=proposal.params is not None)

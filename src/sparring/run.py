@@ -27,7 +27,7 @@ FILES = (
     "evaluation.json",
     "report.html",
 )
-FOLDERS = ("events", "gallery", "figures")
+FOLDERS = ("events", "gallery", "nearest", "figures")
 PACKAGES = ("sparring", "torch", "torchvision", "lightning-fabric", "kornia", "timm", "numpy")
 
 
@@ -129,6 +129,10 @@ class Run:
         """Write a safetensors file, whole or not at all."""
         contiguous = {key: tensor.contiguous() for key, tensor in tensors.items()}
         replace_file(self.path / name, lambda temporary: save_file(contiguous, temporary, metadata))
+
+    def save_json(self, name: str, value: Mapping[str, Any]) -> None:
+        """Write a JSON file, whole or not at all."""
+        replace_file(self.path / name, lambda temporary: temporary.write_text(json.dumps(value) + "\n"))
 
     def evaluations(self) -> dict[str, dict[str, Any]]:
         """What `sparring evaluate` found, by data set."""

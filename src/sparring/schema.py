@@ -27,7 +27,8 @@ def describe(hint: Any) -> str:
     if get_origin(hint) in (Union, UnionType):
         return " or ".join(describe(option) for option in get_args(hint) if option is not NoneType)
     if get_origin(hint) in (tuple, list, Sequence):
-        return "a list"
+        inner = {describe(each) for each in get_args(hint) if each is not Ellipsis}
+        return f"a list, each {inner.pop()}" if len(inner) == 1 else "a list"
     return NAMES.get(hint, str(hint))
 
 

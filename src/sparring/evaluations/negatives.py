@@ -1,8 +1,8 @@
 """What pulls and pushes a hard view: the gradient of a contrastive loss, split into its positive and negative part."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -100,6 +100,20 @@ def nearest_classes(
         return None
     nearest = theirs[nearest_negatives(scores, len(labels))]
     return torch.bincount(labels * classes + nearest, minlength=classes**2).view(classes, classes)
+
+
+def tabled(counts: Float[Tensor, "c c"], chance: Float[Tensor, "c c"], names: Sequence[str]) -> dict[str, Any]:
+    """As JSON holds it: `classes`, how many `views` of each, what share of them has a nearest negative of which class
+    (`shares`, a row a class), and the share of its own class by `chance`; 0 where a class has no view."""
+    views = counts.sum(dim=1)
+    shares = counts / views.clamp(min=1)[:, None]
+    by_chance = chance.diagonal() / views.clamp(min=1)
+    return {
+        "classes": list(names),
+        "views": views.int().tolist(),
+        "shares": [[round(share, 4) for share in row] for row in shares.tolist()],
+        "chance": [round(share, 4) for share in by_chance.tolist()],
+    }
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 """Pictures of an evaluation: which class is taken for which, how features lie, accuracy under corruptions."""
 
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,8 @@ LABEL_GAP = 0.035
 """Least distance of two names' heights, as a share of the axis."""
 WRITTEN = 20
 """Classes up to which numbers are written into the matrix."""
+DARK = 0.55
+"""Of the darkest shade: above it numbers are white."""
 NAMED = 40
 """Classes up to which the axes name them."""
 
@@ -27,29 +30,43 @@ NAMED = 40
 def save_confusion(counts: Int[np.ndarray, "c c"], classes: Sequence[str], path: Path, title: str) -> None:
     """Rows are true classes, columns what they were taken for; shades and numbers are percent of the row."""
     shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    save_matrix(shares, classes, path, f"{title} (% of each class)", axes=("taken for", "true class"))
+
+
+def save_matrix(
+    shares: Float[np.ndarray, "c c"],
+    classes: Sequence[str],
+    file: Path | BytesIO,
+    title: str,
+    *,
+    axes: tuple[str, str],
+    most: float = 100.0,
+) -> None:
+    """Percentages as shades and numbers; `most` has the darkest shade, `axes` are the names of columns and rows."""
+    columns, rows = axes
     side = float(np.clip(1.6 + 0.36 * len(classes), 3.2, 9))
     with style():
         figure = Figure(figsize=(side, side), layout="constrained")
-        axes = figure.subplots()
-        axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
+        place = figure.subplots()
+        place.imshow(shares, cmap="Blues", vmin=0, vmax=most)
         if len(classes) <= WRITTEN:
-            _write_shares(axes, shares)
-        _name_classes(axes, classes if len(classes) <= NAMED else [])
-        axes.set_title(f"{title} (% of each class)", loc="left", color=INK, weight="bold")
-        figure.savefig(path, dpi=200, facecolor="white")
+            _write_shares(place, shares, most)
+        _name_classes(place, classes if len(classes) <= NAMED else [])
+        place.set_xlabel(columns)
+        place.set_ylabel(rows)
+        place.set_title(title, loc="left", color=INK, weight="bold")
+        figure.savefig(file, format="png", dpi=200, facecolor="white")
 
 
-def _write_shares(axes: Axes, shares: Float[np.ndarray, "c c"]) -> None:
+def _write_shares(axes: Axes, shares: Float[np.ndarray, "c c"], most: float) -> None:
     for (row, column), share in np.ndenumerate(shares):
-        colour = "white" if share > 55 else INK
+        colour = "white" if share > DARK * most else INK
         axes.text(column, row, f"{share:.0f}", ha="center", va="center", fontsize=6.5, color=colour)
 
 
 def _name_classes(axes: Axes, classes: Sequence[str]) -> None:
     axes.set_xticks(range(len(classes)), classes, rotation=90)
     axes.set_yticks(range(len(classes)), classes)
-    axes.set_xlabel("taken for")
-    axes.set_ylabel("true class")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
 

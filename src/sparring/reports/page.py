@@ -9,9 +9,10 @@ from itertools import groupby, starmap
 from pathlib import Path
 from string import Template
 
-from sparring.reports import charts, curves, gallery, mechanism, seeds, tables, words
+from sparring.reports import afterwards, charts, curves, gallery, mechanism, nearest, seeds, tables, words
 from sparring.reports.compare import grouped
 from sparring.reports.panels import VARIABLES, Panel
+from sparring.reports.pictures import Picture, beside
 from sparring.reports.record import Run, read_runs
 from sparring.reports.tiles import tiles
 
@@ -36,7 +37,14 @@ NEGATIVES = (
     "The gradient on a view's projection has a part from its positive (pull) and one from its negatives (push). A "
     "false negative is another image of the same class: weight on those teaches the encoder to tell equals apart."
 )
+NEAREST = (
+    "The nearest negative of a hard view is the view of another image in its batch that is most like it. Rows are the "
+    "hard view's class, columns that negative's; on the diagonal both are of one class: the negative is a false one."
+)
 SPREAD = "Both fall towards nothing when an encoder maps all images to the same place."
+
+Drawn = dict[str, tuple[list[Picture], str]]
+"""Of each run, by label: heat maps, and what they say."""
 
 
 def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
@@ -50,10 +58,25 @@ def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
     one_each = [members[0] for members in grouped(shown)]
     panels = {name: draw(one_each if name in ONE_EACH else shown) for name, draw in CHARTS.items()}
     pictures = {run.label: gallery.rows(run.path) for run in one_each}
+    classes = _nearest(one_each)
+    text = _page(shown, panels, pictures, classes)  # before anything is written: a damaged file leaves all as it was
     page.parent.mkdir(parents=True, exist_ok=True)
-    _write_figures(panels, pictures, single / "figures" if single else page.with_name(f"{page.stem}-figures"))
-    page.write_text(_page(shown, panels, pictures), encoding="utf-8")
+    figures = single / "figures" if single else page.with_name(f"{page.stem}-figures")
+    _write_figures(panels, pictures, figures)
+    for picture in (picture for drawn, _ in classes.values() for picture in drawn):
+        (figures / f"{picture.name}.png").write_bytes(picture.png)
+    page.write_text(text, encoding="utf-8")
     return page
+
+
+def _nearest(runs: Sequence[Run]) -> Drawn:
+    found = {run.label: nearest.tables(run.path) for run in runs}
+    names = [f"nearest-{number + 1}" if len(runs) > 1 else "nearest" for number in range(len(runs))]
+    return {
+        label: (nearest.pictures(own, name), nearest.sentence(own))
+        for name, (label, own) in zip(names, found.items(), strict=True)
+        if own
+    }
 
 
 def _write_figures(panels: dict[str, list[Panel]], pictures: dict[str, list[gallery.Row]], folder: Path) -> None:
@@ -65,13 +88,16 @@ def _write_figures(panels: dict[str, list[Panel]], pictures: dict[str, list[gall
         gallery.save_png(rows, folder / (f"gallery-{number + 1}.png" if len(pictures) > 1 else "gallery.png"))
 
 
-def _page(runs: Sequence[Run], panels: dict[str, list[Panel]], pictures: dict[str, list[gallery.Row]]) -> str:
+def _page(
+    runs: Sequence[Run], panels: dict[str, list[Panel]], pictures: dict[str, list[gallery.Row]], classes: Drawn
+) -> str:
     template = Template(files("sparring.reports").joinpath("page.html").read_text(encoding="utf-8"))
     one_each = [run for run in runs if run.label in pictures]
     one = " Of each group, its first run is shown." if len(one_each) < len(runs) else ""
     sections = [
         _summary(runs),
         _section("kNN accuracy", _charts("knn", panels), KNN),
+        _section(*afterwards.section(runs)),
         _section("What the adversary chooses", _charts("parameters", panels), PARAMETERS + one),
         _section("Does it choose for each image?", _charts("choices", panels), CHOICES),
         _section("What the views look like", _galleries(pictures), one),
@@ -79,6 +105,7 @@ def _page(runs: Sequence[Run], panels: dict[str, list[Panel]], pictures: dict[st
         _section("Collapse", _charts("collapse", panels), SPREAD),
         _section("Is the adversary harder than chance?", _charts("hardness", panels), _hardness(one_each) + one),
         _section("What pulls and pushes the views", _charts("negatives", panels), NEGATIVES + one),
+        _section("Which class the nearest negatives are of", _heat_maps(classes, len(pictures) > 1), NEAREST + one),
         _section("Recipe and environment", "".join(_details(run, len(runs) > 1) for run in runs)),
     ]
     title = runs[0].label if len(runs) == 1 else f"{len(runs)} runs compared"
@@ -146,6 +173,13 @@ def _strip(row: gallery.Row) -> str:
     words = f"{row.title}: {len(row.pictures)} pictures side by side"
     picture = f'<img alt="{escape(words)}" src="{row.data_url()}">'
     return f'<figure class="strip"><figcaption>{escape(row.title)}</figcaption>{picture}</figure>'
+
+
+def _heat_maps(classes: Drawn, several: bool) -> str:
+    return "".join(
+        (f"<h3>{escape(label)}</h3>" if several else "") + f'<p class="note">{escape(sentence)}</p>{beside(drawn)}'
+        for label, (drawn, sentence) in classes.items()
+    )
 
 
 def _hardness(runs: Sequence[Run]) -> str:

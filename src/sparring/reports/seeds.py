@@ -72,7 +72,7 @@ def _over_seeds(runs: Sequence[Run]) -> str:
     base = groups[baseline_of(groups)]
     return (
         "Runs that differ in their seed only, each at its last epoch, never its best. Differences are paired: each run "
-        f"against the run of the same seed in the baseline ({_label(base[0], _names(groups))}). The interval is the "
+        f"against the run of the same seed in the baseline ({label_of(base[0], telling(groups))}). The interval is the "
         f"95\u00a0% bootstrap interval of the mean difference ({RESAMPLES:,} resamples of the seeds); with fewer than "
         f"{LEAST_SEEDS} common seeds none is given. With few seeds it is too narrow: if differences are normal, three "
         "seeds cover the truth 75 times in 100, five 84 and ten 90 times. Cost counts encoder passes of one image, in "
@@ -84,7 +84,7 @@ def _table(runs: Sequence[Run], key: str, taken: Taken, *shown: Shown) -> str:
     """A row a group; figures over seeds of what was taken from each run."""
     groups = [_Group(members, taken) for members in grouped([run for run in runs if taken(run)])]
     base = groups[baseline_of([group.runs for group in groups])]
-    names, (title, form) = _names([group.runs for group in groups]), FIGURES[key]
+    names, (title, form) = telling([group.runs for group in groups]), FIGURES[key]
     rows = []
     for group in groups:
         cells = recipe_cells(group.runs[0], names)
@@ -124,13 +124,14 @@ def _span(epochs: Sequence[float]) -> str:
     return " to ".join(ends)
 
 
-def _names(groups: Sequence[Sequence[Run]]) -> list[str]:
+def telling(groups: Sequence[Sequence[Run]]) -> list[str]:
     """The settings that tell groups apart; the method where there is one group."""
     names = [name for name in differing([runs[0] for runs in groups]) if name not in IGNORED]
     return names or ["method.name"]
 
 
-def _label(run: Run, names: Sequence[str]) -> str:
+def label_of(run: Run, names: Sequence[str]) -> str:
+    """A run by its settings of these names."""
     cells = zip(names, recipe_cells(run, names), strict=True)
     return ", ".join(f"{heading(name)} {cell}" for name, cell in cells if cell != ABSENT)
 

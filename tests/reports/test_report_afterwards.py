@@ -1,0 +1,100 @@
+"""What was measured after training, and the tables of nearest negatives, on the page."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sparring.errors import InputError
+from sparring.reports import nearest, write_report
+from sparring.reports.evaluated import save_confusion
+
+FIGURES = {
+    "knn": 47.375,
+    "linear": 55.0,
+    "linear/c": 0.1,
+    "low_label/share=0.01": 30.0,
+    "low_label/share=0.01/std": 1.25,
+}
+
+
+def evaluate(run: Path, figures: dict[str, float], data: str = "sample") -> None:
+    (run / "evaluation.json").write_text(json.dumps({data: {"figures": figures}}))
+
+
+def rows(page: Path) -> dict[str, list[str]]:
+    """The cells of the section's table by their heading."""
+    section = page.read_text().partition("<h2>Measured afterwards</h2>")[2].partition("</section>")[0]
+    cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall(r"<tr>.*?</tr>", section)]
+    return {first: rest for first, *rest in cells}
+
+
+def table(folder: Path, shares: list[list[float]], stage: str = "after") -> None:
+    (folder / "nearest").mkdir(exist_ok=True)
+    found = {"classes": ["cat", "dog"], "views": [3, 1], "shares": shares, "chance": [0.5, 0.25]}
+    (folder / "nearest" / f"{stage}.json").write_text(json.dumps(found))
+
+
+def test_figures_stand_with_names_units_and_margins(fake_run):
+    run = fake_run()
+    evaluate(run, FIGURES)
+    assert rows(write_report([run])) == {
+        "Measure": ["first"],
+        "kNN accuracy, %": ["47.4"],
+        "Linear probe, %": ["55.0"],
+        "Linear probe: C": ["0.1"],
+        "Linear probe, 1 % of the labels, %": ["30.0 ± 1.2"],
+    }
+
+
+def test_runs_stand_beside_each_other_and_seeds_together(fake_run, tmp_path):
+    runs = [fake_run(f"learned-{seed}", seed=seed) for seed in range(2)] + [fake_run("vanilla", adversary="none")]
+    for run, knn in zip(runs, (50.0, 52.0, 48.0), strict=True):
+        evaluate(run, {"knn": knn})
+    assert rows(write_report(runs, tmp_path / "page.html"))["kNN accuracy, %"] == ["51.0 ± 1.4", "48.0"]
+
+
+def test_a_run_that_was_not_evaluated_shows_nothing(fake_run):
+    page = write_report([fake_run()]).read_text()
+    assert "Measured afterwards" not in page
+    assert "nearest negatives are of" not in page
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"sample": {}}', '{"sample": {"figures": {"knn": "high"}}}'])
+def test_a_damaged_evaluation_is_one_clear_line_and_no_page(fake_run, text):
+    run = fake_run()
+    (run / "evaluation.json").write_text(text)
+    with pytest.raises(
+        InputError, match=r"evaluation\.json as `sparring evaluate` writes it.*delete it"
+    ):
+        write_report([run])
+    assert not (run / "report.html").exists()
+
+
+def test_the_confusion_matrix_lies_inside_the_page(fake_run):
+    run = fake_run()
+    evaluate(run, FIGURES)
+    (run / "figures").mkdir()
+    save_confusion(np.eye(2, dtype=int), ["cat", "dog"], run / "figures" / "confusion.png", "Confusion")
+    assert 'alt="Confusion matrix' in write_report([run]).read_text()
+
+
+def test_the_diagonal_is_said_beside_chance(fake_run):
+    run = fake_run()
+    table(run, [[0.25, 0.75], [0.5, 0.5]])
+    assert nearest.sentence(nearest.tables(run)).replace("\u00a0", " ") == (
+        "Mean of the diagonal: 37.5 % after training, against 37.5 % by chance."
+    )
+    page = write_report([run])
+    assert "Which class the nearest negatives are of" in page.read_text()
+    assert (run / "figures" / "nearest-after.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("shares", [[[0.5, 0.5]], "none"])
+def test_a_damaged_table_is_one_clear_line(fake_run, shares):
+    run = fake_run()
+    table(run, shares)
+    with pytest.raises(InputError, match=r"after\.json as `sparring train` writes it.*delete it"):
+        write_report([run])
