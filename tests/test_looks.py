@@ -1,5 +1,6 @@
 """Looks at hardness between evaluations: when they are made, that they change nothing, and what alarms make of them."""
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -120,3 +121,13 @@ def test_places_are_spread_from_end_to_end() -> None:
     assert evenly(4, 10).tolist() == [0, 3, 6, 9]
     assert evenly(1, 10).tolist() == [0]
     assert evenly(60_000, 60_001).unique().numel() == 60_000
+
+
+def test_a_run_keeps_which_class_the_nearest_negatives_are_of(folder: Path, tmp_path: Path) -> None:
+    run = sparring.train(small(folder, epochs=1, method=SIMCLR), run=tmp_path / "run")
+    for stage in ("before", "after"):
+        found = json.loads((run / "nearest" / f"{stage}.json").read_text())
+        assert found["classes"] == ["class0", "class1", "class2"]
+        assert all(sum(row) == pytest.approx(1, abs=1e-3) for row in found["shares"])
+    without = sparring.train(small(folder, epochs=1), run=tmp_path / "without")
+    assert not (without / "nearest").exists()

@@ -66,9 +66,7 @@ def test_a_run_that_was_not_evaluated_shows_nothing(fake_run):
 def test_a_damaged_evaluation_is_one_clear_line_and_no_page(fake_run, text):
     run = fake_run()
     (run / "evaluation.json").write_text(text)
-    with pytest.raises(
-        InputError, match=r"evaluation\.json as `sparring evaluate` writes it.*delete it"
-    ):
+    with pytest.raises(InputError, match=r"evaluation\.json as `sparring evaluate` writes it.*delete it"):
         write_report([run])
     assert not (run / "report.html").exists()
 
