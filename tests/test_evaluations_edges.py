@@ -11,7 +11,7 @@ from torch import Tensor
 from sparring.contracts import Features
 from sparring.evaluations import Knn, collapse, knn_scores
 from sparring.evaluations.collapse import rankme, spread
-from sparring.evaluations.knn import CHUNK
+from sparring.evaluations.neighbours import CHUNK
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:

@@ -8,9 +8,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sparring.contracts import Features
+from sparring.evaluations.neighbours import neighbours
 from sparring.schema import check_neighbours
-
-CHUNK = 512  # queries at a time: 512 x 50,000 similarities are 100 MB
+from sparring.setup import native_precision
 
 
 def knn_scores(
@@ -28,13 +28,10 @@ def knn_scores(
 
     Source: Wu et al. 2018, "Unsupervised Feature Learning via Non-Parametric Instance Discrimination".
     """
-    bank, most = F.normalize(bank).T.contiguous(), min(len(bank), max(k for k, _ in settings))
-    chunks = []
-    for chunk in F.normalize(queries).split(CHUNK):
-        similar, places = (chunk @ bank).topk(most, dim=1)
-        votes = [_vote(similar[:, :k], labels[places[:, :k]], t, classes) for k, t in settings]
-        chunks.append(torch.stack(votes))
-    return torch.cat(chunks, dim=1)
+    most = min(len(bank), max(k for k, _ in settings))
+    coarse = bank.device.type == "cpu" and native_precision(bank.device) is torch.bfloat16
+    similar, places = neighbours(F.normalize(queries), F.normalize(bank), most, coarse=coarse)
+    return torch.stack([_vote(similar[:, :k], labels[places[:, :k]], t, classes) for k, t in settings])
 
 
 def _vote(
