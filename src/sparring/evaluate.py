@@ -19,7 +19,7 @@ from sparring.measure import Findings, build_evaluations, measure
 from sparring.recipe import Part, Recipe
 from sparring.reports import evaluated
 from sparring.reports.afterwards import suffix_of
-from sparring.reports.measures import MARGINS, NO_PERCENT, is_percent, is_shown
+from sparring.reports.measures import NO_PERCENT, is_percent, is_shown, margins
 from sparring.run import Run
 from sparring.saved import load_encoder
 
@@ -118,8 +118,8 @@ def table_rows(figures: dict[str, float]) -> list[tuple[str, str]]:
     for name, value in figures.items():
         if not is_shown(name):
             continue
-        margins = [f" ± {figures[f'{name}/{margin}']:.2f}" for margin in MARGINS if f"{name}/{margin}" in figures]
-        rows.append((name, _number(name, value) + "".join(margins) + _unit(name)))
+        behind = [f" ± {margin:.2f}" for margin in margins(figures, name)]
+        rows.append((name, _number(name, value) + "".join(behind) + _unit(name)))
     return rows
 
 

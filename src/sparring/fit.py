@@ -18,6 +18,7 @@ from sparring.evaluations import Knn, collapse, extract, features_of
 from sparring.evaluations.collapse import spread
 from sparring.evaluations.negatives import tabled
 from sparring.parts import build_learner, context_of
+from sparring.precision import precision_of
 from sparring.probes import choices, described, gallery, hardness, nearest
 from sparring.progress import Display, StopSignal
 from sparring.randomness import seeded
@@ -26,7 +27,7 @@ from sparring.rounds import Outcome
 from sparring.run import Run
 from sparring.saved import save_encoder
 from sparring.schedules import learning_rate_at, strength_at
-from sparring.setup import make_optimisers, precision_of
+from sparring.setup import make_optimisers
 
 CHECKPOINT_SECONDS = 60.0
 PROBE_DRAWS = 4

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from sparring.adversaries import Absent, Random
+from sparring.batches import evenly
 from sparring.contracts import Adversary, Embedding
 from sparring.evaluations.collapse import alignment
 from sparring.evaluations.negatives import Scored, chance_classes, nearest_classes, negatives
@@ -94,9 +95,11 @@ def nearest(
 
     None for methods without scores, for negatives in a queue and for data without labels.
     """
+    if not isinstance(learner.method, Scored):
+        return None
     found = []
     for batch, labels in batches:
-        if not isinstance(learner.method, Scored) or labels is None:
+        if labels is None:
             return None
         view, partner = _seats(learner, batch)
         hard = _seen(learner, view, partner, batch, learner.adversary)
@@ -114,7 +117,7 @@ def gallery(learner: Learner, batch: Batch, pixels: UInt8[Tensor, "n c h w"]) ->
     `pixels` are those of all images of the data set.
     """
     hard = hard_views(learner, batch).cpu()
-    shown = torch.linspace(0, len(hard) - 1, min(GALLERY_IMAGES, len(hard))).long()
+    shown = evenly(min(GALLERY_IMAGES, len(hard)), len(hard))
     base = batch.views[base_name(hardened_of(learner.pairs))].cpu()
     views = {"base": base[shown], "hard": hard[shown]}
     as_bytes = {name: (255 * view).round().to(torch.uint8) for name, view in views.items()}

@@ -132,7 +132,7 @@ class Run:
 
     def save_json(self, name: str, value: Mapping[str, Any]) -> None:
         """Write a JSON file, whole or not at all."""
-        replace_file(self.path / name, lambda temporary: temporary.write_text(json.dumps(value) + "\n"))
+        replace_file(self.path / name, lambda temporary: temporary.write_text(json.dumps(value, indent=1) + "\n"))
 
     def evaluations(self) -> dict[str, dict[str, Any]]:
         """What `sparring evaluate` found, by data set."""
@@ -147,7 +147,7 @@ class Run:
         known = self.evaluations()
         before = known.get(data, {})
         known[data] = {**before, **{key: {**before.get(key, {}), **value} for key, value in record.items()}}
-        replace_file(self.path / "evaluation.json", lambda temporary: temporary.write_text(json.dumps(known, indent=1)))
+        self.save_json("evaluation.json", known)
 
     def describe_environment(self, facts: Mapping[str, Any]) -> None:
         """Write what the run ran on, with `facts` about its data and size."""

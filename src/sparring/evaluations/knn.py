@@ -9,8 +9,8 @@ from torch import Tensor
 
 from sparring.contracts import Features
 from sparring.evaluations.neighbours import neighbours
+from sparring.precision import native_precision
 from sparring.schema import check_neighbours
-from sparring.setup import native_precision
 
 
 def knn_scores(

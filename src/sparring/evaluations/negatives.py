@@ -33,6 +33,8 @@ class Split:
     """What passes through similarities with all other views; the sum of both is the loss's gradient."""
     weights: Float[Tensor, "b n"]
     """How much each negative weighs on a second view as the anchor: the P_i- of Eq. 3 for InfoNCE."""
+    scores: Scores
+    """What the gradient was taken through."""
 
 
 def split(method: Scored, first: Embedding, second: Embedding) -> Split:
@@ -47,7 +49,7 @@ def split(method: Scored, first: Embedding, second: Embedding) -> Split:
         pulls, pushes = torch.autograd.grad(loss, [scores.positive, scores.negative], retain_graph=True)
         (pull,) = torch.autograd.grad(scores.positive, projection, pulls, retain_graph=True)
         (push,) = torch.autograd.grad(scores.negative, projection, pushes)
-    return Split(pull, push, 2 * pushes[-len(projection) :])
+    return Split(pull, push, 2 * pushes[-len(projection) :], scores)
 
 
 def classes_of_negatives(scores: Scores, labels: Int[Tensor, "b"]) -> Int[Tensor, "n"] | None:
@@ -74,13 +76,11 @@ def negatives(method: Scored, first: Embedding, second: Embedding, labels: Int[T
     """
     parts = split(method, first, second)
     sizes = {"pull": parts.positive.norm(dim=1).mean().item(), "push": parts.negative.norm(dim=1).mean().item()}
-    with torch.no_grad():
-        scores = method.scores(first, second)
-    if labels is None or (false := false_negatives(scores, labels)) is None:
+    if labels is None or (false := false_negatives(parts.scores, labels)) is None:
         return sizes
     weights = parts.weights
     share = (weights * false).sum(dim=1) / weights.sum(dim=1).clamp(min=torch.finfo(weights.dtype).tiny)
-    nearest = false.gather(1, nearest_negatives(scores, len(labels))[:, None]).float()
+    nearest = false.gather(1, nearest_negatives(parts.scores, len(labels))[:, None]).float()
     return {**sizes, "false_weight": share.mean().item(), "nearest_false": nearest.mean().item()}
 
 

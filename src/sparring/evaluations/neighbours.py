@@ -44,9 +44,9 @@ class Rounded:
     def __init__(self, bank: Float[Tensor, "n d"]) -> None:
         self.transposed, self.mean = bank.T, bank.mean(dim=0)
         centred = bank - self.mean
-        self.rounded = centred.bfloat16()
-        self.norm = centred.norm(dim=1).max()
-        self.lost = (centred - self.rounded.float()).norm(dim=1).max()
+        rounded = centred.bfloat16()
+        self.norm, self.lost = centred.norm(dim=1).max(), (centred - rounded.float()).norm(dim=1).max()
+        self.whole_blocks = F.pad(rounded, (0, 0, 0, -len(bank) % BLOCK)).T
 
     def nearest(self, queries: Float[Tensor, "m d"], k: int) -> Found:
         """As `neighbours`, for one chunk of queries."""
@@ -65,9 +65,9 @@ class Rounded:
 
         A row is among the best `count` only if its block's maximum is among the `count` largest.
         """
-        blocks = -(-len(self.rounded) // BLOCK)
-        near = queries.bfloat16()
-        products = F.pad(near @ self.rounded.T, (0, blocks * BLOCK - len(self.rounded)), value=-torch.inf)
+        near, blocks = queries.bfloat16(), self.whole_blocks.shape[1] // BLOCK
+        products = near @ self.whole_blocks
+        products[:, self.transposed.shape[1] :] = -torch.inf
         best = products.view(-1, BLOCK, blocks).amax(dim=1).topk(count, dim=1, sorted=False).indices
         places = (best[:, None] + blocks * torch.arange(BLOCK)[:, None]).flatten(1)
         values, order = products.gather(1, places).topk(count, dim=1)

@@ -10,7 +10,7 @@ from typing import Any
 
 from sparring.errors import InputError
 from sparring.reports.compare import by_seed, grouped
-from sparring.reports.measures import MARGINS, digits, is_shown, label
+from sparring.reports.measures import digits, is_shown, label, margins
 from sparring.reports.pictures import Picture, beside
 from sparring.reports.record import Run, is_number, labels
 from sparring.reports.seeds import label_of, telling
@@ -48,8 +48,8 @@ class Column:
         text = written(mean(values.values()), form)
         if len(values) > 1:
             return f"{text} ± {stdev(values.values()):{form}}"
-        margins = [own[f"{key}/{margin}"] for _, own in self.runs for margin in MARGINS if f"{key}/{margin}" in own]
-        return text + "".join(f" ± {margin:{form}}" for margin in margins[:1])
+        behind = [margin for _, own in self.runs for margin in margins(own, key)]
+        return text + "".join(f" ± {margin:{form}}" for margin in behind[:1])
 
 
 def section(runs: Sequence[Run]) -> tuple[str, str, str]:

@@ -1,6 +1,5 @@
 """The gallery: the same images as photographs, as base views and as hard views, before and after training."""
 
-from base64 import b64encode
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -11,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from sparring.errors import InputError
+from sparring.reports.pictures import data_url
 
 GAP = 4
 LARGEST = 96
@@ -41,7 +41,7 @@ class Row:
         """The strip as an image that lies inside a page."""
         buffer = BytesIO()
         self.strip().save(buffer, "PNG", optimize=True)
-        return f"data:image/png;base64,{b64encode(buffer.getvalue()).decode()}"
+        return data_url(buffer.getvalue())
 
 
 def rows(folder: Path) -> list[Row]:

@@ -1,6 +1,7 @@
 """Figures of an evaluation as a reader knows them: names, units, digits, and which of them stand by themselves."""
 
 import re
+from collections.abc import Mapping
 
 PERCENT = ("knn", "linear", "low_label", "few_shot", "robustness", "corruptions")
 NO_PERCENT = ("linear/c", "linear/unconverged", "low_label/unconverged")
@@ -52,6 +53,11 @@ def _name(key: str) -> str:
 def is_percent(key: str) -> bool:
     """Whether a figure is in percent."""
     return key.partition("/")[0] in PERCENT and key not in NO_PERCENT
+
+
+def margins(figures: Mapping[str, float], key: str) -> list[float]:
+    """What is shown behind a figure."""
+    return [figures[name] for margin in MARGINS if (name := f"{key}/{margin}") in figures]
 
 
 def digits(key: str) -> str:

@@ -12,9 +12,8 @@ from jaxtyping import Float
 
 from sparring.errors import InputError
 from sparring.reports.evaluated import save_matrix
+from sparring.reports.gallery import STAGES
 from sparring.reports.pictures import Picture
-
-STAGES = {"before": "before training", "after": "after training"}
 
 
 @dataclass(frozen=True)

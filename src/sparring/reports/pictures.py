@@ -17,14 +17,15 @@ class Picture:
     """What it shows, for readers who do not see it."""
     png: bytes
 
-    def data_url(self) -> str:
-        """The drawing as an image that lies inside a page."""
-        return f"data:image/png;base64,{b64encode(self.png).decode()}"
-
     def figure(self) -> str:
         """As an element of a page."""
-        image = f'<img alt="{escape(self.words)}" src="{self.data_url()}">'
+        image = f'<img alt="{escape(self.words)}" src="{data_url(self.png)}">'
         return f'<figure class="picture"><figcaption>{escape(self.title)}</figcaption>{image}</figure>'
+
+
+def data_url(png: bytes) -> str:
+    """An image that lies inside a page."""
+    return f"data:image/png;base64,{b64encode(png).decode()}"
 
 
 def beside(pictures: Sequence[Picture]) -> str:

@@ -1,0 +1,21 @@
+"""What the encoder computes in."""
+
+import torch
+
+from sparring.recipe import Recipe
+
+PRECISIONS = {"32": torch.float32, "bf16": torch.bfloat16}
+
+
+def precision_of(recipe: Recipe, device: torch.device) -> torch.dtype:
+    """What the encoder computes in: as the recipe says, or as the device likes best."""
+    return PRECISIONS.get(recipe.precision) or native_precision(device)
+
+
+def native_precision(device: torch.device) -> torch.dtype:
+    """bf16 where the processor multiplies matrices in it natively (AVX512-BF16, AMX, recent GPUs), else float32."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    native = device.type == "cpu" and any(getattr(torch.cpu, check, bool)() for check in checks)
+    return torch.bfloat16 if native else torch.float32
