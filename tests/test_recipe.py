@@ -121,3 +121,8 @@ def test_every_shipped_recipe_loads_and_plays_two_rounds(path: Path, photographs
     losses = two_steps(load_recipe(path), photographs)
     assert all(torch.tensor(losses).isfinite())
     assert losses[0] != losses[1]
+
+
+def test_a_recipe_file_that_is_not_there_is_no_misspelt_name() -> None:
+    with pytest.raises(InputError, match=r"expected an existing file, found none; see `sparring list`"):
+        load_recipe(Path("none.toml"))

@@ -32,7 +32,7 @@ def read_table(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text())
     except FileNotFoundError:
         if path.suffix == ".toml":
-            raise InputError(f"recipe {path}: expected an existing file, found none") from None
+            raise InputError(f"recipe {path}: expected an existing file, found none; see `sparring list`") from None
         raise unknown("recipe", str(path), shipped_recipes()) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"recipe {path}: expected a readable TOML file; {error}") from None
