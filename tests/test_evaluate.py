@@ -15,10 +15,12 @@ from sparring.cli import main, parse
 from sparring.evaluate import table_rows
 from sparring.evaluations import CORRUPTIONS, EVALUATIONS, extract
 from sparring.recipe import Part, Recipe
+from sparring.reports import layouts
 from sparring.run import Run
 
 CLASSES, TRAIN, TEST = 3, 20, 6
 COUNTS = '{name = "few_shot", ways = 3, shots = [1], queries = 5, episodes = 10}'
+TUNING = '{name = "finetune", shares = [0.5, 1.0], epochs = 1}'
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +61,19 @@ def test_probes_are_named_on_the_command_line() -> None:
 def test_every_evaluation_gives_its_figures_keeps_and_draws_them(
     trained: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    names = [name for name in EVALUATIONS if name != "few_shot"]
+    names = [name for name in EVALUATIONS if name not in ("few_shot", "finetune")]
     figures, said = evaluated(
-        capsys, trained, "--probe", *names, COUNTS, "--k", 5, "--features", tmp_path / "f.safetensors"
+        capsys, trained, "--probe", *names, COUNTS, TUNING, "--k", 5, "--features", tmp_path / "f.safetensors"
     )
     assert said == ""
     assert {"knn", "rankme", "uniformity", "linear", "linear/c", "low_label/share=0.1", "lidar"} <= figures.keys()
-    assert {"few_shot/ways=3,shots=1", "robustness/pgd", "corruptions", "alignment"} <= figures.keys()
+    assert {
+        "few_shot/ways=3,shots=1",
+        "robustness/pgd",
+        "corruptions",
+        "alignment",
+        "finetune/share=0.5",
+    } <= figures.keys()
     # the attack and the corruptions see the same images and the same head
     assert figures["robustness/clean"] == figures["corruptions/clean"] == figures["linear"]
     assert figures["robustness/pgd"] <= figures["robustness/clean"]
@@ -86,6 +94,17 @@ def test_every_evaluation_gives_its_figures_keeps_and_draws_them(
     assert data.test is not None
     assert torch.equal(tensors["queries"], extract(sparring.load_encoder(trained), data.test.pixels))
     assert torch.equal(tensors["query_labels"], data.test.labels)
+
+
+def test_a_map_whose_library_is_missing_is_refused_before_anything_is_measured(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(layouts, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit) as stop:
+        main(["evaluate", str(trained), "--projection", "umap"])
+    said = capsys.readouterr()
+    assert (stop.value.code, said.out) == (2, "")
+    assert "pip install 'sparring[umap]'" in said.err
 
 
 def test_what_was_found_before_is_kept(trained: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,7 +148,9 @@ WRONG = {
     "no shots": (["--probe", '{name = "few_shot", shots = []}'], "1 shot"),
     "features in a file of another kind": (["--features", "f.npz"], ".safetensors"),
     "features in a folder that is not there": (["--features", "nowhere/f.safetensors"], "nowhere"),
-    "an unknown projection": (["--projection", "umap"], "pca"),
+    "an unknown projection": (["--projection", "umpa"], "umap"),
+    "a share of no labels": (["--probe", '{name = "finetune", shares = [0.0]}'], "in (0, 1]"),
+    "tuning without epochs": (["--probe", '{name = "finetune", epochs = 0}'], "epochs"),
     "too few classes for an episode": (["--probe", "few_shot"], "fewer ways"),
 }
 

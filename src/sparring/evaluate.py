@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -19,6 +18,7 @@ from sparring.measure import Findings, build_evaluations, measure
 from sparring.recipe import Part, Recipe
 from sparring.reports import evaluated
 from sparring.reports.afterwards import suffix_of
+from sparring.reports.layouts import check_layout
 from sparring.reports.measures import NO_PERCENT, is_percent, is_shown, margins
 from sparring.run import Run
 from sparring.saved import load_encoder
@@ -34,7 +34,7 @@ def evaluate(
     parts: Sequence[Part],
     per_class: bool,
     features: Path | None,
-    projection: Literal["pca", "tsne"],
+    projection: str,
     as_json: bool,
 ) -> None:
     """Measure a run's encoder on its own data set or on another, print the figures, and keep them in the run.
@@ -45,6 +45,7 @@ def evaluate(
     run = Run.open(path)
     recipe, encoder, evaluations = run.recipe(), load_encoder(path), build_evaluations(parts)
     _check_file(features)
+    check_layout(projection)
     name = data or recipe.data
     linear = evaluations.get("linear")
     subject = Subject(
@@ -141,7 +142,7 @@ def _tensors(features: Features) -> dict[str, Tensor]:
     return {name: tensor.contiguous() for name, tensor in named.items() if tensor is not None}
 
 
-def _draw(findings: Findings, subject: Subject, folder: Path, suffix: str, projection: Literal["pca", "tsne"]) -> None:
+def _draw(findings: Findings, subject: Subject, folder: Path, suffix: str, projection: str) -> None:
     folder.mkdir(exist_ok=True)
     if findings.matrix is not None:
         title = f"Confusion, by {findings.judge}"

@@ -98,7 +98,7 @@ class Evaluate:
     data_root: str | None = None
     """Where downloaded data sets lie."""
     probe: tuple[Part, ...] = (Part("knn"), Part("collapse"))
-    """What to measure: knn, collapse, linear, low_label, few_shot, robustness, corruptions, lidar."""
+    """What to measure: knn, collapse, linear, low_label, few_shot, robustness, corruptions, lidar, finetune."""
     k: tuple[int, ...] = (200,)
     """Numbers of neighbours."""
     t: tuple[float, ...] = (0.1,)
@@ -107,8 +107,8 @@ class Evaluate:
     """Also print the accuracy of each class."""
     features: Path | None = None
     """Save the features and labels to this .safetensors file."""
-    projection: Literal["pca", "tsne"] = "pca"
-    """How figures/features.png lays the features out."""
+    projection: Literal["pca", "tsne", "umap"] = "pca"
+    """How figures/features.png lays the features out; umap needs `pip install 'sparring[umap]'`."""
     json: bool = False
     """Print JSON instead of tables."""
 

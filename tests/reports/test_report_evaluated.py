@@ -1,13 +1,13 @@
 """Pictures of an evaluation show what they were given, whatever the classes are called and however many there are."""
 
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
 from sparring.reports import evaluated
+from sparring.reports.layouts import LAYOUTS, principal
 
 NAMES = ("_hidden", "$x$", "<b>&", "実験")
 
@@ -36,10 +36,9 @@ def test_a_confusion_matrix_is_written_in_percent_of_its_rows(tmp_path: Path, wr
     assert (tmp_path / "many.png").stat().st_size > 1000
 
 
-@pytest.mark.parametrize("projection", ["pca", "tsne"])
-def test_the_ten_largest_classes_are_named_on_the_map(
-    projection: Literal["pca", "tsne"], tmp_path: Path, written: list[str]
-) -> None:
+@pytest.mark.parametrize("projection", LAYOUTS)
+@pytest.mark.filterwarnings("ignore:Tensorflow not installed:ImportWarning")
+def test_the_ten_largest_classes_are_named_on_the_map(projection: str, tmp_path: Path, written: list[str]) -> None:
     draw = np.random.default_rng(0)
     labels = np.concatenate([np.repeat(np.arange(10), 5), np.arange(10, 14)])
     classes = [*NAMES, *(f"class{c}" for c in range(4, 14))]
@@ -53,7 +52,7 @@ def test_the_ten_largest_classes_are_named_on_the_map(
 def test_components_are_those_of_largest_variance() -> None:
     draw = np.random.default_rng(0)
     features = (draw.normal(size=(400, 5)) * np.array([1, 9, 0.1, 4, 0.2]) + 7).astype(np.float32)
-    places, words = evaluated._layout(features, np.arange(0, 400, 2), "pca")
+    places, words = principal(features, np.arange(0, 400, 2))
     centred = features - features.mean(axis=0)
     for column, feature in ((0, 1), (1, 3)):
         assert abs(np.corrcoef(places[:, column], centred[::2, feature])[0, 1]) > 0.99

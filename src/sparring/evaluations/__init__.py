@@ -9,6 +9,7 @@ from sparring.evaluations.collapse import Collapse, collapse
 from sparring.evaluations.corruptions import CORRUPTIONS, Corruptions
 from sparring.evaluations.features import extract, features_of
 from sparring.evaluations.few_shot import FewShot
+from sparring.evaluations.finetune import FineTune
 from sparring.evaluations.knn import Knn, knn_scores
 from sparring.evaluations.lidar import Lidar
 from sparring.evaluations.linear import Linear, Probe
@@ -25,6 +26,7 @@ EVALUATIONS: dict[str, Callable[..., Callable[..., dict[str, float]]]] = {
     "robustness": Robustness,
     "corruptions": Corruptions,
     "lidar": Lidar,
+    "finetune": FineTune,
 }
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "Collapse",
     "Corruptions",
     "FewShot",
+    "FineTune",
     "Inspection",
     "Knn",
     "Lidar",

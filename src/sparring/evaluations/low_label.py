@@ -11,12 +11,8 @@ from sparring.contracts import Features
 from sparring.errors import InputError
 from sparring.evaluations.confusion import percent_right
 from sparring.evaluations.linear import Linear, Scale
-from sparring.evaluations.stratified import draw_stratified
+from sparring.evaluations.stratified import draw_stratified, of_share
 from sparring.randomness import generator_for
-
-
-def _of_share(share: float, size: int) -> int:
-    return max(1, round(share * size))
 
 
 def _of_number(number: int, size: int) -> int:
@@ -49,7 +45,7 @@ class LowLabel:
             )
         self.draws, self.seed = draws, seed
         self.counts: dict[str, Callable[[int], int]] = {
-            **{f"low_label/share={share:g}": partial(_of_share, share) for share in shares},
+            **{f"low_label/share={share:g}": partial(of_share, share) for share in shares},
             **{f"low_label/per_class={number}": partial(_of_number, number) for number in per_class},
         }
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sparring.reports.charts import spread, style
+from sparring.reports.layouts import LAYOUTS
 from sparring.reports.panels import INK, MUTED, RULE
 
 POINTS = 2000
@@ -76,11 +77,11 @@ def save_scatter(
     labels: Int[np.ndarray, "n"] | None,
     classes: Sequence[str],
     path: Path,
-    projection: Literal["pca", "tsne"] = "pca",
+    projection: str = "pca",
 ) -> None:
     """At most 2,000 test features in two dimensions, coloured by class; names lie at the classes' medians."""
     chosen = np.linspace(0, len(features) - 1, min(POINTS, len(features))).astype(int)
-    places, words = _layout(features, chosen, projection)
+    places, words = LAYOUTS[projection](features, chosen)
     with style():
         figure = Figure(figsize=(7.2, 5.6), layout="constrained")
         axes = figure.subplots()
@@ -93,23 +94,6 @@ def save_scatter(
         axes.set_yticks([])
         axes.spines[:].set_color(RULE)
         figure.savefig(path, dpi=200, facecolor="white")
-
-
-def _layout(
-    features: Float[np.ndarray, "n d"], chosen: Int[np.ndarray, "m"], projection: str
-) -> tuple[Float[np.ndarray, "m 2"], str]:
-    """Two coordinates of each chosen feature, and what they are; components are those of all features."""
-    if projection == "tsne":
-        from sklearn.manifold import TSNE
-
-        perplexity = min(30.0, (len(chosen) - 1) / 3)
-        return TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(features[chosen]), "t-SNE"
-    centred = (features - features.mean(axis=0)).astype(np.float64)
-    variances, directions = np.linalg.eigh(centred.T @ centred)
-    share = variances[-2:].sum() / max(variances.sum(), 1e-12)
-    return centred[chosen] @ directions[
-        :, [-1, -2]
-    ], f"first two principal components ({100 * share:.0f} % of variance)"
 
 
 def _scatter_classes(

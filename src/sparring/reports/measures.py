@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-PERCENT = ("knn", "linear", "low_label", "few_shot", "robustness", "corruptions")
+PERCENT = ("knn", "linear", "low_label", "few_shot", "robustness", "corruptions", "finetune")
 NO_PERCENT = ("linear/c", "linear/unconverged", "low_label/unconverged")
 MARGINS = ("std", "ci95")
 """Last parts of the names of figures that are shown behind the figure they belong to."""
@@ -24,6 +24,7 @@ NAMES = {
     "corruptions": "Linear probe, mean over corruptions",
     "corruptions/clean": "Linear probe, corrupted images before",
 }
+SHARED = {"low_label": "Linear probe", "finetune": "Fine-tuned network"}
 PATTERNS = (
     (r"knn/k=(.*),t=(.*)", r"kNN accuracy, k = \1, t = \2"),
     (r"low_label/per_class=1", "Linear probe, 1 label a class"),
@@ -42,8 +43,8 @@ def label(key: str) -> str:
 def _name(key: str) -> str:
     if key in NAMES:
         return NAMES[key]
-    if share := re.fullmatch(r"low_label/share=(.*)", key):
-        return f"Linear probe, {100 * float(share[1]):g} % of the labels"
+    if share := re.fullmatch(r"(.*)/share=(.*)", key):
+        return f"{SHARED[share[1]]}, {100 * float(share[2]):g} % of the labels"
     for pattern, words in PATTERNS:
         if re.fullmatch(pattern, key):
             return re.sub(pattern, words, key).replace("_", " ")
