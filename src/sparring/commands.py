@@ -26,6 +26,7 @@ from sparring.run import Run
 from sparring.sweeps import sweep as run_sweep
 from sparring.training import load_data
 from sparring.training import train as run_training
+from sparring.tuning import parse_space, tune
 from sparring.views import base_views
 
 CONSOLE = Console(highlight=False)
@@ -56,14 +57,36 @@ def sweep(recipe: Recipe, file: Path | None, axes: Sequence[str], *, seeds: int 
     grid = load_grid(file) if file else Grid(recipe)
     chosen = grid.seeds if seeds is None else seeds
     cells = run_sweep(recipe, parse_axes(axes), out=out, seeds=chosen, jobs=jobs, arms=grid.arms)
-    if (page := out / "report.html").exists():
-        _say(f"report        {page}")
-    _say(f"figures       {out / 'sweep.json'}")
+    _say_of_sweep(out)
     failed = [cell for cell in cells if cell.failure]
     for cell in failed:
         print(f"sparring: failed: {cell.path}: {cell.failure}", file=sys.stderr)
     if failed:
         sys.exit(1)
+
+
+def search(
+    recipe: Recipe, file: Path | None, words: Sequence[str], *, trials: int, seeds: int | None, out: Path, jobs: int
+) -> None:
+    """Let Optuna choose settings; say which did best, and what that is worth."""
+    grid = load_grid(file) if file else Grid(recipe)
+    if grid.arms:
+        raise InputError(f"{file}: expected a recipe without arms for --search, got {len(grid.arms)}")
+    chosen = grid.seeds if seeds is None else seeds
+    found = tune(recipe, parse_space(words), out=out, trials=trials, seeds=chosen, jobs=jobs)
+    _say_of_sweep(out)
+    if found[0].knn is None:
+        print("sparring: failed: every trial; the cells' train.log say why", file=sys.stderr)
+        sys.exit(1)
+    settings = ", ".join(f"{name} = {value}" for name, value in found[0].settings.items())
+    _say(f"best          {settings}: {found[0].knn:.2f} %, mean of {chosen} seeds, last epoch")
+    _say("              chosen on the test images among all trials: train it on other seeds before you compare it")
+
+
+def _say_of_sweep(out: Path) -> None:
+    if (page := out / "report.html").exists():
+        _say(f"report        {page}")
+    _say(f"figures       {out / 'sweep.json'}")
 
 
 def reproduce(name: str, *, scale: str, out: Path | None, data_root: str | None, seeds: int | None, jobs: int) -> None:

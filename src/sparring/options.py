@@ -1,6 +1,7 @@
 """The commands and their options, as tyro reads them. Nothing heavy is imported before a command is called."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -76,11 +77,18 @@ class Sweep:
     """Seeds of each arm, counted up from --seed; 3 if not given."""
     jobs: int = 1
     """Cells that train at the same time."""
+    search: Annotated[tuple[str, ...], UseAppendAction] = ()
+    """Instead of a grid, a setting for Optuna to choose: NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=VALUE,VALUE."""
+    trials: int = 20
+    """How many of a search."""
 
     def __call__(self) -> None:
-        from sparring.commands import sweep
+        if self.search and self.set:
+            raise InputError("expected either --set, a grid, or --search, got both; name a searched value as --search")
+        from sparring.commands import search, sweep
 
-        sweep(self.settings, self.recipe, self.set, seeds=self.seeds, out=self.out, jobs=self.jobs)
+        play, words = (partial(search, trials=self.trials), self.search) if self.search else (sweep, self.set)
+        play(self.settings, self.recipe, words, seeds=self.seeds, out=self.out, jobs=self.jobs)
 
 
 @dataclass(frozen=True)

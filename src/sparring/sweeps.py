@@ -56,17 +56,21 @@ def sweep(
         InputError: if a setting or a folder cannot be used; nothing has been trained then.
         KeyboardInterrupt: after Ctrl-C, once all running cells have saved.
     """
+    played = train_cells(make_cells(recipe or Recipe(), axes or {}, Path(out), seeds=seeds, arms=arms), jobs)
+    summarise(played, Path(out))
+    return played
+
+
+def train_cells(cells: Sequence[Cell], jobs: int) -> list[Cell]:
+    """Train what is not trained yet, `jobs` at a time; returns all, with why each that failed did."""
     if jobs < 1:
         raise InputError(f"jobs: expected a whole number of at least 1, got {jobs}")
-    cells = make_cells(recipe or Recipe(), axes or {}, Path(out), seeds=seeds, arms=arms)
     for cell in cells:
         check_folder(Run(cell.path), cell.recipe)
     waiting = [cell for cell in cells if not Run(cell.path).finished]
     check_parts([cell.recipe for cell in waiting])
     failures = play(waiting, jobs, SweepDisplay(len(cells), len(cells) - len(waiting)))
-    played = [replace(cell, failure=failures.get(cell.name, "")) for cell in cells]
-    summarise(played, Path(out))
-    return played
+    return [replace(cell, failure=failures.get(cell.name, "")) for cell in cells]
 
 
 def check_folder(run: Run, recipe: Recipe) -> None:

@@ -1,0 +1,186 @@
+"""`sparring sweep --search` as a function: Optuna proposes settings, and each trial is cells of a sweep."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import mean
+from typing import TYPE_CHECKING, Any
+
+from sparring.errors import InputError
+from sparring.grid import SEEDS, Cell, make_cells, split_values
+from sparring.randomness import derived_seed
+from sparring.recipe import Recipe
+from sparring.reports.record import read_runs
+from sparring.run import replace_file
+from sparring.schema import parse_literal
+from sparring.sweeps import check_parts, summarise, train_cells
+from sparring.training import load_data
+
+if TYPE_CHECKING:
+    from optuna import Study, Trial
+
+TRIALS = 20
+NUMBER = r"-?(?:\d+\.?\d*|\.\d+)(?:e-?\d+)?"
+RANGE = re.compile(rf"({NUMBER}):({NUMBER})(:log)?")
+DIGITS = 3
+"""Significant ones of a number that is tried, so that folders have readable names."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """Whole numbers, where both ends are, or others between two ends."""
+
+    low: float
+    high: float
+    log: bool = False
+    """Drawn evenly in the logarithm."""
+
+    def suggest(self, trial: "Trial", name: str) -> float:
+        """The value that a trial takes."""
+        if isinstance(self.low, int) and isinstance(self.high, int):
+            return trial.suggest_int(name, self.low, self.high, log=self.log)
+        return float(f"{trial.suggest_float(name, self.low, self.high, log=self.log):.{DIGITS}g}")
+
+    def ends(self) -> list[Any]:
+        """The values at which a range is tried out before anything is trained."""
+        return [self.low, self.high]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several values, as they are written on the command line."""
+
+    texts: tuple[str, ...]
+
+    def suggest(self, trial: "Trial", name: str) -> Any:
+        """The value that a trial takes."""
+        return parse_literal(trial.suggest_categorical(name, self.texts))
+
+    def ends(self) -> list[Any]:
+        """The values that are tried out before anything is trained."""
+        return [parse_literal(text) for text in self.texts]
+
+
+Space = Mapping[str, Range | Choice]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A trial: what it took, and the mean over its seeds of the last epoch's kNN accuracy in percent."""
+
+    settings: dict[str, Any]
+    knn: float | None
+    """None if a seed failed."""
+
+
+def parse_space(words: Sequence[str]) -> dict[str, Range | Choice]:
+    """From the command line: `learning_rate=0.01:1:log`, `adversary.steps=1:7` or `adversary=none,random`."""
+    space: dict[str, Range | Choice] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not (name and equals and text):
+            raise InputError(f"--search: expected NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=VALUE,VALUE, got {word!r}")
+        if (name := name.strip().replace("-", "_")) in space:
+            raise InputError(f"--search {name}: expected each name once, got it twice")
+        space[name] = _entry(name, text)
+    return space
+
+
+def _entry(name: str, text: str) -> Range | Choice:
+    if not (found := RANGE.fullmatch(text)):
+        return Choice(tuple(split_values(text, name)))
+    low, high, log = _number(found[1]), _number(found[2]), bool(found[3])
+    if not low < high or (log and low <= 0):
+        expected = "0 < low < high" if log else "low < high"
+        raise InputError(f"--search {name}: expected {expected}, got {text}")
+    return Range(low, high, log)
+
+
+def _number(text: str) -> float:
+    return int(text) if text.lstrip("-").isdecimal() else float(text)
+
+
+def tune(
+    recipe: Recipe,
+    space: Space,
+    *,
+    out: str | Path,
+    trials: int = TRIALS,
+    seeds: int = SEEDS,
+    jobs: int = 1,
+) -> list[Found]:
+    """Try settings that Optuna's TPE sampler proposes; write search.json, sweep.json and report.html in `out`.
+
+    Trials are played one after another, each as a cell for each seed. What is proposed depends only on the recipe's
+    seed and on what earlier trials came to, so the same call goes on: it proposes the same again, and no finished
+    cell is trained twice.
+
+    Args:
+        recipe: what all trials share.
+        space: settings by name (those of parts are dotted), each a `Range` or a `Choice`.
+        out: the folder of the cells' folders.
+        trials: in all, those of earlier calls included.
+        seeds: of each trial; they count up from the recipe's own.
+        jobs: cells that train at the same time.
+
+    Returns:
+        Every trial, best first; chosen by the accuracy on test images, so not a result to report.
+
+    Raises:
+        InputError: if Optuna is not installed, or a setting or a folder cannot be used; nothing has been trained then.
+
+    Source: Bergstra et al. 2011, "Algorithms for Hyper-Parameter Optimization".
+    """
+    if trials < 1:
+        raise InputError(f"trials: expected a whole number of at least 1, got {trials}")
+    study = _study(recipe.seed)
+    check_parts(_extremes(recipe, space, Path(out)))
+    if load_data(recipe).test is None:
+        raise InputError(f"--search goes by kNN accuracy on labelled test images; {recipe.data} has none")
+    found, played = list[Found](), dict[str, Cell]()
+    for _ in range(trials):
+        trial = study.ask()
+        settings = {name: each.suggest(trial, name) for name, each in space.items()}
+        cells = train_cells(_cells(recipe, settings, Path(out), seeds), jobs)
+        played |= {cell.name: cell for cell in cells}
+        knn = None if any(cell.failure for cell in cells) else _accuracy(cells)
+        found.append(Found(settings, knn))
+        if knn is not None:
+            study.tell(trial, knn)
+    found.sort(key=lambda each: -1.0 if each.knn is None else each.knn, reverse=True)
+    _write(found, list(played.values()), Path(out))
+    return found
+
+
+def _study(seed: int) -> "Study":
+    if find_spec("optuna") is None:
+        raise InputError("--search: expected Optuna, found none; pip install 'sparring[search]'")
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler = optuna.samplers.TPESampler(seed=derived_seed(seed, "search") % 2**32)
+    return optuna.create_study(direction="maximize", sampler=sampler)
+
+
+def _cells(recipe: Recipe, settings: Mapping[str, Any], out: Path, seeds: int) -> list[Cell]:
+    return make_cells(recipe, {name: [value] for name, value in settings.items()}, out, seeds=seeds)
+
+
+def _extremes(recipe: Recipe, space: Space, out: Path) -> list[Recipe]:
+    """A recipe with all settings at their first value, and one with each at each other end."""
+    first = {name: each.ends()[0] for name, each in space.items()}
+    tried = [first, *({**first, name: end} for name, each in space.items() for end in each.ends()[1:])]
+    return [cell.recipe for settings in tried for cell in _cells(recipe, settings, out, 1)]
+
+
+def _accuracy(cells: Sequence[Cell]) -> float:
+    return mean(run.last("knn") or 0.0 for run in read_runs([cell.path for cell in cells]))
+
+
+def _write(found: Sequence[Found], cells: Sequence[Cell], out: Path) -> None:
+    summarise(cells, out)
+    text = json.dumps({"measure": "knn", "trials": [asdict(each) for each in found]}, indent=2) + "\n"
+    replace_file(out / "search.json", lambda temporary: temporary.write_text(text))
