@@ -62,7 +62,7 @@ def test_interrupted_by_ctrl_c_and_resumed_equals_uninterrupted(
 ) -> None:
     recipe = small(folder, adversary=adversary)
     whole = sparring.train(recipe, run=tmp_path / "whole")
-    original = sparring.fit.Fit._round  # type: ignore[attr-defined]
+    original = sparring.fit.Fit.round  # type: ignore[attr-defined]
 
     def interrupted(fit: Any) -> Any:
         outcome = original(fit)
@@ -70,7 +70,7 @@ def test_interrupted_by_ctrl_c_and_resumed_equals_uninterrupted(
             os.kill(os.getpid(), signal.SIGINT)
         return outcome
 
-    monkeypatch.setattr(sparring.fit.Fit, "_round", interrupted)  # type: ignore[attr-defined]
+    monkeypatch.setattr(sparring.fit.Fit, "round", interrupted)  # type: ignore[attr-defined]
     with pytest.raises(KeyboardInterrupt, match="--resume"):
         sparring.train(recipe, run=tmp_path / "parts")
     monkeypatch.undo()
@@ -217,7 +217,7 @@ def test_a_replayed_batch_shows_the_same_views_again(folder: Path, tmp_path: Pat
 def test_a_lazy_adversary_moves_every_few_steps(folder: Path, tmp_path: Path) -> None:
     recipe = small(folder, epochs=1, adversary_every=3, adversary_learning_rate=0.1)
     weights: list[torch.Tensor] = []
-    original = sparring.fit.Fit._round  # type: ignore[attr-defined]
+    original = sparring.fit.Fit.round  # type: ignore[attr-defined]
     with pytest.MonkeyPatch.context() as patch:
 
         def watched(fit: Any) -> Any:
@@ -225,7 +225,7 @@ def test_a_lazy_adversary_moves_every_few_steps(folder: Path, tmp_path: Path) ->
             weights.append(fit.learner.adversary.head.weight.detach().clone())
             return outcome
 
-        patch.setattr(sparring.fit.Fit, "_round", watched)  # type: ignore[attr-defined]
+        patch.setattr(sparring.fit.Fit, "round", watched)  # type: ignore[attr-defined]
         sparring.train(recipe, run=tmp_path / "run")
     moved = [not torch.equal(a, b) for a, b in pairwise(weights)]
     assert moved == [False, False, True, False]

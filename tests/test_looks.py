@@ -62,7 +62,7 @@ def test_an_interrupted_run_looks_on_where_it_stopped(
 ) -> None:
     recipe = small(folder, epochs=2, hardness_every=3)
     whole = sparring.train(recipe, run=tmp_path / "whole")
-    original = fit.Fit._round
+    original = fit.Fit.round
 
     def interrupted(self: fit.Fit) -> Any:
         outcome = original(self)
@@ -70,7 +70,7 @@ def test_an_interrupted_run_looks_on_where_it_stopped(
             os.kill(os.getpid(), signal.SIGINT)
         return outcome
 
-    monkeypatch.setattr(fit.Fit, "_round", interrupted)
+    monkeypatch.setattr(fit.Fit, "round", interrupted)
     with pytest.raises(KeyboardInterrupt):
         sparring.train(recipe, run=tmp_path / "parts")
     monkeypatch.undo()

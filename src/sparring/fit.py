@@ -45,7 +45,7 @@ class Fit:
         self.total = recipe.epochs * self.steps_per_epoch
         self.precision = precision_of(recipe, fabric.device)
         with seeded(recipe.seed, "weights"):
-            self.learner = build_learner(recipe, context_of(data), self._autocast)
+            self.learner = build_learner(recipe, context_of(data), self.autocast)
         self.learner.to(memory_format=torch.channels_last)
         if fabric.world_size > 1 and fabric.device.type == "cuda":
             self.learner = torch.nn.SyncBatchNorm.convert_sync_batchnorm(self.learner)
@@ -80,7 +80,7 @@ class Fit:
         self._restart_clock()
         self.saved_at = time.monotonic()
         while self.step < self.total:
-            outcome = self._round()
+            outcome = self.round()
             if self._due(self.recipe.log_every):
                 self._log(outcome)
             if evaluated := self._due(self.recipe.evaluate_every * self.steps_per_epoch):
@@ -95,7 +95,7 @@ class Fit:
                     f"saved at epoch {self._epoch():.1f}; go on with: sparring train --resume {self.run.path}"
                 )
 
-    def _round(self) -> Outcome:
+    def round(self) -> Outcome:
         recipe, encoder_optimiser = self.recipe, self.optimisers[0]
         for group in encoder_optimiser.param_groups:
             group["lr"] = learning_rate_at(recipe, self.step, self.steps_per_epoch)
@@ -226,7 +226,7 @@ class Fit:
             return False
         return self._reduce(torch.tensor(float(mine), device=self.fabric.device), "sum").item() > 0
 
-    def _autocast(self) -> torch.autocast:
+    def autocast(self) -> torch.autocast:
         # not Fabric's, which would also round the views to bf16
         enabled = self.precision is torch.bfloat16
         return torch.autocast(self.fabric.device.type, dtype=torch.bfloat16, enabled=enabled)

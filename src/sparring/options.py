@@ -195,6 +195,55 @@ class Reproduce:
 
 
 @dataclass(frozen=True)
+class Bench:
+    """Measure how fast training steps are: what an adversary costs, how near the limit the loop is, a peer beside it.
+
+    Try `sparring bench --against lightly --out FILE.json`. All take turns within one run; leave the machine alone
+    meanwhile, and read the ratios.
+    """
+
+    recipes: tuple[str, ...] = ()
+    """Shipped recipes to measure; if none is named, vanilla under each kind of adversary."""
+    against: Literal["lightly", "nobody"] = "nobody"
+    """A library to measure beside (pip install lightly)."""
+    data: str = "sample"
+    """A data set by name or a folder of images."""
+    data_root: str | None = None
+    """Where downloaded data sets lie."""
+    image_size: int = 32
+    """Side of the images in pixels."""
+    batch_size: int = 512
+    """Images per step."""
+    width: float = 0.25
+    """Of the encoder, ResNet-12."""
+    repetitions: int = 5
+    """Turns of each that count."""
+    steps: int = 8
+    """Training steps of a turn."""
+    out: Path | None = None
+    """A JSON file to write, with machine, versions and commit."""
+    json: bool = False
+    """Print JSON instead of tables."""
+
+    def __call__(self) -> None:
+        if min(self.repetitions, self.steps) < 1:
+            raise InputError(f"expected at least 1 repetition and 1 step, got {self.repetitions} and {self.steps}")
+        if self.out and not self.out.parent.is_dir():
+            raise InputError(f"--out {self.out}: expected an existing folder for the file, found none")
+        size = Recipe(
+            data=self.data,
+            data_root=self.data_root,
+            image_size=self.image_size,
+            batch_size=self.batch_size,
+            encoder=Part("resnet12", {"width": self.width}),
+        )
+        from sparring.bench import bench
+
+        peer = None if self.against == "nobody" else self.against
+        bench(size, self.recipes, peer, repetitions=self.repetitions, steps=self.steps, out=self.out, as_json=self.json)
+
+
+@dataclass(frozen=True)
 class List:
     """Print every registered part with its settings, a line each."""
 
@@ -214,5 +263,6 @@ COMMANDS: dict[str, type] = {
     "evaluate": Evaluate,
     "preview": Preview,
     "report": Report,
+    "bench": Bench,
     "list": List,
 }

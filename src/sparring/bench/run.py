@@ -1,0 +1,162 @@
+"""Measure, print, keep."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from rich.console import Console
+from rich.table import Table
+
+from sparring.bench.clock import Times, Turn, take_turns
+from sparring.bench.contestants import VANILLA, Arena, contestants
+from sparring.bench.limit import MATRIX, flops_of, limit, product
+from sparring.bench.peer import lightly_knn, lightly_steps, require_lightly
+from sparring.contracts import Features
+from sparring.evaluations import Knn
+from sparring.recipe import Recipe
+from sparring.run import environment, replace_file
+from sparring.training import load_data
+
+CONSOLE = Console(highlight=False)
+LIMIT, LIGHTLY = "the limit", "lightly"
+BANK, DIMENSIONS, CLASSES = 50_000, 256, 10
+FAST = 20
+"""Views and products are drawn this many times as often as training steps, so that their turns last."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was measured, in the units of the names."""
+
+    batch_size: int
+    seconds_per_step: dict[str, tuple[float, ...]]
+    """By contestant, a value for each repetition."""
+    seconds_for_views: tuple[float, ...]
+    """For both base views of a batch."""
+    seconds_for_knn: dict[str, tuple[float, ...]]
+    flops_per_step: int
+    flops_per_second_of_a_product: float
+    peak_mib: float
+    """Of the whole process, which holds all contestants at once."""
+
+    def rows(self) -> list[dict[str, float | str]]:
+        """A row for each contestant: images per second and the ratios."""
+        times = {name: Times(seconds) for name, seconds in self.seconds_per_step.items()}
+        return [self._row(name, own, times) for name, own in times.items()]
+
+    def _row(self, name: str, own: Times, times: dict[str, Times]) -> dict[str, float | str]:
+        middle, least, most = own.rates(self.batch_size)
+        row: dict[str, float | str] = {"contestant": name, "images_per_second": middle, "least": least, "most": most}
+        row |= {"cost": own.median / times[VANILLA].median, "of_the_limit": times[LIMIT].median / own.median}
+        return row | ({"over_lightly": times[LIGHTLY].median / own.median} if LIGHTLY in times else {})
+
+    def figures(self) -> dict[str, float]:
+        """What is not a contestant's: microseconds, shares and seconds."""
+        times = {name: Times(self.seconds_per_step[name]) for name in (VANILLA, LIMIT)}
+        share = {
+            name: self.flops_per_step / own.median / self.flops_per_second_of_a_product for name, own in times.items()
+        }
+        return {
+            "microseconds_for_two_views_of_an_image": 1e6 * Times(self.seconds_for_views).median / self.batch_size,
+            "flops_share_of_a_product_vanilla": share[VANILLA],
+            "flops_share_of_a_product_limit": share[LIMIT],
+            **{f"seconds_for_knn_{name}": Times(own).median for name, own in self.seconds_for_knn.items()},
+            "peak_mib": self.peak_mib,
+        }
+
+
+def bench(
+    size: Recipe,
+    recipes: Sequence[str],
+    against: str | None,
+    *,
+    repetitions: int,
+    steps: int,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Let all take turns and show what came out.
+
+    Args:
+        size: data, encoder and batch size that all share.
+        recipes: shipped recipes to measure instead of the table of adversaries.
+        against: a peer to measure too: lightly.
+        repetitions: turns that count.
+        steps: of a turn.
+        out: a JSON file to write.
+        as_json: print JSON instead of tables.
+    """
+    if against:
+        require_lightly()
+    result = measure(size, recipes=recipes, peer=bool(against), repetitions=repetitions, steps=steps)
+    kept: dict[str, Any] = {"environment": {**environment(), "threads": torch.get_num_threads()}, **asdict(result)}
+    text = json.dumps({**kept, "table": result.rows(), "figures": result.figures()}, indent=2)
+    if out:
+        replace_file(out, lambda temporary: temporary.write_text(text + "\n"))
+    if as_json:
+        print(text)
+    else:
+        show(result)
+
+
+def measure(
+    size: Recipe, *, recipes: Sequence[str], peer: bool, repetitions: int, steps: int, bank: int = BANK
+) -> Result:
+    """Seconds of all contestants in one alternation, then of views, of a matrix product, and of kNN."""
+    arena = Arena(load_data(size), size)
+    fit = arena.vanilla()
+    training = {**contestants(arena, recipes), LIMIT: limit(fit), **({LIGHTLY: lightly_steps(arena)} if peer else {})}
+    features = random_features(bank)
+    parts: dict[str, Turn] = {
+        "views": lambda count: [fit.batches.training(0) for _ in range(count)],
+        "product": product(fit.precision, fit.fabric.device),
+    }
+    neighbours: dict[str, Turn] = {"sparring": lambda count: Knn().predict(features)}
+    neighbours |= {LIGHTLY: lambda count: lightly_knn(features)} if peer else {}
+    with Console(stderr=True).status("") as status:
+        turn = partial(take_turns, repetitions=repetitions, say=status.update)
+        trained, small, found = turn(training, steps=steps), turn(parts, steps=FAST), turn(neighbours, steps=1)
+    return Result(
+        batch_size=size.batch_size,
+        seconds_per_step={name: times.seconds for name, times in trained.items()},
+        seconds_for_views=small["views"].seconds,
+        seconds_for_knn={name: times.seconds for name, times in found.items()},
+        flops_per_step=flops_of(arena),
+        flops_per_second_of_a_product=2 * MATRIX**3 / small["product"].median,
+        peak_mib=peak_memory(),
+    )
+
+
+def random_features(bank: int) -> Features:
+    """Unit features of ten classes, a fifth as many queries as in the bank."""
+    generator = torch.Generator().manual_seed(0)
+    rows, queries = (F.normalize(torch.randn(n, DIMENSIONS, generator=generator)) for n in (bank, bank // 5))
+    return Features(rows, queries, torch.arange(len(rows)) % CLASSES, torch.arange(len(queries)) % CLASSES)
+
+
+def peak_memory() -> float:
+    """MiB that this process has held at most, as the system counts; not a number where it does not say."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    found = [int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")]
+    return found[0] if found else math.nan
+
+
+def show(result: Result) -> None:
+    """Print the tables."""
+    rows = result.rows()
+    peer = "over_lightly" in rows[0]
+    table = Table("", "images/s", "least to most", "cost", "of the limit", *(["over lightly"] if peer else []))
+    for row in rows:
+        values = [f"{row['images_per_second']:,.0f}", f"{row['least']:,.0f} to {row['most']:,.0f}"]
+        values += [f"{row['cost']:.2f}", f"{row['of_the_limit']:.2f}"]
+        table.add_row(str(row["contestant"]), *values, *([f"{row['over_lightly']:.2f}x"] if peer else []))
+    CONSOLE.print(table)
+    for name, value in result.figures().items():
+        CONSOLE.print(f"{name.replace('_', ' '):42s} {value:10.2f}")
