@@ -164,6 +164,7 @@ def test_two_processes_equal_one_on_the_union_batch(folder: Path, tmp_path: Path
     command = [sys.executable, "-m", "sparring", "train", "--recipe", str(tmp_path / "recipe.toml"), "--devices", "2"]
     done = subprocess.run([*command, "--run", str(two)], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
+    assert done.stdout.count("encoder.safetensors") == 1, "one rank speaks for all"
     assert json.loads((two / "environment.json").read_text())["processes"] == 2
     steps = [line["step"] for line in Run.open(two).metrics() if "knn" in line]
     assert steps == sorted(set(steps)), "kNN is to be computed once, not once a rank"

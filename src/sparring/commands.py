@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning_fabric.utilities.rank_zero import rank_zero_only
 from rich.console import Console
 from rich.table import Table
 
@@ -42,6 +43,8 @@ def _say(line: str) -> None:
 def train(recipe: Recipe, *, run: Path | None, resume: Path | None, overwrite: bool) -> None:
     """Train, write the report, and say what came out and what to try next."""
     path = run_training(recipe, run=run, resume=resume, overwrite=overwrite)
+    if rank_zero_only.rank:
+        return
     measured = [line for line in Run.open(path).metrics() if "rankme" in line]
     if "knn" in measured[-1]:
         _say(f"kNN accuracy  {measured[0]['knn']:.1f} % untrained -> [bold]{measured[-1]['knn']:.1f} %[/]")
