@@ -17,6 +17,7 @@ from sparring.errors import InputError
 from sparring.evaluations import Knn, collapse, extract, features_of
 from sparring.evaluations.collapse import spread
 from sparring.evaluations.negatives import tabled
+from sparring.memory import keep_freed
 from sparring.parts import build_learner, context_of
 from sparring.precision import precision_of
 from sparring.probes import choices, described, gallery, hardness, nearest
@@ -44,6 +45,7 @@ class Fit:
         self.steps_per_epoch = self.batches.steps_per_epoch
         self.total = recipe.epochs * self.steps_per_epoch
         self.precision = precision_of(recipe, fabric.device)
+        keep_freed()
         with seeded(recipe.seed, "weights"):
             self.learner = build_learner(recipe, context_of(data), self.autocast)
         self.learner.to(memory_format=torch.channels_last)

@@ -15,6 +15,7 @@ from sparring.bench.clock import Turn
 from sparring.bench.contestants import Arena
 from sparring.contracts import Features
 from sparring.errors import InputError
+from sparring.parts import build, context_of
 
 CHUNK = 512
 
@@ -43,7 +44,7 @@ def lightly_steps(arena: Arena) -> Turn:
     from lightly.loss import NegativeCosineSimilarity
     from lightly.models.modules import SimSiamPredictionHead, SimSiamProjectionHead
 
-    encoder = arena.vanilla().learner.method.encoder.to(memory_format=torch.contiguous_format)
+    encoder = build("encoder", arena.size.encoder, context_of(arena.data))
     heads = SimSiamProjectionHead(encoder.feature_size, 2048, 2048), SimSiamPredictionHead(2048, 512, 2048)
     model, criterion = nn.ModuleList([encoder, *heads]), NegativeCosineSimilarity()
     optimiser = torch.optim.SGD(model.parameters(), lr=0.06, momentum=0.9, weight_decay=5e-4)

@@ -1,8 +1,8 @@
 """Measure, print, keep."""
 
 import json
-import math
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -15,10 +15,12 @@ from rich.table import Table
 
 from sparring.bench.clock import Times, Turn, take_turns
 from sparring.bench.contestants import VANILLA, Arena, contestants
+from sparring.bench.elsewhere import elsewhere
 from sparring.bench.limit import MATRIX, flops_of, limit, product
 from sparring.bench.peer import lightly_knn, lightly_steps, require_lightly
 from sparring.contracts import Features
 from sparring.evaluations import Knn
+from sparring.memory import peak
 from sparring.recipe import Recipe
 from sparring.run import environment, replace_file
 from sparring.training import load_data
@@ -111,7 +113,7 @@ def measure(
     """Seconds of all contestants in one alternation, then of views, of a matrix product, and of kNN."""
     arena = Arena(load_data(size), size)
     fit = arena.vanilla()
-    training = {**contestants(arena, recipes), LIMIT: limit(fit), **({LIGHTLY: lightly_steps(arena)} if peer else {})}
+    training = {**contestants(arena, recipes), LIMIT: limit(fit)}
     features = random_features(bank)
     parts: dict[str, Turn] = {
         "views": lambda count: [fit.batches.training(0) for _ in range(count)],
@@ -119,7 +121,9 @@ def measure(
     }
     neighbours: dict[str, Turn] = {"sparring": lambda count: Knn().predict(features)}
     neighbours |= {LIGHTLY: lambda count: lightly_knn(features)} if peer else {}
-    with Console(stderr=True).status("") as status:
+    with ExitStack() as stack:
+        status = stack.enter_context(Console(stderr=True).status(""))
+        training |= {LIGHTLY: stack.enter_context(elsewhere(lightly_steps, arena))} if peer else {}
         turn = partial(take_turns, repetitions=repetitions, say=status.update)
         trained, small, found = turn(training, steps=steps), turn(parts, steps=FAST), turn(neighbours, steps=1)
     return Result(
@@ -129,7 +133,7 @@ def measure(
         seconds_for_knn={name: times.seconds for name, times in found.items()},
         flops_per_step=flops_of(arena),
         flops_per_second_of_a_product=2 * MATRIX**3 / small["product"].median,
-        peak_mib=peak_memory(),
+        peak_mib=peak(),
     )
 
 
@@ -138,14 +142,6 @@ def random_features(bank: int) -> Features:
     generator = torch.Generator().manual_seed(0)
     rows, queries = (F.normalize(torch.randn(n, DIMENSIONS, generator=generator)) for n in (bank, bank // 5))
     return Features(rows, queries, torch.arange(len(rows)) % CLASSES, torch.arange(len(queries)) % CLASSES)
-
-
-def peak_memory() -> float:
-    """MiB that this process has held at most, as the system counts; not a number where it does not say."""
-    status = Path("/proc/self/status")
-    lines = status.read_text().splitlines() if status.exists() else []
-    found = [int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")]
-    return found[0] if found else math.nan
 
 
 def show(result: Result) -> None:
