@@ -8,6 +8,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from sparring.datasets import Images
+from sparring.memory import release
 from sparring.randomness import generator_for
 from sparring.recipe import Recipe
 from sparring.rounds import Batch, base_views_of
@@ -58,6 +59,7 @@ class Batches:
 
     def _draw(self, indices: Int[Tensor, "b"], stream: str, draw: int, step: int) -> Batch:
         pixels = self.images.pixels[indices].to(self.device, non_blocking=True)
+        release()
         draws = partial(generator_for, self.recipe.seed, draw, self.rank, device=self.device)
         policy = views_at(self.recipe, step, self.steps_per_epoch)
         names = base_views_of(self.recipe.pairs)

@@ -7,13 +7,14 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from sparring.bench.clock import Turn
+from sparring.memory import peak
 
 
 @contextmanager
 def elsewhere(make: Callable[..., Turn], *arguments: Any) -> Iterator[Turn]:
     """What `make(*arguments)` gives, made and played in a new process; the allocator's settings there are the system's.
 
-    `make` must be importable. The process ends with the context.
+    `make` must be importable. A turn gives the most MiB that the process has held. The process ends with the context.
     """
     start = multiprocessing.get_context("spawn")
     mine, its = start.Pipe()
@@ -21,9 +22,9 @@ def elsewhere(make: Callable[..., Turn], *arguments: Any) -> Iterator[Turn]:
     process.start()
     its.close()
 
-    def play(steps: int) -> None:
+    def play(steps: int) -> float:
         mine.send(steps)
-        mine.recv()  # an EOFError if it died; its own traceback is on stderr
+        return mine.recv()  # an EOFError if it died; its own traceback is on stderr
 
     try:
         yield play
@@ -40,4 +41,4 @@ def _serve(pipe: Connection, make: Callable[..., Turn], arguments: tuple[Any, ..
         except EOFError:
             return
         play(steps)
-        pipe.send(steps)
+        pipe.send(peak())

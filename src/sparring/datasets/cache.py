@@ -14,6 +14,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from sparring.errors import InputError
+from sparring.memory import bounded
 
 
 def cache_folder() -> Path:
@@ -73,7 +74,7 @@ def _write_header(file: BinaryIO, count: int, image_size: int) -> None:
 
 def map_pixels(path: Path) -> UInt8[Tensor, "n 3 s s"]:
     """Map what `write_pixels` wrote: nothing is read before it is looked at, and nothing may be written."""
-    mapped = np.load(path, mmap_mode="r")
+    mapped = bounded(np.load(path, mmap_mode="r"))
     with warnings.catch_warnings():
         # A writable private map would count against memory, and so fail for data that is larger than memory.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")

@@ -6,6 +6,8 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from sparring.memory import release
+
 Triple = tuple[float, float, float]
 """One number for each of red, green and blue."""
 
@@ -51,6 +53,7 @@ class DataSet:
             values = chosen[start : start + STATISTICS_BATCH].astype(np.int64)
             total += values.sum(axis=(0, 2, 3))
             squares += np.square(values).sum(axis=(0, 2, 3))
+            release()
         count = chosen.size / 3
         mean = total / count
         deviation = np.sqrt(np.maximum(squares / count - np.square(mean), 1))

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sparring.contracts import Features
 from sparring.datasets import DataSet
+from sparring.memory import release
 
 UNLABELLED_QUERIES = 2000  # without a test split, label-free measures read this many training images
 
@@ -30,6 +31,7 @@ def extract(
         images = chunk.to(device).float().div_(255).contiguous(memory_format=torch.channels_last)
         with autocast():
             chunks.append(encoder(images).float().cpu())
+        release()
     encoder.train(was_training)
     return torch.cat(chunks)
 
