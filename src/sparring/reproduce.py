@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -162,7 +162,9 @@ def _collapse(bound: Mapping[str, Any], runs: Mapping[str, Sequence[Run]]) -> di
 
 def _panels(study: Study, runs: Mapping[str, Sequence[Run]]) -> list[Panel]:
     if study.picture == "parameters":
-        return curves.parameters([own[0] for own in runs.values()])
+        return curves.parameters(
+            [replace(own[0], label=arm) for arm, own in runs.items()]
+        )  # titles have no room for seeds
     shown = [_mean_curve(arm, own, number) for number, (arm, own) in enumerate(runs.items())]
     return [Panel("kNN accuracy (%), mean over seeds", shown, legend=True)]
 
