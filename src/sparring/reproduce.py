@@ -162,9 +162,7 @@ def _collapse(bound: Mapping[str, Any], runs: Mapping[str, Sequence[Run]]) -> di
 
 def _panels(study: Study, runs: Mapping[str, Sequence[Run]]) -> list[Panel]:
     if study.picture == "parameters":
-        return curves.parameters(
-            [replace(own[0], label=arm) for arm, own in runs.items()]
-        )  # titles have no room for seeds
+        return curves.parameters([replace(own[0], label=arm) for arm, own in runs.items()])  # short titles
     shown = [_mean_curve(arm, own, number) for number, (arm, own) in enumerate(runs.items())]
     return [Panel("kNN accuracy (%), mean over seeds", shown, legend=True)]
 
