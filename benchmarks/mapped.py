@@ -8,7 +8,6 @@ Batches are shuffled over the whole file, which is read once before, so that the
 """
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -84,7 +83,7 @@ def main(options: Options) -> None:
         peaks = {name: play(0) for name, play in turns.items()}
     rates = {name: own.rates(options.batch_size) for name, own in times.items()}
     result = {
-        "environment": {**environment(), "cores": os.cpu_count()},
+        "environment": environment(),
         "images": options.images,
         "side": options.side,
         "batch_size": options.batch_size,
@@ -93,9 +92,10 @@ def main(options: Options) -> None:
         "peak_mib": peaks,
         "mapped_beyond_few_mib": peaks["mapped"] - peaks["few"],
     }
-    print(json.dumps(result, indent=2))
+    text = json.dumps(result, indent=2)
+    print(text)
     if options.out:
-        options.out.write_text(json.dumps(result, indent=2) + "\n")
+        options.out.write_text(text + "\n")
 
 
 if __name__ == "__main__":

@@ -19,15 +19,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-import torch.nn.functional as F
 import tyro
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from sparring.bench.peer import lightly_knn
 from sparring.contracts import Features
 from sparring.evaluations import Knn, Linear
+from sparring.memory import peak
 from sparring.run import environment
 
 
@@ -49,14 +49,6 @@ def _read(path: Path) -> Features:
 
 def ours_knn(features: Features) -> Tensor:
     return Knn().predict(features)[0]
-
-
-def lightly_knn(features: Features) -> Tensor:
-    from lightly.utils.benchmarking import knn_predict
-
-    bank, labels = F.normalize(features.bank).T, features.bank_labels
-    chunks = F.normalize(features.queries).split(512)
-    return torch.cat([knn_predict(chunk, bank, labels, int(labels.max()) + 1, 200, 0.1)[:, 0] for chunk in chunks])
 
 
 def ours_linear(features: Features) -> float:
@@ -89,12 +81,6 @@ def peak_memory(name: str, options: Options) -> float:
     """MiB that one kNN adds to the resident peak, in a process of its own."""
     command = [sys.executable, __file__, "--features", str(options.features), "--only", name]
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
-
-
-def peak() -> float:
-    """MiB at most so far; not getrusage's, which a new process takes over from the one that started it."""
-    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
-    return int(line.split()[1]) / 1024
 
 
 def main(options: Options) -> None:

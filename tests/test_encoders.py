@@ -3,9 +3,10 @@
 import pytest
 import timm
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from sparring.encoders import resnet12, resnet18, timm_encoder
+from sparring.encoders import Stage, resnet12, resnet18, timm_encoder
 from sparring.errors import InputError
 from sparring.randomness import seeded
 
@@ -64,3 +65,18 @@ def test_an_unknown_timm_model_names_the_nearest() -> None:
         timm_encoder(model="resnet18x")
     with pytest.raises(InputError, match="width"):
         resnet12(width=0.001)
+
+
+def test_relu_after_the_pooling_gives_the_same_values_and_gradients_as_before_it() -> None:
+    """As the definition of ResNet-12 has it, with its stage written out."""
+    stage = Stage(3, 8).train().double()
+    maps = torch.randn(4, 3, 8, 8, dtype=torch.float64, requires_grad=True)
+    defined = F.max_pool2d(F.relu(stage.body(maps) + stage.shortcut(maps)), 2)
+    weights = torch.randn_like(defined)
+    for mine, other in zip(
+        torch.autograd.grad((stage(maps) * weights).sum(), [maps, *stage.parameters()]),
+        torch.autograd.grad((defined * weights).sum(), [maps, *stage.parameters()]),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, other, rtol=1e-12, atol=1e-12)
+    assert torch.equal(stage(maps), defined)

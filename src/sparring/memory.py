@@ -19,8 +19,8 @@ _maps: WeakSet[mmap.mmap] = WeakSet()
 def keep_freed() -> None:
     """Let glibc keep freed feature maps for the next step instead of giving them back to the system.
 
-    By default it maps every block over 32 MB afresh, so that each step waits for its pages to be cleared; the peak is
-    the same. Elsewhere than under glibc nothing happens.
+    By default it maps every block over 32 MB afresh, so that each step waits for its pages to be cleared; the peak
+    grows by a few percent at most. Elsewhere than under glibc nothing happens.
 
     Source: mallopt(3).
     """

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -121,11 +121,11 @@ def measure(
     }
     neighbours: dict[str, Turn] = {"sparring": lambda count: Knn().predict(features)}
     neighbours |= {LIGHTLY: lambda count: lightly_knn(features)} if peer else {}
-    with ExitStack() as stack:
-        status = stack.enter_context(Console(stderr=True).status(""))
-        training |= {LIGHTLY: stack.enter_context(elsewhere(lightly_steps, arena))} if peer else {}
+    with Console(stderr=True).status("") as status:
         turn = partial(take_turns, repetitions=repetitions, say=status.update)
-        trained, small, found = turn(training, steps=steps), turn(parts, steps=FAST), turn(neighbours, steps=1)
+        with elsewhere(lightly_steps, arena) if peer else nullcontext() as lightly:
+            trained = turn(training | ({LIGHTLY: lightly} if lightly else {}), steps=steps)
+        small, found = turn(parts, steps=FAST), turn(neighbours, steps=1)
     return Result(
         batch_size=size.batch_size,
         seconds_per_step={name: times.seconds for name, times in trained.items()},
