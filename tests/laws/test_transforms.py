@@ -10,9 +10,10 @@ from sparring.contracts import Transform
 from sparring.parts import build
 from sparring.recipe import Part
 from sparring.transforms import TRANSFORMS
+from sparring.transforms.colour import WITHOUT_IDENTITY
 
 NEEDS = {"chain": {"parts": ["rotation", "colour"]}}
-SPACES = [Part("colour", {"space": space}) for space in ("softmax", "doubly_stochastic")]
+SPACES = [Part("colour", {"space": space}) for space in ("softmax", "grey", "doubly_stochastic")]
 PARTS = [Part(name, NEEDS.get(name, {})) for name in TRANSFORMS] + SPACES
 SHAPE = (3, 8, 6)
 RESAMPLED = 1e-6
@@ -47,7 +48,7 @@ def test_zero_is_the_identity(part: Part, images: Tensor) -> None:
     transform = make(part)
     zero = torch.zeros(len(images), *transform.parameter_shape(SHAPE), dtype=torch.float64)
     expected = images
-    if part.settings.get("space") == "softmax":  # the one declared exception: zero is grey, the mean of the channels
+    if part.settings.get("space") in WITHOUT_IDENTITY:  # declared exceptions: zero is grey, the mean of the channels
         expected = images.mean(dim=1, keepdim=True).expand_as(images)
     assert torch.allclose(transform(images, zero), expected, atol=RESAMPLED)
 
@@ -109,8 +110,10 @@ def _colour_rows(transform: Any, params: Tensor) -> None:
     matrix = transform.matrix(params)
     assert torch.allclose(matrix.sum(dim=2), torch.ones_like(matrix[..., 0]))
     assert matrix.min() >= 0
-    if transform.space != "softmax":
+    if transform.space not in WITHOUT_IDENTITY:
         assert (matrix.diagonal(dim1=1, dim2=2) >= 1 - transform.a_max - 1e-12).all()
+    if transform.space == "grey":
+        assert torch.equal(matrix, matrix[:, :1].expand_as(matrix))
     if transform.space == "doubly_stochastic":
         assert torch.allclose(matrix.sum(dim=1), torch.ones_like(matrix[..., 0]))
 

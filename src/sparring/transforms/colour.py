@@ -14,22 +14,24 @@ from sparring.contracts import Transform
 from sparring.encoders import ImageShape
 from sparring.errors import InputError
 
-Space = Literal["mix", "softmax", "doubly_stochastic"]
+Space = Literal["mix", "softmax", "grey", "doubly_stochastic"]
 
 CHANNELS = "rgb"
-LOGITS: dict[str, int] = {"mix": 9, "softmax": 9, "doubly_stochastic": 6}
+LOGITS: dict[str, int] = {"mix": 9, "softmax": 9, "grey": 3, "doubly_stochastic": 6}
+WITHOUT_IDENTITY = ("softmax", "grey")
 
 
 class Colour(Transform):
     """Each new channel is a weighted mean of red, green and blue: C_i = a_i1 R + a_i2 G + a_i3 B, rows sum to 1.
 
-    - `softmax`: A = softmax of 3x3 logits per row, as in the study; zero is grey, the one space without an identity.
+    - `softmax`: A = softmax of 3x3 logits per row, as in the study; zero is grey, so it has no identity.
+    - `grey`: the same with one row for all three channels, so that every choice is without colour; no identity either.
     - `mix`: M = (1 - a) I + a A with 0 <= a <= `a_max`; zero is the identity.
     - `doubly_stochastic`: the same mix, and A's columns sum to 1 as well, so that no channel can take over: a convex
       combination of the six channel permutations (Birkhoff's theorem).
 
     Args:
-        space: which of the three.
+        space: which of the four.
         a_max: largest share of A in the mix, in [0, 1].
         sharpness: logits reach from -sharpness to sharpness; at 5 a row can put all but 1e-4 on one channel.
 
@@ -46,7 +48,7 @@ class Colour(Transform):
         self.register_buffer("corners", torch.eye(3)[torch.tensor(list(permutations(range(3))))], persistent=False)
 
     def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:
-        return (LOGITS[self.space] + (self.space != "softmax"),)
+        return (LOGITS[self.space] + (self.space not in WITHOUT_IDENTITY),)
 
     def _amount(self, params: Float[Tensor, "b p"]) -> Float[Tensor, "b"]:
         # not abs(): its gradient at 0 is 0, and a search that starts at the identity would never leave it
@@ -57,11 +59,11 @@ class Colour(Transform):
         if self.space == "doubly_stochastic":
             weights = (self.sharpness * logits).softmax(dim=-1)
             return torch.einsum("bk,kij->bij", weights, self.corners.to(logits.dtype))
-        return (self.sharpness * logits.view(-1, 3, 3)).softmax(dim=-1)
+        return (self.sharpness * logits.view(len(logits), -1, 3)).softmax(dim=-1).expand(-1, 3, 3)
 
     def matrix(self, params: Float[Tensor, "b p"]) -> Float[Tensor, "b 3 3"]:
         """The colour matrix of each image: row i holds what goes into output channel i."""
-        if self.space == "softmax":
+        if self.space in WITHOUT_IDENTITY:
             return self._stochastic(params)
         amount = self._amount(params)[:, None, None]
         eye = torch.eye(3, dtype=params.dtype, device=params.device)
@@ -77,4 +79,4 @@ class Colour(Transform):
             for i, to in enumerate(CHANNELS)
             for j, source in enumerate(CHANNELS)
         }
-        return named if self.space == "softmax" else {**named, "colour/mix": self._amount(params)}
+        return named if self.space in WITHOUT_IDENTITY else {**named, "colour/mix": self._amount(params)}
