@@ -17,6 +17,9 @@ from runs import CLASSES, PER_CLASS, measured, same_weights, small
 from safetensors.torch import load_file
 
 import sparring
+from sparring.batches import Batches
+from sparring.datasets import load_dataset
+from sparring.errors import InputError
 from sparring.recipe import Part, Recipe, Views
 from sparring.recipe_files import dump_recipe
 from sparring.run import Run
@@ -55,12 +58,18 @@ def test_the_saved_encoder_gives_the_trained_features(folder: Path, tmp_path: Pa
 
 REMEMBERED = {"opponent": {"name": "policy", "levels": 3}, "every": 2, "size": 2}
 
+RESUMED: dict[str, dict[str, Any]] = {
+    "learned": {},
+    "replay": {"adversary": Part("replay", REMEMBERED)},
+    "growing sides": {"image_size": 32, "views": Views(sides=(16, 24, 32))},
+}
 
-@pytest.mark.parametrize("adversary", [Part("learned"), Part("replay", REMEMBERED)], ids=["learned", "replay"])
+
+@pytest.mark.parametrize("case", RESUMED)
 def test_interrupted_by_ctrl_c_and_resumed_equals_uninterrupted(
-    adversary: Part, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    case: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = small(folder, adversary=adversary)
+    recipe = small(folder, **RESUMED[case])
     whole = sparring.train(recipe, run=tmp_path / "whole")
     original = sparring.fit.Fit.round  # type: ignore[attr-defined]
 
@@ -203,6 +212,28 @@ def test_weakening_views_fall_in_steps() -> None:
     hues = [views_at(recipe, 5 * epoch, 5).hue for epoch in range(10)]
     assert hues == pytest.approx([0.1, 0.1, 0.08, 0.08, 0.06, 0.06, 0.04, 0.04, 0.02, 0.02])
     assert views_at(Recipe(), 10**6, 5) == Views()
+
+
+def test_sides_of_views_each_take_an_equal_part_of_training(folder: Path) -> None:
+    recipe = small(folder, epochs=4, views=Views(sides=(8, 12, 16, 16)))
+    batches = Batches(recipe, load_dataset(str(folder), image_size=16).train, torch.device("cpu"))
+    sides = [batches.training(step).views["second"].shape[-1] for step in range(4 * batches.steps_per_epoch)]
+    assert sides == [side for side in (8, 12, 16, 16) for _ in range(batches.steps_per_epoch)]
+    assert {view.shape[-1] for view in batches.probe(10**6).views.values()} == {16}  # after the last step
+
+
+REFUSED_SIDES: dict[str, tuple[dict[str, Any], str]] = {
+    "too small": ({"views": Views(sides=(16, 8))}, "encoder takes, got 8"),
+    "a picture": ({"views": Views(sides=(32,)), "transform": Part("pixels")}, "no sides but the images' 16"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED_SIDES)
+def test_sides_that_cannot_be_are_refused_before_training(case: str, folder: Path, tmp_path: Path) -> None:
+    changes, said = REFUSED_SIDES[case]
+    with pytest.raises(InputError, match=said):
+        sparring.train(small(folder, **changes), run=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_replayed_batch_shows_the_same_views_again(folder: Path, tmp_path: Path) -> None:

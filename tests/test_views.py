@@ -46,12 +46,12 @@ def test_crops_are_distributed_as_torchvisions(
     assert ks_2samp(areas, [float(box[2] * box[3]) for box in theirs]).pvalue > 1e-3
 
 
-@pytest.mark.parametrize("flip", [False, True])
-def test_a_box_is_cropped_as_torchvision_crops_it(photographs: Tensor, flip: bool) -> None:
+@pytest.mark.parametrize(("flip", "side"), [(False, None), (True, None), (False, 24), (True, 24), (False, 40)])
+def test_a_box_is_cropped_as_torchvision_crops_it(photographs: Tensor, flip: bool, side: int | None) -> None:
     boxes = torch.tensor([[0, 0, 32, 32], [3, 5, 17, 20], [10, 0, 9, 31], [31, 31, 1, 1]], dtype=torch.float64)
-    ours = crop(photographs[:4], boxes, torch.full((4,), flip))
+    ours = crop(photographs[:4], boxes, torch.full((4,), flip), side)
     for image, box, view in zip(photographs[:4], boxes.int().tolist(), ours, strict=True):
-        expected = F.resized_crop(image, *box, size=[32, 32], antialias=False)
+        expected = F.resized_crop(image, *box, size=[side or 32] * 2, antialias=False)
         assert torch.allclose(view, F.hflip(expected) if flip else expected, atol=1e-9)
 
 

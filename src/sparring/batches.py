@@ -12,7 +12,7 @@ from sparring.memory import release
 from sparring.randomness import generator_for
 from sparring.recipe import Recipe
 from sparring.rounds import Batch, base_views_of
-from sparring.schedules import epoch_order, strength_at, views_at
+from sparring.schedules import epoch_order, side_at, strength_at, views_at
 from sparring.setup import count_steps
 from sparring.views import base_views
 
@@ -63,7 +63,8 @@ class Batches:
         draws = partial(generator_for, self.recipe.seed, draw, self.rank, device=self.device)
         policy = views_at(self.recipe, step, self.steps_per_epoch)
         names = base_views_of(self.recipe.pairs)
-        views = base_views(pixels, policy, {name: draws(f"{stream}/{name}") for name in names})
+        side = side_at(self.recipe, step, self.steps_per_epoch)
+        views = base_views(pixels, policy, {name: draws(f"{stream}/{name}") for name in names}, side)
         strength = strength_at(self.recipe, step, self.steps_per_epoch)
         return Batch(views, indices.to(self.device), step, strength, draws(f"{stream}/adversary"))
 

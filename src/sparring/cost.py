@@ -28,10 +28,11 @@ class Meter:
 
     Args:
         method: the module whose encoders are counted.
+        pixels: of an image at full size; the most seen so far if fewer.
     """
 
-    def __init__(self, method: nn.Module) -> None:
-        self.cost, self.pixels, self._inputs_only = Cost(), 0, False
+    def __init__(self, method: nn.Module, pixels: int = 0) -> None:
+        self.cost, self.pixels, self._inputs_only = Cost(), pixels, False
         for encoder in (module for module in method.modules() if isinstance(module, Encoder)):
             encoder.register_forward_hook(self._forward)
 

@@ -36,6 +36,7 @@ class Learner(nn.Module):
         penalties: what the adversary pays for its moves; searches take them into account too.
         probability: share of the images whose view is hardened.
         autocast: context in which the method encodes; views, adversary and losses keep full precision.
+        pixels: of an image at full size, by which cost is counted; the most seen so far if not given.
     """
 
     def __init__(
@@ -47,11 +48,12 @@ class Learner(nn.Module):
         penalties: Sequence[Penalty] = (),
         probability: float = 1.0,
         autocast: Callable[[], AbstractContextManager] = nullcontext,
+        pixels: int = 0,
     ) -> None:
         super().__init__()
         self.method, self.adversary, self.pairs, self.probability = method, adversary, pairs, probability
         self.penalties = nn.ModuleList(penalties)
-        self.autocast, self.meter = autocast, Meter(self)
+        self.autocast, self.meter = autocast, Meter(self, pixels)
 
     def forward(self, batch: Batch) -> Outcome:
         with torch.autocast(batch.indices.device.type, enabled=False):

@@ -1,15 +1,18 @@
 """Build registered parts from a recipe: the constructor's signature is the schema of its settings."""
 
 import inspect
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from math import prod
 from typing import Any, get_args
+
+import torch
 
 from sparring.adversaries import ADVERSARIES
 from sparring.contracts import Adversary, Method, Transform
 from sparring.datasets import DataSet
 from sparring.dual_norm import with_dual_norms
-from sparring.encoders import ENCODERS, Encoder
+from sparring.encoders import ENCODERS, Encoder, ImageShape
 from sparring.errors import InputError, unknown
 from sparring.evaluations import EVALUATIONS
 from sparring.learner import Learner
@@ -87,6 +90,24 @@ def context_of(data: DataSet) -> dict[str, Any]:
     }
 
 
+def _check_sides(sides: Sequence[int], encoder: Encoder, transform: Transform, image_shape: ImageShape) -> None:
+    """Refuse sides of views that the encoder does not take, or at which the transform has other parameters."""
+    channels, height, _ = image_shape
+    for side in set(sides):
+        shape = (channels, side, side)
+        if transform.parameter_shape(shape) != transform.parameter_shape(image_shape):
+            what = "since the transform's parameters form a picture"
+            raise InputError(f"views.sides: expected no sides but the images' {height}, {what}; got {side}")
+        try:
+            with torch.no_grad():
+                encoder.eval()(torch.zeros(1, *shape))
+        except (AssertionError, RuntimeError) as error:
+            said = str(error).partition("\n")[0]
+            raise InputError(f"views.sides: expected sides that the encoder takes, got {side}; {said}") from None
+        finally:
+            encoder.train()
+
+
 def build_learner(
     recipe: Recipe, context: Mapping[str, Any], autocast: Callable[[], AbstractContextManager] = nullcontext
 ) -> Learner:
@@ -95,6 +116,7 @@ def build_learner(
     context = {**context, "encoder": encoder, "features": encoder.feature_size}
     context["transform"] = build("transform", recipe.transform, context)
     method, adversary = build("method", recipe.method, context), build("adversary", recipe.adversary, context)
+    _check_sides(recipe.views.sides, encoder, context["transform"], context["image_shape"])
     if recipe.dual_norms:
         with_dual_norms(method)
     return Learner(
@@ -104,4 +126,5 @@ def build_learner(
         penalties=[build("penalty", penalty, context) for penalty in recipe.penalties],
         probability=recipe.probability,
         autocast=autocast,
+        pixels=prod(context["image_shape"][1:]),
     )

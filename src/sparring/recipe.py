@@ -76,9 +76,13 @@ class Views:
     """Colour jitter: the rotation lies in +- this many turns."""
     grey: float = 0.2
     """Probability of a grey view."""
+    sides: tuple[int, ...] = ()
+    """Sides of the views in pixels over equal parts of training, such as 24, 24, 32; the images' own if not given."""
 
     def __post_init__(self) -> None:
         check_ranges(self, VIEW_RANGES, "views.")
+        if min(self.sides, default=1) < 1:
+            raise InputError(f"views.sides: expected sides of at least 1 pixel, got {min(self.sides)}")
         for name, most in (("crop_scale", 1.0), ("crop_ratio", math.inf)):
             low, high = getattr(self, name)
             if not 0 < low <= high <= most:

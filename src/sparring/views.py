@@ -92,17 +92,19 @@ def _coordinates(
 
 
 def crop(
-    images: Float[Tensor, "b c h w"], boxes: Float[Tensor, "b 4"], flips: Bool[Tensor, "b"]
-) -> Float[Tensor, "b c h w"]:
-    """Cut each image's box, resize it (bilinear) to the full size, and mirror it where `flips` says so."""
+    images: Float[Tensor, "b c h w"],
+    boxes: Float[Tensor, "b 4"],
+    flips: Bool[Tensor, "b"],
+    side: int | None = None,
+) -> Float[Tensor, "b c h2 w2"]:
+    """Cut each image's box, resize it (bilinear) to the full size or to `side`, and mirror it where `flips` says so."""
     b, _, height, width = images.shape
+    tall, wide = (side, side) if side else (height, width)
     top, left, box_height, box_width = boxes.to(images.dtype).unbind(dim=1)
-    rows = _coordinates(top, box_height, height, height)
-    columns = _coordinates(left, box_width, width, width)
+    rows = _coordinates(top, box_height, tall, height)
+    columns = _coordinates(left, box_width, wide, width)
     columns = torch.where(flips[:, None], columns.flip(1), columns)
-    grid = torch.stack(
-        [columns[:, None, :].expand(b, height, width), rows[:, :, None].expand(b, height, width)], dim=-1
-    )
+    grid = torch.stack([columns[:, None, :].expand(b, tall, wide), rows[:, :, None].expand(b, tall, wide)], dim=-1)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
@@ -126,10 +128,10 @@ def as_float(images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]) -> Flo
 
 
 def render_view(
-    images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"], draw: ViewDraw
-) -> Float[Tensor, "b 3 h w"]:
-    """Render one view in [0, 1]: crop and flip, then colour."""
-    cropped = crop(as_float(images), draw.boxes, draw.flips)
+    images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"], draw: ViewDraw, side: int | None = None
+) -> Float[Tensor, "b 3 h2 w2"]:
+    """Render one view in [0, 1]: crop and flip, then colour; as large as the image, or `side` pixels high and wide."""
+    cropped = crop(as_float(images), draw.boxes, draw.flips, side)
     factors = draw.factors.to(cropped.dtype)
     matrix = jitter_matrix(cropped.mean(dim=(2, 3)), factors, draw.orders)
     matrix = torch.where(draw.jittered[:, None, None], matrix, colours.identity(factors[:, 0]))
@@ -138,19 +140,23 @@ def render_view(
 
 
 def base_view(
-    images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"], views: Views, generator: torch.Generator
-) -> Float[Tensor, "b 3 h w"]:
+    images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"],
+    views: Views,
+    generator: torch.Generator,
+    side: int | None = None,
+) -> Float[Tensor, "b 3 h2 w2"]:
     """Draw and render one random view of each image."""
-    return render_view(images, draw_view(len(images), images.shape[-2], images.shape[-1], views, generator))
+    return render_view(images, draw_view(len(images), images.shape[-2], images.shape[-1], views, generator), side)
 
 
 def base_views(
     images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"],
     views: Views,
     generators: Mapping[str, torch.Generator],
-) -> dict[str, Float[Tensor, "b 3 h w"]]:
-    """The base views of these names, each from its generator; `image` is the image itself."""
+    side: int | None = None,
+) -> dict[str, Float[Tensor, "b 3 _ _"]]:
+    """The base views of these names, each from its generator; `image` is the image itself, at its own size."""
     return {
-        name: as_float(images) if name == "image" else base_view(images, views, generator)
+        name: as_float(images) if name == "image" else base_view(images, views, generator, side)
         for name, generator in sorted(generators.items())
     }
