@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.axes import Axes
 
 from sparring.reports import evaluated
@@ -43,7 +44,9 @@ def test_the_ten_largest_classes_are_named_on_the_map(projection: str, tmp_path:
     labels = np.concatenate([np.repeat(np.arange(10), 5), np.arange(10, 14)])
     classes = [*NAMES, *(f"class{c}" for c in range(4, 14))]
     features = draw.normal(size=(54, 4)).astype(np.float32)
+    threads = torch.get_num_threads()
     evaluated.save_scatter(features, labels, classes, tmp_path / "s.png", projection)
+    assert torch.get_num_threads() == threads  # numba would give the process all cores: other sums, other runs
     assert sorted(written) == sorted(classes[:10])
     evaluated.save_scatter(features, None, (), tmp_path / "grey.png", projection)
     assert sorted(written) == sorted(classes[:10])

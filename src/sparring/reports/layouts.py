@@ -4,6 +4,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 
 from sparring.errors import InputError
@@ -33,9 +34,12 @@ def umap(features: Float[np.ndarray, "n d"], drawn: Int[np.ndarray, "m"]) -> tup
     """UMAP (McInnes et al. 2018), umap-learn's."""
     from umap import UMAP
 
-    neighbours = min(15, len(drawn) - 1)
+    neighbours, threads = min(15, len(drawn) - 1), torch.get_num_threads()
     start = principal(features, drawn)[0]  # its spectral start fails on few points
-    places = UMAP(n_neighbors=neighbours, init=start, random_state=0, n_jobs=1).fit_transform(features[drawn])
+    try:
+        places = UMAP(n_neighbors=neighbours, init=start, random_state=0, n_jobs=1).fit_transform(features[drawn])
+    finally:
+        torch.set_num_threads(threads)  # numba gives the whole process as many as there are cores
     return places, "UMAP"
 
 
