@@ -44,7 +44,7 @@ class Options:
 
 
 def _read(path: Path) -> Features:
-    return Features(**load_file(path))
+    return Features(**{name: value.clone() for name, value in load_file(path).items()})  # read, not only mapped
 
 
 def ours_knn(features: Features) -> Tensor:

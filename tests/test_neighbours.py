@@ -24,13 +24,13 @@ def clustered(count: int, spread: float, seed: int) -> Tensor:
 def searched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many queries were searched directly, call by call."""
     counts: list[int] = []
-    direct = module._direct
+    direct = module.Rows.nearest
 
-    def counting(queries: Tensor, transposed: Tensor, k: int) -> module.Found:
+    def counting(rows: module.Rows, queries: Tensor, k: int) -> module.Found:
         counts.append(len(queries))
-        return direct(queries, transposed, k)
+        return direct(rows, queries, k)
 
-    monkeypatch.setattr(module, "_direct", counting)
+    monkeypatch.setattr(module.Rows, "nearest", counting)
     return counts
 
 
@@ -38,9 +38,11 @@ def searched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @pytest.mark.parametrize("count", [640, 1001])
 @pytest.mark.parametrize("spread", [1.0, 3.0])
 def test_both_ways_find_the_same(count: int, spread: float, searched: list[int]) -> None:
+    """Rows of any length; the cosine alone decides."""
     bank, queries = clustered(count, spread, 0), clustered(700, spread, 1)
     expected = (queries.double() @ bank.double().T).topk(K, dim=1).values
-    values, places = neighbours(queries, bank, K, coarse=True)
+    lengths = torch.linspace(0.1, 30, count)[:, None]
+    values, places = neighbours(5 * queries, lengths * bank, K, coarse=True)
     assert torch.allclose(values.double(), expected, atol=1e-6)
     assert torch.allclose((queries[:, None] * bank[places]).sum(dim=2), values, atol=1e-6)
     assert all(len(set(row)) == K for row in places.tolist())

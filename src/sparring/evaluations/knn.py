@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -30,7 +29,7 @@ def knn_scores(
     """
     most = min(len(bank), max(k for k, _ in settings))
     coarse = bank.device.type == "cpu" and native_precision(bank.device) is torch.bfloat16
-    similar, places = neighbours(F.normalize(queries), F.normalize(bank), most, coarse=coarse)
+    similar, places = neighbours(queries, bank, most, coarse=coarse)
     return torch.stack([_vote(similar[:, :k], labels[places[:, :k]], t, classes) for k, t in settings])
 
 
