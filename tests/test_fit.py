@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import sparring
 from sparring.batches import Batches
 from sparring.datasets import load_dataset
 from sparring.errors import InputError
+from sparring.evaluations import Knn, collapse, extract, features_of
 from sparring.recipe import Part, Recipe, Views
 from sparring.recipe_files import dump_recipe
 from sparring.run import Run
@@ -183,6 +185,18 @@ def test_two_processes_equal_one_on_the_union_batch(folder: Path, tmp_path: Path
     untrained_distance = max((first[name].float()).abs().max().item() for name in first)
     for name in first:
         assert torch.allclose(first[name], second[name], atol=1e-5 * max(1.0, untrained_distance)), name
+
+
+def test_ranks_share_out_what_is_evaluated(folder: Path, tmp_path: Path) -> None:
+    """kNN of two processes is that of the saved encoder, although each has BatchNorm statistics of its own."""
+    (tmp_path / "recipe.toml").write_text(dump_recipe(small(folder, epochs=1)))
+    command = [sys.executable, "-m", "sparring", "train", "--recipe", str(tmp_path / "recipe.toml"), "--devices", "2"]
+    subprocess.run([*command, "--run", str(tmp_path / "run")], check=True, capture_output=True, timeout=300)
+    data = load_dataset(str(folder), image_size=16)
+    features = features_of(data, partial(extract, sparring.load_encoder(tmp_path / "run")))
+    evaluated = measured(tmp_path / "run")[-1]
+    expected = {**Knn()(features), **collapse(features)}
+    assert {name: evaluated[name] for name in expected} == pytest.approx(expected, rel=1e-5)
 
 
 def _looks(run: Path) -> list[dict[str, float]]:

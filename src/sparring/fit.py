@@ -133,16 +133,17 @@ class Fit:
         self._restart_clock()
 
     def _evaluate(self) -> None:
-        """Measure frozen features once, on the first rank; the game on all, since losses may gather."""
+        """Measure frozen features and the game; ranks share the images of both."""
         record = self._hardness()
         record |= choices(self.learner, [self.batches.probe(self.step, draw) for draw in range(PROBE_DRAWS)])
-        if self.fabric.is_global_zero:
-            read = partial(
-                extract, self.learner.method.encoder, device=self.fabric.device, autocast=self.fabric.autocast
-            )
-            features = features_of(self.data, read)
-            for evaluation in self.evaluations:
-                record |= evaluation(features)
+        encoder = self.learner.method.encoder
+        for statistics in encoder.buffers():  # on CPUs each rank's BatchNorm has its own; the first rank's are saved
+            statistics.copy_(self.fabric.broadcast(statistics))
+        features = features_of(
+            self.data, partial(extract, encoder, device=self.fabric.device, autocast=self.fabric.autocast)
+        )
+        for evaluation in self.evaluations:
+            record |= evaluation(features)
         self._record(record)
         self.display.evaluated({"step": self.step, "epoch": self._epoch(), **record})
         self._warn(record)

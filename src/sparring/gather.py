@@ -1,8 +1,9 @@
-"""Tensors of all ranks, with gradient; without a process group these are the identity."""
+"""Tensors of all ranks; without a process group these are the identity."""
 
 import torch
 import torch.distributed as dist
-from jaxtyping import Float
+import torch.nn.functional as F
+from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.distributed.nn.functional import all_gather
 
@@ -12,8 +13,30 @@ def rank() -> int:
     return dist.get_rank() if dist.is_initialized() else 0
 
 
+def ranks() -> int:
+    """How many processes there are."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def dealt(rows: Shaped[Tensor, "n *r"]) -> Shaped[Tensor, "m *r"]:
+    """This rank's share of rows that all ranks hold: dealt out in turn."""
+    return rows[rank() :: ranks()]
+
+
+def collected(mine: Shaped[Tensor, "m *r"], total: int) -> Shaped[Tensor, "{total} *r"]:
+    """All `total` rows that were dealt out, in their order, on every rank and on the device of `mine`; no gradient."""
+    if ranks() == 1:
+        return mine
+    missing = -(-total // ranks()) - len(mine)
+    padded = F.pad(mine.detach(), (0, 0) * (mine.ndim - 1) + (0, missing))
+    padded = padded.to("cuda" if dist.get_backend() == "nccl" else padded.device)  # NCCL takes nothing else
+    parts = [torch.empty_like(padded) for _ in range(ranks())]
+    dist.all_gather(parts, padded)
+    return torch.stack(parts, dim=1).flatten(0, 1)[:total].to(mine.device)
+
+
 def gather(local: Float[Tensor, "b k"]) -> Float[Tensor, "n k"]:
     """The rows of all ranks in the order of the ranks; the gradient flows back to each rank's own."""
-    if not dist.is_initialized() or dist.get_world_size() == 1:
+    if ranks() == 1:
         return local
     return torch.cat(all_gather(local))

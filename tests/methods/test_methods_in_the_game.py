@@ -9,6 +9,7 @@ import torch.multiprocessing as mp
 
 from sparring.contracts import Embedding
 from sparring.encoders import Encoder, resnet12
+from sparring.gather import collected, dealt
 from sparring.learner import Learner
 from sparring.methods import METHODS
 from sparring.parts import build
@@ -139,6 +140,9 @@ def _rank(rank, address, found):
         view = Embedding(keys[own], keys[own], target=keys[own], indices=torch.arange(12)[own])
         method.after_step({"first": view})
         result[name] = tuple(v for k, v in method.state_dict().items() if k.startswith(("queue", "bank", "clust")))
+    for count in (1, 6, 7):  # more, as many and fewer rows than the ranks share evenly
+        rows = torch.arange(3 * count).view(count, 3)
+        result[f"dealt {count}"] = bool(collected(dealt(rows), count).equal(rows)), len(dealt(rows))
     found[rank] = result
     dist.barrier()
     dist.destroy_process_group()
@@ -162,6 +166,9 @@ def test_two_ranks_equal_one_on_the_union_batch(tmp_path):
         for a, b, whole in zip(zero[name][1:], one[name][1:], gradients, strict=True):
             # DistributedDataParallel takes the mean over the ranks
             torch.testing.assert_close((a + b) / 2, whole)
+    for count in (1, 6, 7):
+        assert zero[f"dealt {count}"] == (True, -(-count // 2))
+        assert one[f"dealt {count}"] == (True, count // 2)
     for name in ("moco", "pcl"):
         assert len(zero[name]) > 0
         assert all(torch.equal(a, b) for a, b in zip(zero[name], one[name], strict=True))

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sparring.contracts import Features
 from sparring.datasets import DataSet
+from sparring.gather import collected, dealt
 from sparring.memory import release
 
 UNLABELLED_QUERIES = 2000  # without a test split, label-free measures read this many training images
@@ -23,17 +24,17 @@ def extract(
     batch_size: int = 512,
     autocast: Callable[[], AbstractContextManager] = nullcontext,
 ) -> Float[Tensor, "n d"]:
-    """Features in float32 on the CPU, in evaluation mode; the encoder's own mode is restored."""
+    """Features in float32 on the CPU, in evaluation mode, whose mode is then restored. Ranks share the images out."""
     was_training = encoder.training
     encoder.eval()
     chunks = []
-    for chunk in pixels.split(batch_size):
+    for chunk in dealt(pixels).split(batch_size):
         images = chunk.to(device).float().div_(255).contiguous(memory_format=torch.channels_last)
         with autocast():
             chunks.append(encoder(images).float().cpu())
         release()
     encoder.train(was_training)
-    return torch.cat(chunks)
+    return collected(torch.cat(chunks), len(pixels))
 
 
 def features_of(data: DataSet, features: Callable[[Tensor], Tensor]) -> Features:

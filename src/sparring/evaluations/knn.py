@@ -8,6 +8,7 @@ from torch import Tensor
 
 from sparring.contracts import Features
 from sparring.evaluations.neighbours import neighbours
+from sparring.gather import collected, dealt
 from sparring.precision import native_precision
 from sparring.schema import check_neighbours
 
@@ -58,12 +59,12 @@ class Knn:
         return self.figures(self.predict(features), features.query_labels)
 
     def predict(self, features: Features) -> Int[Tensor, "s m"]:
-        """The class of each query under each setting; the bank must have labels."""
-        assert features.bank_labels is not None
-        classes = int(features.bank_labels.max()) + 1
-        return knn_scores(
-            features.queries, features.bank, features.bank_labels, classes=classes, settings=self.settings
-        ).argmax(dim=2)
+        """The class of each query under each setting; the bank must have labels. Ranks share the queries out."""
+        labels = features.bank_labels
+        assert labels is not None
+        classes, mine = int(labels.max()) + 1, dealt(features.queries)
+        scores = knn_scores(mine, features.bank, labels, classes=classes, settings=self.settings)
+        return collected(scores.argmax(dim=2).T.contiguous(), len(features.queries)).T
 
     def figures(self, predicted: Int[Tensor, "s m"], labels: Int[Tensor, "m"]) -> dict[str, float]:
         """Accuracies of predicted classes, in percent."""
