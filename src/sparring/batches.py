@@ -58,7 +58,10 @@ class Batches:
         return None if labels is None else labels[batch.indices.cpu()].to(batch.indices.device)
 
     def _draw(self, indices: Int[Tensor, "b"], stream: str, draw: int, step: int) -> Batch:
-        pixels = self.images.pixels[indices].to(self.device, non_blocking=True)
+        pixels = self.images.pixels[indices]
+        if self.device.type == "cuda":
+            pixels = pixels.pin_memory()  # or the copy to the device would wait for the step before
+        pixels = pixels.to(self.device, non_blocking=True)
         release()
         draws = partial(generator_for, self.recipe.seed, draw, self.rank, device=self.device)
         policy = views_at(self.recipe, step, self.steps_per_epoch)

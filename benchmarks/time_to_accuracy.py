@@ -1,0 +1,161 @@
+"""Minutes of training to a kNN accuracy on CIFAR-10: a recipe of ours, and lightly's SimCLR and SimSiam.
+
+    python benchmarks/time_to_accuracy.py --data-root FOLDER --out FILE.json [--recipe fast] [--target 60] [--seeds 3]
+
+Ours trains to its last epoch, once a seed; its minutes are those of all its steps, without evaluations, and it counts
+only if its last epoch reaches the target. lightly's recipes are those of its CIFAR-10 benchmark (batch 128, SGD at
+0.06, momentum 0.9, weight decay 5e-4, cosine to 0 over `--peer-epochs`, two-layer heads) on our encoder, with its own
+transforms on PIL images, DataLoader and losses, in float32. They train for the first `--peer-trained` epochs of that
+schedule: their kNN there is measured, and minutes per epoch times the epochs of the whole schedule extrapolated.
+Nothing else may run beside.
+"""
+
+import json
+import math
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import torch
+import tyro
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from sparring.bench.peer import Pictures
+from sparring.datasets import DataSet, load_dataset
+from sparring.evaluations import Knn, extract, features_of
+from sparring.parts import build, context_of
+from sparring.recipe import Part
+from sparring.run import Run, environment
+
+BATCH = 128
+
+
+@dataclass
+class Options:
+    data_root: Path
+    """Where CIFAR-10 lies."""
+    recipe: str = "fast"
+    target: float = 60.0
+    """kNN accuracy in percent."""
+    seeds: int = 3
+    runs: Path = Path("runs/time-to-accuracy")
+    """Where ours are kept; a finished one is not trained again."""
+    peer_epochs: dict[str, int] = field(default_factory=dict)
+    """Epochs after which each of lightly's recipes reaches the target, as in `simclr 18 simsiam 40`; none: no peer."""
+    peer_trained: int = 2
+    """Epochs for which they are trained here."""
+    width: float = 0.25
+    """Of the peer's ResNet-12."""
+    out: Path | None = None
+    """JSON file to write."""
+
+
+def ours(options: Options, seed: int) -> dict[str, Any]:
+    """Train the recipe and read what it took."""
+    run = options.runs / f"{options.recipe}-{seed}"
+    if not Run(run).finished:
+        place = ["--data", "cifar10", "--data-root", str(options.data_root), "--seed", str(seed), "--run", str(run)]
+        command = [sys.executable, "-m", "sparring", "train", "--recipe", options.recipe, *place, "--overwrite"]
+        subprocess.run(command, check=True)
+    recipe, lines = Run(run).recipe(), Run.open(run).metrics()
+    accuracies = {line["epoch"]: line["knn"] for line in lines if "knn" in line}
+    return {
+        "seed": seed,
+        "knn": accuracies,
+        "reached": accuracies[max(accuracies)] >= options.target,
+        "minutes": seconds_of_training(lines, recipe.batch_size) / 60,
+        "epochs": recipe.epochs,
+    }
+
+
+def seconds_of_training(lines: list[dict[str, float]], batch_size: int) -> float:
+    """Of all steps, from the speeds that were logged; evaluations lie between them."""
+    logged, seconds, step = [line for line in lines if "images_per_second" in line], 0.0, 0
+    for line in logged:
+        seconds += (line["step"] - step) * batch_size / line["images_per_second"]
+        step = int(line["step"])
+    return seconds
+
+
+class Peer:
+    """One of lightly's methods on our encoder."""
+
+    def __init__(self, name: str, data: DataSet, width: float) -> None:
+        from lightly.loss import NegativeCosineSimilarity, NTXentLoss
+        from lightly.models.modules import SimCLRProjectionHead, SimSiamPredictionHead, SimSiamProjectionHead
+        from lightly.transforms import SimCLRTransform, SimSiamTransform
+
+        torch.manual_seed(0)
+        self.encoder = build("encoder", Part("resnet12", {"width": width}), context_of(data))
+        size = self.encoder.feature_size
+        if name == "simclr":
+            self.heads, self.criterion = nn.ModuleList([SimCLRProjectionHead(size, 512, 128)]), NTXentLoss()
+            self.transform = SimCLRTransform(input_size=32, cj_strength=0.5, gaussian_blur=0.0)
+            self.loss = self._simclr
+        else:
+            heads = [SimSiamProjectionHead(size, 2048, 2048), SimSiamPredictionHead(2048, 512, 2048)]
+            self.heads, self.criterion = nn.ModuleList(heads), NegativeCosineSimilarity()
+            self.transform = SimSiamTransform(input_size=32, gaussian_blur=0.0)
+            self.loss = self._simsiam
+        self.weights = [*self.encoder.parameters(), *self.heads.parameters()]
+
+    def _simclr(self, views: list[Tensor]) -> Tensor:
+        return self.criterion(*(self.heads[0](self.encoder(view)) for view in views))
+
+    def _simsiam(self, views: list[Tensor]) -> Tensor:
+        projections = [self.heads[0](self.encoder(view)) for view in views]
+        predictions = [self.heads[1](projection) for projection in projections]
+        return sum(self.criterion(predictions[mine], projections[1 - mine].detach()) for mine in (0, 1)) / 2
+
+
+def peers(options: Options, data: DataSet) -> Iterator[dict[str, Any]]:
+    """Train each of lightly's recipes for the first epochs of its schedule."""
+    for name, epochs in options.peer_epochs.items():
+        peer, knn, seconds = Peer(name, data, options.width), {}, []
+        optimiser = torch.optim.SGD(peer.weights, lr=0.06, momentum=0.9, weight_decay=5e-4)
+        pictures = Pictures(data.train.pixels, peer.transform)
+        workers = torch.get_num_threads()
+        loader = DataLoader(pictures, BATCH, shuffle=True, drop_last=True, num_workers=workers, persistent_workers=True)
+        for epoch in range(min(options.peer_trained, epochs)):
+            began = time.perf_counter()
+            for group in optimiser.param_groups:
+                group["lr"] = 0.06 * (1 + math.cos(math.pi * epoch / epochs)) / 2
+            for views in loader:
+                peer.loss(views).backward()
+                optimiser.step()
+                optimiser.zero_grad()
+            seconds.append(time.perf_counter() - began)
+            knn[epoch + 1] = Knn()(features_of(data, partial(extract, peer.encoder)))["knn"]
+            print(f"lightly {name}: epoch {epoch + 1} of {epochs}, {seconds[-1]:.0f} s, kNN {knn[epoch + 1]:.2f} %")
+        minutes = mean(seconds) * epochs / 60
+        yield {"name": name, "knn": knn, "seconds_per_epoch": seconds, "epochs": epochs, "minutes": minutes}
+
+
+def main(options: Options) -> None:
+    data = load_dataset("cifar10", root=options.data_root)
+    played = [ours(options, seed) for seed in range(options.seeds)]
+    minutes = mean(each["minutes"] for each in played)
+    for each in played:
+        last = each["knn"][max(each["knn"])]
+        print(f"{options.recipe}, seed {each['seed']}: {last:.2f} % in {each['minutes']:.2f} minutes")
+    rivals = list(peers(options, data))
+    for rival in rivals:
+        rival["over_ours"] = rival["minutes"] / minutes
+        print(
+            f"lightly {rival['name']}: {rival['minutes']:.0f} minutes by extrapolation, {rival['over_ours']:.1f}x ours"
+        )
+    result = {"environment": {**environment(), "threads": torch.get_num_threads()}, "target": options.target}
+    result |= {"recipe": options.recipe, "minutes": minutes, "ours": played, "lightly": rivals}
+    if options.out:
+        options.out.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options))
