@@ -9,7 +9,7 @@ from torch import Tensor
 
 CHUNK = 256  # queries at a time: 256 x 50,000 similarities are 26 MB in bf16
 ROWS = 4096  # of the bank that are rounded at a time
-BLOCK = 16  # columns that share a maximum
+BLOCK = 8  # columns that share a maximum
 POOL = 2  # candidates for each neighbour
 LEAST = 64  # a bank smaller than this many times k is searched directly
 
