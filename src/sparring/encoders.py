@@ -61,7 +61,7 @@ class Stage(nn.Module):
         self.shortcut = nn.Sequential(*_convolution(inputs, outputs, 1))
 
     def forward(self, maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k h2 w2"]:
-        return F.relu(F.max_pool2d(self.body(maps) + self.shortcut(maps), 2), inplace=True)
+        return F.relu(F.max_pool2d(self.body(maps).add_(self.shortcut(maps)), 2), inplace=True)
 
 
 def _convolution(inputs: int, outputs: int, size: int) -> tuple[nn.Module, nn.Module]:

@@ -147,7 +147,6 @@ class Fit:
         self._record(record)
         self.display.evaluated({"step": self.step, "epoch": self._epoch(), **record})
         self._warn(record)
-        self.fabric.barrier()
         self._restart_clock()
 
     def _look(self) -> None:
