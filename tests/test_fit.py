@@ -236,9 +236,23 @@ def test_sides_of_views_each_take_an_equal_part_of_training(folder: Path) -> Non
     assert {view.shape[-1] for view in batches.probe(10**6).views.values()} == {16}  # after the last step
 
 
+def test_chance_and_searches_take_views_of_any_size(folder: Path, tmp_path: Path) -> None:
+    searched = {"adversary": Part("search"), "transform": Part("pixels"), "pairs": (("image", "second*"),)}
+    run = sparring.train(small(folder, epochs=1, views=Views(sides=(24, 16)), **searched), run=tmp_path / "run")
+    assert Run.open(run).finished
+
+
 REFUSED_SIDES: dict[str, tuple[dict[str, Any], str]] = {
-    "too small": ({"views": Views(sides=(16, 8))}, "encoder takes, got 8"),
-    "a picture": ({"views": Views(sides=(32,)), "transform": Part("pixels")}, "no sides but the images' 16"),
+    "too small": ({"views": Views(sides=(16, 8))}, "resnet12.* got 8"),
+    "a picture": ({"views": Views(sides=(24,)), "transform": Part("pixels")}, "pixels.* got 24"),
+    "a picture in a chain": (
+        {"views": Views(sides=(24,)), "transform": Part("chain", {"parts": ["rotation", "pixels"]})},
+        "chain.* got 24",
+    ),
+    "a painter": (
+        {"views": Views(sides=(32,)), "transform": Part("mask"), "adversary": Part("unet")},
+        "unet.* got 32",
+    ),
 }
 
 

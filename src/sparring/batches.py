@@ -58,18 +58,20 @@ class Batches:
         return None if labels is None else labels[batch.indices.cpu()].to(batch.indices.device)
 
     def _draw(self, indices: Int[Tensor, "b"], stream: str, draw: int, step: int) -> Batch:
-        pixels = self.images.pixels[indices]
-        if self.device.type == "cuda":
-            pixels = pixels.pin_memory()  # or the copy to the device would wait for the step before
-        pixels = pixels.to(self.device, non_blocking=True)
+        pixels, places = self._sent(self.images.pixels[indices]), self._sent(indices)
         release()
         draws = partial(generator_for, self.recipe.seed, draw, self.rank, device=self.device)
         policy = views_at(self.recipe, step, self.steps_per_epoch)
         names = base_views_of(self.recipe.pairs)
-        side = side_at(self.recipe, step, self.steps_per_epoch)
+        side = side_at(self.recipe, step - step % self.recipe.replays, self.steps_per_epoch)
         views = base_views(pixels, policy, {name: draws(f"{stream}/{name}") for name in names}, side)
         strength = strength_at(self.recipe, step, self.steps_per_epoch)
-        return Batch(views, indices.to(self.device), step, strength, draws(f"{stream}/adversary"))
+        return Batch(views, places, step, strength, draws(f"{stream}/adversary"))
+
+    def _sent(self, rows: Tensor) -> Tensor:
+        """On the device; pinned on the way to a GPU, or the copy would wait for the step before."""
+        pinned = rows.pin_memory() if self.device.type == "cuda" else rows
+        return pinned.to(self.device, non_blocking=True)
 
 
 def evenly(count: int, total: int) -> Int[Tensor, "count"]:

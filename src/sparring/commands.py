@@ -24,6 +24,7 @@ from sparring.reports import gallery, write_report
 from sparring.reproduce import reproduce as run_study
 from sparring.rounds import Batch, base_name, base_views_of, hardened_of
 from sparring.run import Run
+from sparring.schedules import side_at
 from sparring.sweeps import sweep as run_sweep
 from sparring.training import load_data
 from sparring.training import train as run_training
@@ -112,7 +113,7 @@ def preview(recipe: Recipe, out: Path) -> None:
     with seeded(recipe.seed, "weights"):
         learner = build_learner(recipe, context_of(data))
     draws = {name: generator_for(recipe.seed, 0, 0, name) for name in base_views_of(recipe.pairs)}
-    views = base_views(pixels, recipe.views, draws)
+    views = base_views(pixels, recipe.views, draws, side_at(recipe, 0, 1))
     generator = generator_for(recipe.seed, 0, 0, "adversary")
     hard = hard_views(learner, Batch(views, torch.arange(len(pixels)), 0, recipe.strength, generator))
     rows = {

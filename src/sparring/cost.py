@@ -28,11 +28,11 @@ class Meter:
 
     Args:
         method: the module whose encoders are counted.
-        pixels: of an image at full size; the most seen so far if fewer.
+        pixels: of an image at full size; the most seen so far if not given.
     """
 
     def __init__(self, method: nn.Module, pixels: int = 0) -> None:
-        self.cost, self.pixels, self._inputs_only = Cost(), pixels, False
+        self.cost, self.pixels, self.known, self._inputs_only = Cost(), pixels, pixels > 0, False
         for encoder in (module for module in method.modules() if isinstance(module, Encoder)):
             encoder.register_forward_hook(self._forward)
 
@@ -52,7 +52,7 @@ class Meter:
 
     def _forward(self, encoder: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
         pixels = args[0].shape[-2] * args[0].shape[-1]
-        self.pixels = max(self.pixels, pixels)
+        self.pixels = self.pixels if self.known else max(self.pixels, pixels)
         share, trained = pixels / self.pixels, any(weight.requires_grad for weight in encoder.parameters())
         self.cost.forwards += share
 

@@ -17,6 +17,7 @@ from sparring.errors import InputError
 from sparring.evaluations import Knn, collapse, extract, features_of
 from sparring.evaluations.collapse import spread
 from sparring.evaluations.negatives import tabled
+from sparring.gather import follow_first
 from sparring.memory import keep_freed
 from sparring.parts import build_learner, context_of
 from sparring.precision import precision_of
@@ -133,12 +134,11 @@ class Fit:
         self._restart_clock()
 
     def _evaluate(self) -> None:
-        """Measure frozen features and the game; ranks share the images of both."""
+        """Measure frozen features and the game; ranks share the images of both, but for what the adversary chose."""
         record = self._hardness()
         record |= choices(self.learner, [self.batches.probe(self.step, draw) for draw in range(PROBE_DRAWS)])
         encoder = self.learner.method.encoder
-        for statistics in encoder.buffers():  # on CPUs each rank's BatchNorm has its own; the first rank's are saved
-            statistics.copy_(self.fabric.broadcast(statistics))
+        follow_first(encoder)  # on CPUs each rank's BatchNorm has statistics of its own; the first rank's are saved
         features = features_of(
             self.data, partial(extract, encoder, device=self.fabric.device, autocast=self.fabric.autocast)
         )

@@ -4,8 +4,10 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from jaxtyping import Float, Shaped
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributed.nn.functional import all_gather
+
+CHUNK = 2**16  # rows of every rank that are on the way at a time
 
 
 def rank() -> int:
@@ -24,15 +26,31 @@ def dealt(rows: Shaped[Tensor, "n *r"]) -> Shaped[Tensor, "m *r"]:
 
 
 def collected(mine: Shaped[Tensor, "m *r"], total: int) -> Shaped[Tensor, "{total} *r"]:
-    """All `total` rows that were dealt out, in their order, on every rank and on the device of `mine`; no gradient."""
+    """All `total` rows that were dealt out, in their order, on every rank and on the device of `mine`; no gradient.
+
+    All ranks must call it.
+    """
     if ranks() == 1:
         return mine
     missing = -(-total // ranks()) - len(mine)
     padded = F.pad(mine.detach(), (0, 0) * (mine.ndim - 1) + (0, missing))
-    padded = padded.to("cuda" if dist.get_backend() == "nccl" else padded.device)  # NCCL takes nothing else
-    parts = [torch.empty_like(padded) for _ in range(ranks())]
-    dist.all_gather(parts, padded)
-    return torch.stack(parts, dim=1).flatten(0, 1)[:total].to(mine.device)
+    chunks = [_interleaved(chunk).to(mine.device) for chunk in padded.split(CHUNK)]
+    return torch.cat(chunks)[:total]
+
+
+def _interleaved(rows: Shaped[Tensor, "m *r"]) -> Shaped[Tensor, "n *r"]:
+    """The first row of each rank, then the second of each."""
+    sent = rows.to("cuda" if dist.get_backend() == "nccl" else rows.device)  # NCCL takes nothing else
+    parts = [torch.empty_like(sent) for _ in range(ranks())]
+    dist.all_gather(parts, sent)
+    return torch.stack(parts, dim=1).flatten(0, 1)
+
+
+def follow_first(module: nn.Module) -> None:
+    """Give every rank the first one's buffers, such as BatchNorm's statistics; all ranks must call it."""
+    if ranks() > 1:
+        for buffer in module.buffers():
+            dist.broadcast(buffer, 0)
 
 
 def gather(local: Float[Tensor, "b k"]) -> Float[Tensor, "n k"]:

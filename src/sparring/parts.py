@@ -1,7 +1,7 @@
 """Build registered parts from a recipe: the constructor's signature is the schema of its settings."""
 
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from math import prod
 from typing import Any, get_args
@@ -18,8 +18,11 @@ from sparring.evaluations import EVALUATIONS
 from sparring.learner import Learner
 from sparring.methods import METHODS
 from sparring.penalties import PENALTIES
+from sparring.randomness import generator_for
 from sparring.recipe import Part, Recipe
+from sparring.rounds import Batch, base_views_of
 from sparring.schema import checked
+from sparring.statistics import frozen_statistics
 from sparring.transforms import TRANSFORMS
 
 TABLES: dict[str, Mapping[str, Callable[..., Any]]] = {
@@ -33,6 +36,9 @@ TABLES: dict[str, Mapping[str, Callable[..., Any]]] = {
 CONTRACTS: dict[Any, str] = {Encoder: "encoder", Method: "method", Transform: "transform", Adversary: "adversary"}
 CONTEXT = ("statistics", "image_shape", "image_count", "labels", "encoder", "features", "transform")
 """What the builder fills in by itself; everything else that a constructor takes is a setting."""
+
+TRIED = 4
+"""Images of a round that is only tried."""
 
 
 def settings_of(constructor: Callable[..., Any]) -> dict[str, inspect.Parameter]:
@@ -90,22 +96,21 @@ def context_of(data: DataSet) -> dict[str, Any]:
     }
 
 
-def _check_sides(sides: Sequence[int], encoder: Encoder, transform: Transform, image_shape: ImageShape) -> None:
-    """Refuse sides of views that the encoder does not take, or at which the transform has other parameters."""
-    channels, height, _ = image_shape
-    for side in set(sides):
-        shape = (channels, side, side)
-        if transform.parameter_shape(shape) != transform.parameter_shape(image_shape):
-            what = "since the transform's parameters form a picture"
-            raise InputError(f"views.sides: expected no sides but the images' {height}, {what}; got {side}")
+def _check_sides(learner: Learner, recipe: Recipe, image_shape: ImageShape) -> None:
+    """Play a round at every side of the views, so that what cannot be is said before training."""
+    channels, *own = image_shape
+    for side in sorted(set(recipe.views.sides)):
+        sizes = {name: own if name == "image" else [side, side] for name in base_views_of(recipe.pairs)}
+        views = {name: torch.full((TRIED, channels, *size), 0.5) for name, size in sizes.items()}
+        generator = generator_for(recipe.seed, 0, stream="sides")
         try:
-            with torch.no_grad():
-                encoder.eval()(torch.zeros(1, *shape))
-        except (AssertionError, RuntimeError) as error:
+            with frozen_statistics(learner.method):
+                learner(Batch(views, torch.arange(TRIED), 0, recipe.strength, generator))
+        except (AssertionError, IndexError, RuntimeError, TypeError, ValueError) as error:  # TypeError: jaxtyping's
+            parts = ", ".join(part.name for part in (recipe.encoder, recipe.transform, recipe.adversary))
             said = str(error).partition("\n")[0]
-            raise InputError(f"views.sides: expected sides that the encoder takes, got {side}; {said}") from None
-        finally:
-            encoder.train()
+            raise InputError(f"views.sides: expected sides that {parts} can be played at, got {side}; {said}") from None
+    learner.meter.take()
 
 
 def build_learner(
@@ -116,10 +121,9 @@ def build_learner(
     context = {**context, "encoder": encoder, "features": encoder.feature_size}
     context["transform"] = build("transform", recipe.transform, context)
     method, adversary = build("method", recipe.method, context), build("adversary", recipe.adversary, context)
-    _check_sides(recipe.views.sides, encoder, context["transform"], context["image_shape"])
     if recipe.dual_norms:
         with_dual_norms(method)
-    return Learner(
+    learner = Learner(
         method,
         adversary,
         pairs=recipe.pairs,
@@ -128,3 +132,5 @@ def build_learner(
         autocast=autocast,
         pixels=prod(context["image_shape"][1:]),
     )
+    _check_sides(learner, recipe, context["image_shape"])
+    return learner

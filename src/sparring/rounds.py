@@ -16,8 +16,8 @@ Pairs = tuple[tuple[str, str], ...]
 class Batch:  # not frozen, since Fabric rebuilds what a module takes and returns; so for Outcome
     """What one round is played with."""
 
-    views: Mapping[str, Float[Tensor, "b c h w"]]
-    """The base views in [0, 1]: `first` and `second` are drawn at random, `image` is the image itself."""
+    views: Mapping[str, Float[Tensor, "b c _ _"]]
+    """The base views in [0, 1]: `first` and `second` are drawn at random, `image` is the image itself, at its size."""
     indices: Int[Tensor, "b"]
     """Each image's place in the data set."""
     step: int

@@ -45,10 +45,11 @@ class Arena:
         return self.fit(from_table(ADVERSARIES[VANILLA], VANILLA, self.size))
 
     def fit(self, recipe: Recipe) -> Fit:
-        """A recipe's loop, at this size and far from its end, so that no step is the last."""
+        """A recipe's loop, at this size, with views of its last side, far from its end, so that no step is the last."""
         shared = ("data", "data_root", "image_size", "encoder", "batch_size", "precision", "accelerator")
         same: dict[str, Any] = {name: getattr(self.size, name) for name in shared}
-        recipe = replace(recipe, **same, epochs=10**6, replays=1)
+        views = replace(recipe.views, sides=recipe.views.sides[-1:])
+        recipe = replace(recipe, **same, views=views, epochs=10**6, replays=1)
         return Fit(recipe, self.data, launch(recipe), Run(Path("unused")))
 
 

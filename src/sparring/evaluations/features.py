@@ -24,7 +24,7 @@ def extract(
     batch_size: int = 512,
     autocast: Callable[[], AbstractContextManager] = nullcontext,
 ) -> Float[Tensor, "n d"]:
-    """Features in float32 on the CPU, in evaluation mode, whose mode is then restored. Ranks share the images out."""
+    """Features in float32 on the CPU; the encoder is in evaluation mode meanwhile. All ranks must call it."""
     was_training = encoder.training
     encoder.eval()
     chunks = []

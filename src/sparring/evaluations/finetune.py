@@ -76,7 +76,7 @@ class FineTune(Inspection):
         generator = generator_for(self.recipe.seed, 0, 0, "finetune")
         places = draw_stratified(images.labels, partial(of_share, share), generator)
         shown = replace(images, pixels=images.pixels[places], labels=images.labels[places])
-        views = replace(subject.views, jitter=0.0, grey=0.0)
+        views = replace(subject.views, jitter=0.0, grey=0.0, sides=())
         recipe = replace(self.recipe, views=views, batch_size=min(self.recipe.batch_size, len(shown)))
         with seeded(recipe.seed, "finetune"):
             classes = max(int(images.labels.max()), int(test.labels.max())) + 1

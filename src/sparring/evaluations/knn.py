@@ -59,7 +59,7 @@ class Knn:
         return self.figures(self.predict(features), features.query_labels)
 
     def predict(self, features: Features) -> Int[Tensor, "s m"]:
-        """The class of each query under each setting; the bank must have labels. Ranks share the queries out."""
+        """The class of each query under each setting; the bank must have labels. All ranks must call it: they share."""
         labels = features.bank_labels
         assert labels is not None
         classes, mine = int(labels.max()) + 1, dealt(features.queries)
