@@ -1,4 +1,4 @@
-"""Two gloo processes against one process with two threads, on the same cores: images per second of vanilla SimSiam.
+"""Two gloo processes against one process with all threads, on the same cores: images per second of vanilla SimSiam.
 
     python benchmarks/ranks.py [--batch-size 512] [--width 0.25] [--repetitions 5] [--out FILE.json]
 
@@ -45,7 +45,8 @@ def speed(devices: str, options: Options) -> float:
         command += ["--adversary", "none", "--devices", devices, *size, *length, "--run", str(run)]
         unset = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
         subprocess.run(command, check=True, capture_output=True, env=unset)
-        return median(line["images_per_second"] for line in Run.open(run).metrics()[1:] if "loss" in line)
+        speeds = [line["images_per_second"] for line in Run.open(run).metrics() if "loss" in line]
+        return median(speeds[1:])
 
 
 def main(options: Options) -> None:

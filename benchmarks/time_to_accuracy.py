@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from statistics import mean
@@ -29,9 +29,11 @@ from torch.utils.data import DataLoader
 
 from sparring.bench.peer import Pictures
 from sparring.datasets import DataSet, load_dataset
+from sparring.errors import unknown
 from sparring.evaluations import Knn, extract, features_of
 from sparring.parts import build, context_of
 from sparring.recipe import Part
+from sparring.recipe_files import load_recipe
 from sparring.run import Run, environment
 
 BATCH = 128
@@ -58,9 +60,11 @@ class Options:
 
 
 def ours(options: Options, seed: int) -> dict[str, Any]:
-    """Train the recipe and read what it took."""
+    """Train the recipe and read what it took; a finished run of the same recipe is only read."""
     run = options.runs / f"{options.recipe}-{seed}"
-    if not Run(run).finished:
+    asked = replace(load_recipe(Path(options.recipe)), data="cifar10", seed=seed)
+    same = Run(run).finished and replace(Run(run).recipe(), data_root=None) == asked
+    if not same:
         place = ["--data", "cifar10", "--data-root", str(options.data_root), "--seed", str(seed), "--run", str(run)]
         command = [sys.executable, "-m", "sparring", "train", "--recipe", options.recipe, *place, "--overwrite"]
         subprocess.run(command, check=True)
@@ -68,6 +72,7 @@ def ours(options: Options, seed: int) -> dict[str, Any]:
     accuracies = {line["epoch"]: line["knn"] for line in lines if "knn" in line}
     return {
         "seed": seed,
+        "commit": json.loads(Run(run).environment_path.read_text())["commit"],
         "knn": accuracies,
         "reached": accuracies[max(accuracies)] >= options.target,
         "minutes": seconds_of_training(lines, recipe.batch_size) / 60,
@@ -99,11 +104,13 @@ class Peer:
             self.heads, self.criterion = nn.ModuleList([SimCLRProjectionHead(size, 512, 128)]), NTXentLoss()
             self.transform = SimCLRTransform(input_size=32, cj_strength=0.5, gaussian_blur=0.0)
             self.loss = self._simclr
-        else:
+        elif name == "simsiam":
             heads = [SimSiamProjectionHead(size, 2048, 2048), SimSiamPredictionHead(2048, 512, 2048)]
             self.heads, self.criterion = nn.ModuleList(heads), NegativeCosineSimilarity()
             self.transform = SimSiamTransform(input_size=32, gaussian_blur=0.0)
             self.loss = self._simsiam
+        else:
+            raise unknown("recipe of lightly's", name, ("simclr", "simsiam"))
         self.weights = [*self.encoder.parameters(), *self.heads.parameters()]
 
     def _simclr(self, views: list[Tensor]) -> Tensor:
@@ -124,14 +131,15 @@ def peers(options: Options, data: DataSet) -> Iterator[dict[str, Any]]:
         workers = torch.get_num_threads()
         loader = DataLoader(pictures, BATCH, shuffle=True, drop_last=True, num_workers=workers, persistent_workers=True)
         for epoch in range(min(options.peer_trained, epochs)):
-            began = time.perf_counter()
             for group in optimiser.param_groups:
                 group["lr"] = 0.06 * (1 + math.cos(math.pi * epoch / epochs)) / 2
-            for views in loader:
+            for step, views in enumerate(loader):
+                if step == 1:  # the first waits for the workers to start
+                    began = time.perf_counter()
                 peer.loss(views).backward()
                 optimiser.step()
                 optimiser.zero_grad()
-            seconds.append(time.perf_counter() - began)
+            seconds.append((time.perf_counter() - began) * len(loader) / (len(loader) - 1))
             knn[epoch + 1] = Knn()(features_of(data, partial(extract, peer.encoder)))["knn"]
             print(f"lightly {name}: epoch {epoch + 1} of {epochs}, {seconds[-1]:.0f} s, kNN {knn[epoch + 1]:.2f} %")
         minutes = mean(seconds) * epochs / 60
