@@ -194,10 +194,14 @@ def core_count() -> int:
 
 
 def _processor() -> str:
+    """Its name, and family and model where Linux tells them: clouds give machines of unequal speed one name."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
+    first = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in reversed(lines))}
+    if "model name" not in first:
+        return platform.processor()
+    numbers = f" (family {first['cpu family']}, model {first['model']})" if "cpu family" in first else ""
+    return first["model name"] + numbers
 
 
 def _commit() -> str:
