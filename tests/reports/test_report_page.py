@@ -12,7 +12,7 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from sparring.errors import InputError
-from sparring.reports import write_report
+from sparring.reports import gallery, write_report
 
 
 class Outline(HTMLParser):
@@ -49,6 +49,16 @@ def test_a_single_run_has_its_page_and_figures_in_its_folder(fake_run):
     figures = {path.name: path for path in (run / "figures").iterdir()}
     assert set(figures) == {f"{n}.png" for n in ("knn", "loss", "parameters", "hardness", "collapse", "gallery")}
     assert all(map(is_picture, figures.values()))
+
+
+def test_small_views_stand_below_their_images(tmp_path):
+    (tmp_path / "gallery").mkdir()
+    images = np.zeros((2, 3, 32, 32), dtype=np.uint8)
+    base = np.random.default_rng(0).integers(0, 256, (2, 3, 16, 24), dtype=np.uint8)
+    save_file({"images": images, "base": base, "hard": base // 2}, tmp_path / "gallery" / "after.safetensors")
+    _, shown, hard = gallery.rows(tmp_path)
+    assert np.array_equal(shown.pictures[:, :, ::2, [0, 2, 3, 4]], base[:, :, :, [0, 1, 2, 3]])
+    assert shown.pictures.shape == hard.pictures.shape == images.shape
 
 
 def test_the_sections_follow_the_story(fake_run):

@@ -50,8 +50,10 @@ def rows(folder: Path) -> list[Row]:
     stages = {words: stage for words, stage in stages.items() if stage}
     if not stages:
         return []
-    images = next(iter(stages.values())).get("images")
-    return ([Row("Image", images)] if images is not None else []) + _views(stages)
+    images, views = next(iter(stages.values())).get("images"), _views(stages)
+    if images is None:
+        return views
+    return [Row("Image", images), *(Row(row.title, _as_large(row.pictures, images)) for row in views)]
 
 
 def save_png(shown: list[Row], path: Path) -> None:
@@ -77,6 +79,13 @@ def _views(stages: dict[str, dict[str, np.ndarray]]) -> list[Row]:
         if "hard" in stage and _is_changed(stages):
             found.append(Row(f"Hard view, {words}", stage["hard"]))
     return found
+
+
+def _as_large(views: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Views at the images' size, to stand below their own; pixels are repeated, since that is what was seen."""
+    (tall, wide), (height, width) = images.shape[2:], views.shape[2:]
+    down, right = np.arange(tall) * height // tall, np.arange(wide) * width // wide
+    return views[:, :, down[:, None], right]
 
 
 def _is_changed(stages: dict[str, dict[str, np.ndarray]]) -> bool:
