@@ -10,7 +10,7 @@ demo: $(VENV)/installed
 	$(BIN)/sparring train --run runs/demo --overwrite
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -m "not slow" --numprocesses $(WORKERS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS)
 
 slow: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m slow

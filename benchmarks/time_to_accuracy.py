@@ -11,7 +11,6 @@ Nothing else may run beside.
 """
 
 import json
-import math
 import subprocess
 import sys
 import time
@@ -24,12 +23,10 @@ from typing import Any
 
 import torch
 import tyro
-from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from sparring.bench.peer import Pictures
+from sparring.bench.peer import Peer
 from sparring.datasets import DataSet, load_dataset
-from sparring.errors import unknown
 from sparring.evaluations import Knn, extract, features_of
 from sparring.parts import build, context_of
 from sparring.recipe import Part
@@ -89,58 +86,21 @@ def seconds_of_training(lines: list[dict[str, float]], batch_size: int) -> float
     return seconds
 
 
-class Peer:
-    """One of lightly's methods on our encoder."""
-
-    def __init__(self, name: str, data: DataSet, width: float) -> None:
-        from lightly.loss import NegativeCosineSimilarity, NTXentLoss
-        from lightly.models.modules import SimCLRProjectionHead, SimSiamPredictionHead, SimSiamProjectionHead
-        from lightly.transforms import SimCLRTransform, SimSiamTransform
-
-        torch.manual_seed(0)
-        self.encoder = build("encoder", Part("resnet12", {"width": width}), context_of(data))
-        size = self.encoder.feature_size
-        if name == "simclr":
-            self.heads, self.criterion = nn.ModuleList([SimCLRProjectionHead(size, 512, 128)]), NTXentLoss()
-            self.transform = SimCLRTransform(input_size=32, cj_strength=0.5, gaussian_blur=0.0)
-            self.loss = self._simclr
-        elif name == "simsiam":
-            heads = [SimSiamProjectionHead(size, 2048, 2048), SimSiamPredictionHead(2048, 512, 2048)]
-            self.heads, self.criterion = nn.ModuleList(heads), NegativeCosineSimilarity()
-            self.transform = SimSiamTransform(input_size=32, gaussian_blur=0.0)
-            self.loss = self._simsiam
-        else:
-            raise unknown("recipe of lightly's", name, ("simclr", "simsiam"))
-        self.weights = [*self.encoder.parameters(), *self.heads.parameters()]
-
-    def _simclr(self, views: list[Tensor]) -> Tensor:
-        return self.criterion(*(self.heads[0](self.encoder(view)) for view in views))
-
-    def _simsiam(self, views: list[Tensor]) -> Tensor:
-        projections = [self.heads[0](self.encoder(view)) for view in views]
-        predictions = [self.heads[1](projection) for projection in projections]
-        return sum(self.criterion(predictions[mine], projections[1 - mine].detach()) for mine in (0, 1)) / 2
-
-
 def peers(options: Options, data: DataSet) -> Iterator[dict[str, Any]]:
     """Train each of lightly's recipes for the first epochs of its schedule."""
     for name, epochs in options.peer_epochs.items():
-        peer, knn, seconds = Peer(name, data, options.width), {}, []
-        optimiser = torch.optim.SGD(peer.weights, lr=0.06, momentum=0.9, weight_decay=5e-4)
-        pictures = Pictures(data.train.pixels, peer.transform)
-        workers = torch.get_num_threads()
-        loader = DataLoader(pictures, BATCH, shuffle=True, drop_last=True, num_workers=workers, persistent_workers=True)
+        torch.manual_seed(0)
+        encoder = build("encoder", Part("resnet12", {"width": options.width}), context_of(data))
+        peer, knn, seconds = Peer(name, encoder, data.train.pixels.shape[-1]), {}, []
+        loader, schedule = peer.loader(data.train.pixels, BATCH), CosineAnnealingLR(peer.optimiser, epochs)
         for epoch in range(min(options.peer_trained, epochs)):
-            for group in optimiser.param_groups:
-                group["lr"] = 0.06 * (1 + math.cos(math.pi * epoch / epochs)) / 2
             for step, views in enumerate(loader):
                 if step == 1:  # the first waits for the workers to start
                     began = time.perf_counter()
-                peer.loss(views).backward()
-                optimiser.step()
-                optimiser.zero_grad()
+                peer.step(views)
+            schedule.step()
             seconds.append((time.perf_counter() - began) * len(loader) / (len(loader) - 1))
-            knn[epoch + 1] = Knn()(features_of(data, partial(extract, peer.encoder)))["knn"]
+            knn[epoch + 1] = Knn()(features_of(data, partial(extract, encoder)))["knn"]
             print(f"lightly {name}: epoch {epoch + 1} of {epochs}, {seconds[-1]:.0f} s, kNN {knn[epoch + 1]:.2f} %")
         minutes = mean(seconds) * epochs / 60
         yield {"name": name, "knn": knn, "seconds_per_epoch": seconds, "epochs": epochs, "minutes": minutes}

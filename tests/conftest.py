@@ -36,7 +36,7 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _chance() -> None:
-    """What a test draws without a generator is the same in every run: a gradient is not checked at another kink each time."""
+    """What a test draws without a generator is the same in every run, kinks in its gradients included."""
     torch.manual_seed(0)
 
 

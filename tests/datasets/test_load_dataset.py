@@ -31,7 +31,11 @@ def test_a_mistyped_name_gets_the_nearest():
 
 def test_paths_that_are_no_folder(tmp_path):
     (tmp_path / "a.txt").write_text("")
-    assert one_line(tmp_path / "none") == f"the folder {str(tmp_path / 'none')!r} does not exist"
+    (tmp_path / "photographs").mkdir()
+    missing, near = tmp_path / "photograph" / "train", tmp_path / "photographs"
+    found = f"no {str(missing.parent)!r}; did you mean {str(near)!r}?"
+    assert one_line(missing) == f"expected an existing folder of images, got {str(missing)!r}: {found}"
+    assert one_line(near / "x").endswith(f"no {str(near / 'x')!r}; {str(near)!r} has none like it")
     assert "is a file; expected a folder of images" in one_line(tmp_path / "a.txt")
 
 

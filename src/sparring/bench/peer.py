@@ -1,4 +1,4 @@
-"""lightly's SimSiam and kNN, used as its documentation shows."""
+"""lightly's SimSiam, SimCLR and kNN, used as its documentation shows."""
 
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
@@ -14,7 +14,8 @@ from torch.utils.data import DataLoader, Dataset
 from sparring.bench.clock import Turn
 from sparring.bench.contestants import Arena
 from sparring.contracts import Features
-from sparring.errors import InputError
+from sparring.encoders import Encoder
+from sparring.errors import InputError, unknown
 from sparring.parts import build, context_of
 
 CHUNK = 512
@@ -39,42 +40,75 @@ class Pictures(Dataset):
         return self.transform(Image.fromarray(self.pixels[index]))
 
 
-def lightly_steps(arena: Arena) -> Turn:
-    """Its SimSiam on the same backbone: its transform, a DataLoader with a worker per thread, its loss, float32."""
-    from lightly.loss import NegativeCosineSimilarity
-    from lightly.models.modules import SimSiamPredictionHead, SimSiamProjectionHead
+class Peer:
+    """One of lightly's methods on an encoder of ours, in float32, with the settings of its CIFAR-10 benchmark.
 
-    encoder = build("encoder", arena.size.encoder, context_of(arena.data))
-    heads = SimSiamProjectionHead(encoder.feature_size, 2048, 2048), SimSiamPredictionHead(2048, 512, 2048)
-    model, criterion = nn.ModuleList([encoder, *heads]), NegativeCosineSimilarity()
-    optimiser = torch.optim.SGD(model.parameters(), lr=0.06, momentum=0.9, weight_decay=5e-4)
-    batches = _batches(arena)
+    Args:
+        name: simsiam or simclr.
+        encoder: the backbone.
+        side: of the images, in pixels.
+    """
+
+    def __init__(self, name: str, encoder: Encoder, side: int) -> None:
+        from lightly.loss import NegativeCosineSimilarity, NTXentLoss
+        from lightly.models.modules import SimCLRProjectionHead, SimSiamPredictionHead, SimSiamProjectionHead
+        from lightly.transforms import SimCLRTransform, SimSiamTransform
+
+        size = encoder.feature_size
+        if name == "simclr":
+            heads, self.criterion, self.loss = [SimCLRProjectionHead(size, 512, 128)], NTXentLoss(), self._simclr
+            self.transform: Any = SimCLRTransform(input_size=side, cj_strength=0.5, gaussian_blur=0.0)
+        elif name == "simsiam":
+            heads = [SimSiamProjectionHead(size, 2048, 2048), SimSiamPredictionHead(2048, 512, 2048)]
+            self.criterion, self.loss = NegativeCosineSimilarity(), self._simsiam
+            self.transform = SimSiamTransform(input_size=side, gaussian_blur=0.0)
+        else:
+            raise unknown("method of lightly's", name, ("simclr", "simsiam"))
+        self.encoder, self.heads = encoder, nn.ModuleList(heads)
+        weights = [*encoder.parameters(), *self.heads.parameters()]
+        self.optimiser = torch.optim.SGD(weights, lr=0.06, momentum=0.9, weight_decay=5e-4)
+
+    def loader(self, pixels: UInt8[Tensor, "n 3 h w"], batch_size: int) -> DataLoader:
+        """Its transform in a worker per thread; workers start once."""
+        return DataLoader(
+            Pictures(pixels, self.transform),
+            batch_size,
+            shuffle=True,
+            drop_last=True,
+            num_workers=torch.get_num_threads(),
+            persistent_workers=True,
+        )
+
+    def step(self, views: list[Tensor]) -> None:
+        """One update on two views."""
+        self.loss(views).backward()
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+
+    def _simclr(self, views: list[Tensor]) -> Tensor:
+        return self.criterion(*(self.heads[0](self.encoder(view)) for view in views))
+
+    def _simsiam(self, views: list[Tensor]) -> Tensor:
+        projections = [self.heads[0](self.encoder(view)) for view in views]
+        predictions = [self.heads[1](projection) for projection in projections]
+        losses = [self.criterion(predictions[mine], projections[1 - mine].detach()) for mine in (0, 1)]
+        return torch.stack(losses).mean()
+
+
+def lightly_steps(arena: Arena) -> Turn:
+    """Its SimSiam on the same backbone."""
+    pixels = arena.data.train.pixels
+    peer = Peer("simsiam", build("encoder", arena.size.encoder, context_of(arena.data)), pixels.shape[-1])
+    batches = _endless(peer.loader(pixels, arena.size.batch_size))
 
     def play(steps: int) -> None:
         for _ in range(steps):
-            projections = [model[1](model[0](view)) for view in next(batches)]
-            predictions = [model[2](projection) for projection in projections]
-            losses = [criterion(predictions[mine], projections[1 - mine].detach()) for mine in (0, 1)]
-            (sum(losses) / 2).backward()
-            optimiser.step()
-            optimiser.zero_grad()
+            peer.step(next(batches))
 
     return play
 
 
-def _batches(arena: Arena) -> Iterator[list[Tensor]]:
-    from lightly.transforms import SimSiamTransform
-
-    pixels = arena.data.train.pixels
-    pictures = Pictures(pixels, SimSiamTransform(input_size=pixels.shape[-1], gaussian_blur=0.0))
-    loader = DataLoader(
-        pictures,
-        arena.size.batch_size,
-        shuffle=True,
-        drop_last=True,
-        num_workers=torch.get_num_threads(),
-        persistent_workers=True,
-    )
+def _endless(loader: DataLoader) -> Iterator[list[Tensor]]:
     while True:
         yield from loader
 

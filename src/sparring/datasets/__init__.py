@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 
 from sparring.datasets.cifar import load_cifar10, load_cifar100
@@ -52,6 +53,15 @@ def load_dataset(
     )
 
 
+def _missing(folder: Path) -> InputError:
+    """The first part of the path that is not there, and what is there instead."""
+    missing = next(path for path in reversed([folder, *folder.parents]) if not path.exists())
+    there = [path.name for path in missing.parent.iterdir() if path.is_dir()] if missing.parent.is_dir() else []
+    near = get_close_matches(missing.name, there, n=1)
+    hint = f"did you mean {str(missing.parent / near[0])!r}?" if near else f"{str(missing.parent)!r} has none like it"
+    return InputError(f"expected an existing folder of images, got {str(folder)!r}: no {str(missing)!r}; {hint}")
+
+
 def _existing_folder(name: str) -> Path:
     folder = Path(name).expanduser()
     if folder.is_dir():
@@ -59,5 +69,5 @@ def _existing_folder(name: str) -> Path:
     if folder.exists():
         raise InputError(f"{name!r} is a file; expected a folder of images, or one of: {', '.join(sorted(DATASETS))}")
     if os.sep in name or name.startswith(("~", ".")):
-        raise InputError(f"the folder {name!r} does not exist")
+        raise _missing(folder)
     raise InputError(f"{unknown('data set', name, DATASETS)}, or the path of a folder that exists")
