@@ -18,8 +18,8 @@ slow: $(VENV)/installed-dev
 check: lint types test
 
 lint: $(VENV)/installed-dev
-	$(BIN)/ruff check src tests
-	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 
 types: $(VENV)/installed-dev
 	$(BIN)/mypy

@@ -1,6 +1,6 @@
 """How far a YIQ rotation is from torchvision's HSV shift: the figures of docs/views.md.
 
-    python benchmarks/hue.py [--data-root FOLDER_WITH_CIFAR10]
+python benchmarks/hue.py [--data-root FOLDER_WITH_CIFAR10]
 """
 
 from pathlib import Path

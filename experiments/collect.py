@@ -15,11 +15,12 @@ from sparring.reports.compare import difference
 from sparring.reports.cost import total_cost
 from sparring.reports.record import Run, read_runs
 
-ACCENT, MUTED = "#2a78d6", "#8a8f98"
+ACCENT = "#2a78d6"
+MEASURED = ("knn/", "rankme", "hardness/", "negatives/")
 
 
 def gather(folder: Path) -> dict[str, dict[str, Any]]:
-    """By arm: the last epoch's kNN accuracy of each seed, cost and commits."""
+    """By arm: the last epoch's kNN accuracy of each seed, what else its evaluation measured, cost and commits."""
     cells = [path.parent for path in sorted(folder.glob("*,seed=*/encoder.safetensors"))]
     arms: dict[str, list[Run]] = {}
     for cell, run in zip(cells, read_runs(cells), strict=True):
@@ -37,8 +38,13 @@ def _arm(runs: list[Run], cells: list[Path]) -> dict[str, Any]:
         "epochs": runs[0].recipe["epochs"],
         "cost": mean(map(total_cost, runs)),
         "commits": sorted({each["commit"] for each in environments}),
+        "last": {run.recipe["seed"]: _measured(run) for run in runs},
         "curves": {run.recipe["seed"]: dict(zip(*_curve(run), strict=True)) for run in runs},
     }
+
+
+def _measured(run: Run) -> dict[str, float]:
+    return {key: round(value, 5) for beginning in MEASURED for key, value in run.together(beginning).items()}
 
 
 def _curve(run: Run) -> tuple[list[float], list[float]]:
@@ -55,7 +61,9 @@ def draw(arms: dict[str, dict[str, Any]], path: Path) -> None:
         values = list(arms[arm]["knn"].values())
         axes.plot(values, [place] * len(values), "o", color=ACCENT, ms=4, alpha=0.6)
         axes.plot([arms[arm]["mean"]] * 2, [place - 0.3, place + 0.3], color=ACCENT, lw=2)
-        axes.annotate(f"{arms[arm]['mean']:.1f}", (max(values), place), (7, 0), textcoords="offset points", va="center", size=7)
+        axes.annotate(
+            f"{arms[arm]['mean']:.1f}", (max(values), place), (7, 0), textcoords="offset points", va="center", size=7
+        )
     axes.set_yticks(range(len(order)), order, fontsize=8)
     axes.set_xlabel("kNN accuracy at the last epoch, %: a dot for each seed, a line at the mean", fontsize=8)
     axes.tick_params(labelsize=8, length=0)
@@ -66,15 +74,16 @@ def draw(arms: dict[str, dict[str, Any]], path: Path) -> None:
 
 
 def table(arms: dict[str, dict[str, Any]], rival: str | None) -> str:
-    """Markdown, best first; differences are paired by seed."""
-    lines = ["| arm | seeds | kNN, % | deviation | against " + (rival or "") + " |", "|---|---|---|---|---|"]
+    """Markdown, best first; differences are paired by seed, costs are encoder passes as a multiple of the rival's."""
+    lines = [f"| arm | seeds | kNN, % | deviation | against {rival or ''} | cost |", "|---|---|---|---|---|---|"]
     for arm in sorted(arms, key=lambda arm: -arms[arm]["mean"]):
         own, words = arms[arm], ""
         if rival in arms and arm != rival and (found := difference(own["knn"], arms[rival]["knn"])):
             words = f"{found.mean:+.2f}"
             words += f" [{found.interval[0]:+.2f}, {found.interval[1]:+.2f}]" if found.interval else ""
+        cost = f"{own['cost'] / arms[rival]['cost']:.2f}" if rival in arms else ""
         deviation = "" if own["deviation"] is None else f"{own['deviation']:.2f}"
-        lines.append(f"| {arm} | {len(own['knn'])} | {own['mean']:.2f} | {deviation} | {words} |")
+        lines.append(f"| {arm} | {len(own['knn'])} | {own['mean']:.2f} | {deviation} | {words} | {cost} |")
     return "\n".join(lines)
 
 

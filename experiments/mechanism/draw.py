@@ -59,7 +59,13 @@ def draw(runs: dict[str, Lines], path: Path) -> None:
     plot(knn_2, others, "knn")
     dress(knn_2, "SimSiam: kNN accuracy, %")
     for who, style in (("adversary", "-"), ("random", ":"), ("clean", "--")):
-        plot(hard, {arm: lines for arm, lines in others.items() if arm != "simsiam"}, f"hardness/{who}", style, f", {who}")
+        plot(
+            hard,
+            {arm: lines for arm, lines in others.items() if arm != "simsiam"},
+            f"hardness/{who}",
+            style,
+            f", {who}",
+        )
     dress(hard, "Loss under the adversary, chance, and untouched")
     plot(spread, others, "feature_spread")
     dress(spread, "SimSiam: feature spread (1 is uniform)")
@@ -70,7 +76,9 @@ def draw(runs: dict[str, Lines], path: Path) -> None:
 
 def main(folder: Path) -> None:
     arms = {path.name.partition(",")[0]: path for path in folder.iterdir() if (path / "metrics.jsonl").is_file()}
-    done = {arm: evaluations(arms[arm]) for arm in COLOURS if arm in arms and (arms[arm] / "encoder.safetensors").is_file()}
+    done = {
+        arm: evaluations(arms[arm]) for arm in COLOURS if arm in arms and (arms[arm] / "encoder.safetensors").is_file()
+    }
     commits = {arm: json.loads((arms[arm] / "environment.json").read_text())["commit"] for arm in done}
     (HERE / "results.json").write_text(json.dumps({"commits": commits, "evaluations": done}, indent=1) + "\n")
     draw(done, HERE / "figure.png")

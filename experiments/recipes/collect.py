@@ -26,7 +26,9 @@ def draw(rows: list[dict[str, object]], path: Path) -> None:
     ordered = sorted(rows, key=lambda each: each["knn"])
     axes.barh([f"{each['recipe']}  ({each['units']:g})" for each in ordered], [each["knn"] for each in ordered])
     for place, each in enumerate(ordered):
-        axes.annotate(f"{each['knn']:.1f}", (each["knn"], place), (3, 0), textcoords="offset points", va="center", size=7)
+        axes.annotate(
+            f"{each['knn']:.1f}", (each["knn"], place), (3, 0), textcoords="offset points", va="center", size=7
+        )
     axes.set_xlabel("kNN accuracy after 5 epochs, % (one seed; units per step in brackets)", size=8)
     axes.tick_params(labelsize=7, length=0)
     axes.spines[["top", "right"]].set_visible(False)
