@@ -98,6 +98,15 @@ def test_the_same_command_trains_what_is_missing_and_leaves_the_rest(luck: dict[
     assert [begun(cell.path) for cell in second] == [1, 2, 1]
 
 
+def test_every_arm_of_a_seed_is_trained_before_the_next_seed(luck: dict[int, str], tmp_path: Path) -> None:
+    cells = sparring.sweep(TINY, {"adversary": ["none", "random"]}, out=tmp_path, seeds=2)
+    assert [(cell.settings["adversary"], cell.recipe.seed) for cell in cells] == [
+        ("none", 0), ("none", 1), ("random", 0), ("random", 1),
+    ]  # fmt: skip
+    ended = sorted(cells, key=lambda cell: (cell.path / "encoder.safetensors").stat().st_mtime_ns)
+    assert [cell.recipe.seed for cell in ended] == [0, 0, 1, 1]
+
+
 def test_ctrl_c_asks_running_cells_to_save_and_starts_no_more(luck: dict[int, str], tmp_path: Path) -> None:
     luck |= dict.fromkeys(range(3), "endless")
     cells = [tmp_path / f"seed={seed}" for seed in range(3)]

@@ -62,12 +62,15 @@ def sweep(
 
 
 def train_cells(cells: Sequence[Cell], jobs: int) -> list[Cell]:
-    """Train what is not trained yet, `jobs` at a time; returns all, with why each that failed did."""
+    """Train what is not trained yet, `jobs` at a time, seed by seed: what is stopped early can still be compared.
+
+    Returns all cells, with why each that failed did.
+    """
     if jobs < 1:
         raise InputError(f"jobs: expected a whole number of at least 1, got {jobs}")
     for cell in cells:
         check_folder(Run(cell.path), cell.recipe)
-    waiting = [cell for cell in cells if not Run(cell.path).finished]
+    waiting = sorted((cell for cell in cells if not Run(cell.path).finished), key=lambda cell: cell.recipe.seed)
     check_parts([cell.recipe for cell in waiting])
     failures = play(waiting, jobs, SweepDisplay(len(cells), len(cells) - len(waiting)))
     return [replace(cell, failure=failures.get(cell.name, "")) for cell in cells]
