@@ -1,6 +1,8 @@
 """Gather a sweep's finished cells by arm into results.json and figure.png, and print their table.
 
-python experiments/collect.py FOLDER_OF_THE_SWEEP EXPERIMENT [ARM_TO_COMPARE_WITH]
+python experiments/collect.py FOLDER_OF_THE_SWEEP EXPERIMENT [ARM_TO_COMPARE_WITH [KEY]]
+
+KEY names the accuracy to gather where a run has several: knn, or knn/k=20,t=0.1.
 """
 
 import json
@@ -19,17 +21,19 @@ ACCENT = "#2a78d6"
 MEASURED = ("knn/", "rankme", "hardness/", "negatives/")
 
 
-def gather(folder: Path) -> dict[str, dict[str, Any]]:
+def gather(folder: Path, key: str) -> dict[str, dict[str, Any]]:
     """By arm: the last epoch's kNN accuracy of each seed, what else its evaluation measured, cost and commits."""
     cells = [path.parent for path in sorted(folder.glob("*,seed=*/encoder.safetensors"))]
     arms: dict[str, list[Run]] = {}
     for cell, run in zip(cells, read_runs(cells), strict=True):
         arms.setdefault(cell.name.rpartition(",seed=")[0], []).append(run)
-    return {arm: _arm(runs, [cell for cell in cells if cell.name.startswith(f"{arm},")]) for arm, runs in arms.items()}
+    return {
+        arm: _arm(runs, [cell for cell in cells if cell.name.startswith(f"{arm},")], key) for arm, runs in arms.items()
+    }
 
 
-def _arm(runs: list[Run], cells: list[Path]) -> dict[str, Any]:
-    knn = {run.recipe["seed"]: run.last("knn") for run in runs}
+def _arm(runs: list[Run], cells: list[Path], key: str) -> dict[str, Any]:
+    knn = {run.recipe["seed"]: run.last(key) for run in runs}
     environments = [json.loads((cell / "environment.json").read_text()) for cell in cells]
     return {
         "knn": knn,
@@ -39,7 +43,7 @@ def _arm(runs: list[Run], cells: list[Path]) -> dict[str, Any]:
         "cost": mean(map(total_cost, runs)),
         "commits": sorted({each["commit"] for each in environments}),
         "last": {run.recipe["seed"]: _measured(run) for run in runs},
-        "curves": {run.recipe["seed"]: dict(zip(*_curve(run), strict=True)) for run in runs},
+        "curves": {run.recipe["seed"]: dict(zip(*_curve(run, key), strict=True)) for run in runs},
     }
 
 
@@ -47,8 +51,8 @@ def _measured(run: Run) -> dict[str, float]:
     return {key: round(value, 5) for beginning in MEASURED for key, value in run.together(beginning).items()}
 
 
-def _curve(run: Run) -> tuple[list[float], list[float]]:
-    series = run.series("knn")
+def _curve(run: Run, key: str) -> tuple[list[float], list[float]]:
+    series = run.series(key)
     return list(series.epochs), list(series.values)
 
 
@@ -87,8 +91,8 @@ def table(arms: dict[str, dict[str, Any]], rival: str | None) -> str:
     return "\n".join(lines)
 
 
-def main(folder: Path, out: Path, rival: str | None = None) -> None:
-    arms = gather(folder)
+def main(folder: Path, out: Path, rival: str | None = None, key: str = "knn") -> None:
+    arms = gather(folder, key)
     (out / "results.json").write_text(json.dumps(arms, indent=1) + "\n")
     draw(arms, out / "figure.png")
     print(table(arms, rival))
