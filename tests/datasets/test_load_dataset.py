@@ -33,9 +33,12 @@ def test_paths_that_are_no_folder(tmp_path):
     (tmp_path / "a.txt").write_text("")
     (tmp_path / "photographs").mkdir()
     missing, near = tmp_path / "photograph" / "train", tmp_path / "photographs"
-    found = f"no {str(missing.parent)!r}; did you mean {str(near)!r}?"
-    assert one_line(missing) == f"expected an existing folder of images, got {str(missing)!r}: {found}"
-    assert one_line(near / "x").endswith(f"no {str(near / 'x')!r}; {str(near)!r} has none like it")
+    found = f"in {str(tmp_path)!r}: unknown folder 'photograph'; did you mean 'photographs'?"
+    assert one_line(missing) == f"expected an existing folder of images, got {str(missing)!r}; {found}"
+    nothing = f"in {str(near)!r}: no folder 'x'"
+    assert one_line(near / "x") == f"expected an existing folder of images, got {str(near / 'x')!r}; {nothing}"
+    below = f"in {str(tmp_path / 'a.txt')!r}: no folder 'x'"
+    assert one_line(tmp_path / "a.txt" / "x").endswith(below)
     assert "is a file; expected a folder of images" in one_line(tmp_path / "a.txt")
 
 

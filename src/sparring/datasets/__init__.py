@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from difflib import get_close_matches
 from pathlib import Path
 
 from sparring.datasets.cifar import load_cifar10, load_cifar100
@@ -54,12 +53,13 @@ def load_dataset(
 
 
 def _missing(folder: Path) -> InputError:
-    """The first part of the path that is not there, and what is there instead."""
+    """Names the first part of the path that is not there, and what is there instead."""
     missing = next(path for path in reversed([folder, *folder.parents]) if not path.exists())
-    there = [path.name for path in missing.parent.iterdir() if path.is_dir()] if missing.parent.is_dir() else []
-    near = get_close_matches(missing.name, there, n=1)
-    hint = f"did you mean {str(missing.parent / near[0])!r}?" if near else f"{str(missing.parent)!r} has none like it"
-    return InputError(f"expected an existing folder of images, got {str(folder)!r}: no {str(missing)!r}; {hint}")
+    parent = missing.parent
+    listed = parent.iterdir() if parent.is_dir() and os.access(parent, os.R_OK) else ()
+    there = [path.name for path in listed if path.is_dir()]
+    hint = unknown("folder", missing.name, there) if there else f"no folder {missing.name!r}"
+    return InputError(f"expected an existing folder of images, got {str(folder)!r}; in {str(parent)!r}: {hint}")
 
 
 def _existing_folder(name: str) -> Path:
