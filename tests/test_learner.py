@@ -103,15 +103,25 @@ def test_the_passes_of_a_round(adversary: Part, forwards: int, units: int, photo
     assert learner.meter.take().units == 0
 
 
-@pytest.mark.parametrize(("adversary", "units"), [("generator", 6), ("random", 6), ("learned", 8), ("search", 28)])
+@pytest.mark.parametrize(
+    ("adversary", "units"),
+    [
+        (Part("generator"), 6),
+        (Part("random"), 6),
+        (Part("learned"), 8),
+        (Part("learned", {"reads": "nothing", "noise": 2}), 6),
+        (Part("search"), 28),
+    ],
+    ids=str,
+)
 def test_a_partner_that_is_not_compared_is_only_encoded_if_somebody_asks(
-    adversary: str, units: int, photographs: Tensor
+    adversary: Part, units: int, photographs: Tensor
 ) -> None:
     """Both views hard: the rivals are clean views that no pair names. Search: 6 + 2 partners + 2 x 5 x (1 + 1)."""
     context = {"image_shape": (3, 32, 32), "image_count": 12, "labels": None, "statistics": HALF}
     recipe = Recipe(
         encoder=Part("resnet12", {"width": 0.0625}),
-        adversary=Part(adversary),
+        adversary=adversary,
         transform=Part("pixels"),
         pairs=(("first*", "second*"),),
     )

@@ -58,11 +58,6 @@ class Turn:
     step: int
     generator: torch.Generator
 
-    @property
-    def features(self) -> Float[Tensor, "b d"]:
-        """Of the partner view, detached."""
-        return self.partner_features()
-
 
 @dataclass(frozen=True)
 class Proposal:

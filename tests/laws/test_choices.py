@@ -161,15 +161,19 @@ def test_a_learned_choice_keeps_a_gradient_near_the_walls() -> None:
 
 @pytest.mark.parametrize("reads", ["partner", "own", "nothing"])
 def test_a_learned_head_reads_what_it_says(reads: str) -> None:
-    """`own` asks once for the view's own features, the others never do; nothing is read as a constant 1."""
+    """It asks once for what it reads, and for nothing else, since that may cost a pass; nothing is a constant 1."""
     with seeded(0):
         player = Learned(Rotation(), features=FEATURES, reads=reads)  # type: ignore[arg-type]
-    own = normal(COUNT, FEATURES, seed=5)
-    asked: list[None] = []
-    played = replace(turn(bowl), own_features=lambda: asked.append(None) or own)
+    own, partner = normal(COUNT, FEATURES, seed=5), normal(COUNT, FEATURES, seed=6)
+    asked: list[str] = []
+    played = replace(
+        turn(bowl),
+        own_features=lambda: asked.append("own") or own,
+        partner_features=lambda: asked.append("partner") or partner,
+    )
     params = player.propose(played).params
-    read = {"partner": played.features, "own": own, "nothing": torch.zeros(COUNT, FEATURES)}[reads]
-    assert len(asked) == (reads == "own")
+    read = {"partner": partner, "own": own, "nothing": torch.zeros(COUNT, FEATURES)}[reads]
+    assert asked == ([] if reads == "nothing" else [reads])
     inputs = torch.ones(COUNT, 1) if reads == "nothing" else F.layer_norm(read, (FEATURES,))
     assert params is not None
     assert torch.allclose(params, player.head(inputs).tanh())

@@ -68,8 +68,9 @@ class Learned(Adversary):
         return self.transform(images, self.choose(features.detach(), generator))
 
     def propose(self, turn: Turn) -> Proposal:
-        features = turn.own_features() if self.reads == "own" else turn.features
-        return Proposal(self.choose(features, turn.generator))
+        nothing = turn.images.flatten(1)[:, :0]
+        features = {"partner": turn.partner_features, "own": turn.own_features, "nothing": lambda: nothing}[self.reads]
+        return Proposal(self.choose(features(), turn.generator))
 
 
 def _normal(rows: int, columns: int, like: Tensor, generator: torch.Generator | None) -> Tensor:
