@@ -109,7 +109,10 @@ def _check_sides(learner: Learner, recipe: Recipe, image_shape: ImageShape) -> N
         except (AssertionError, IndexError, RuntimeError, TypeError, ValueError) as error:  # TypeError: jaxtyping's
             parts = ", ".join(part.name for part in (recipe.encoder, recipe.transform, recipe.adversary))
             said = str(error).partition("\n")[0]
-            raise InputError(f"views.sides: expected sides that {parts} can be played at, got {side}; {said}") from None
+            raise InputError(
+                f"views.sides: expected sides that {parts} can be played at, got {side} ({said}); "
+                "take other sides, or leave them out for the images' own"
+            ) from None
     learner.meter.take()
 
 

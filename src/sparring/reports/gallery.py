@@ -56,11 +56,11 @@ def rows(folder: Path) -> list[Row]:
     return [Row("Image", images), *(Row(row.title, _as_large(row.pictures, images)) for row in views)]
 
 
-def save_png(shown: list[Row], path: Path) -> None:
-    """All rows on one white sheet, each with its name."""
+def save_png(shown: list[Row], path: Path, scale: int = SHEET_SCALE) -> None:
+    """All rows on one white sheet, each with its name, `scale` times as large."""
     strips = [row.strip() for row in shown]
-    strips = [strip.resize((strip.width * SHEET_SCALE, strip.height * SHEET_SCALE), 0) for strip in strips]
-    step = strips[0].height + GAP * SHEET_SCALE
+    strips = [strip.resize((strip.width * scale, strip.height * scale), 0) for strip in strips]
+    step = strips[0].height + GAP * scale
     sheet = Image.new("RGB", (LABEL_WIDTH + max(strip.width for strip in strips), step * len(strips)), "white")
     pen = ImageDraw.Draw(sheet)
     for place, (row, strip) in enumerate(zip(shown, strips, strict=True)):
