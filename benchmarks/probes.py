@@ -118,7 +118,7 @@ def main(options: Options) -> None:
     if options.out:
         knn_result = {"seconds": seconds, "peak_mib": memory, "differing": differing}
         shape = {"bank": list(features.bank.shape), "queries": list(features.queries.shape)}
-        result = {"environment": environment(), **shape, "knn": knn_result, "linear": linear}
+        result = {"environment": environment("lightly", "scikit-learn"), **shape, "knn": knn_result, "linear": linear}
         options.out.write_text(json.dumps(result, indent=2) + "\n")
 
 

@@ -29,7 +29,7 @@ class Options:
     width: float = 0.25
     """Of ResNet-12."""
     epochs: int = 6
-    """Of a turn; five steps each at a batch of 512."""
+    """Of a turn, at least 2, since the first warms up; five steps each at a batch of 512."""
     repetitions: int = 5
     out: Path | None = None
     """JSON file to write."""
@@ -44,7 +44,7 @@ def speed(devices: str, options: Options) -> float:
         command = [sys.executable, "-m", "sparring", "train", "--data", "sample", "--accelerator", "cpu"]
         command += ["--adversary", "none", "--devices", devices, *size, *length, "--run", str(run)]
         unset = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
-        subprocess.run(command, check=True, capture_output=True, env=unset)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=unset)
         speeds = [line["images_per_second"] for line in Run.open(run).metrics() if "loss" in line]
         return median(speeds[1:])
 

@@ -50,7 +50,7 @@ def start(data: str, root: str, cache: str) -> float:
     """Seconds from the recipe to the end of the first step."""
     environ = {**os.environ, "SPARRING_CACHE": cache}
     done = subprocess.run(
-        [sys.executable, "-c", START, data, root], check=True, capture_output=True, text=True, env=environ
+        [sys.executable, "-c", START, data, root], check=True, stdout=subprocess.PIPE, text=True, env=environ
     )
     return float(done.stdout.split()[-1])
 

@@ -2,7 +2,8 @@
 
 python experiments/collect.py FOLDER_OF_THE_SWEEP EXPERIMENT [ARM_TO_COMPARE_WITH [KEY]]
 
-KEY names the accuracy to gather where a run has several: knn, or knn/k=20,t=0.1.
+KEY names the accuracy to gather where a run has several: knn, or knn/k=20,t=0.1. Differences are paired by seed, with a
+95 % bootstrap interval; of three seeds that is the smallest to the largest difference.
 """
 
 import json
@@ -13,35 +14,35 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from sparring.errors import InputError, unknown
 from sparring.reports.compare import difference
 from sparring.reports.cost import total_cost
 from sparring.reports.record import Run, read_runs
 
 ACCENT = "#2a78d6"
-MEASURED = ("knn/", "rankme", "hardness/", "negatives/")
+MEASURED = ("knn/", "rankme", "hardness/", "negatives/", "adversary/", "spread/", "parameters/")
+"""Beginnings of what is kept of a run's last evaluation besides the accuracy: also what the adversary chose."""
 
 
 def gather(folder: Path, key: str) -> dict[str, dict[str, Any]]:
-    """By arm: the last epoch's kNN accuracy of each seed, what else its evaluation measured, cost and commits."""
-    cells = [path.parent for path in sorted(folder.glob("*,seed=*/encoder.safetensors"))]
+    """By arm: the last epoch's accuracy of each seed, what else its evaluation measured, cost and commits."""
     arms: dict[str, list[Run]] = {}
-    for cell, run in zip(cells, read_runs(cells), strict=True):
-        arms.setdefault(cell.name.rpartition(",seed=")[0], []).append(run)
-    return {
-        arm: _arm(runs, [cell for cell in cells if cell.name.startswith(f"{arm},")], key) for arm, runs in arms.items()
-    }
+    for run in read_runs([path.parent for path in sorted(folder.glob("*,seed=*/encoder.safetensors"))]):
+        arms.setdefault(run.path.name.rpartition(",seed=")[0], []).append(run)
+    return {arm: _arm(runs, key) for arm, runs in arms.items()}
 
 
-def _arm(runs: list[Run], cells: list[Path], key: str) -> dict[str, Any]:
-    knn = {run.recipe["seed"]: run.last(key) for run in runs}
-    environments = [json.loads((cell / "environment.json").read_text()) for cell in cells]
+def _arm(runs: list[Run], key: str) -> dict[str, Any]:
+    accuracies = {run.recipe["seed"]: run.require(key) for run in runs}
+    (epochs,) = {run.recipe["epochs"] for run in runs}
     return {
-        "knn": knn,
-        "mean": mean(knn.values()),
-        "deviation": stdev(knn.values()) if len(knn) > 1 else None,
-        "epochs": runs[0].recipe["epochs"],
+        "key": key,
+        "knn": accuracies,
+        "mean": mean(accuracies.values()),
+        "deviation": stdev(accuracies.values()) if len(accuracies) > 1 else None,
+        "epochs": epochs,
         "cost": mean(map(total_cost, runs)),
-        "commits": sorted({each["commit"] for each in environments}),
+        "commits": sorted({run.environment["commit"] for run in runs}),
         "last": {run.recipe["seed"]: _measured(run) for run in runs},
         "curves": {run.recipe["seed"]: dict(zip(*_curve(run, key), strict=True)) for run in runs},
     }
@@ -79,13 +80,15 @@ def draw(arms: dict[str, dict[str, Any]], path: Path) -> None:
 
 def table(arms: dict[str, dict[str, Any]], rival: str | None) -> str:
     """Markdown, best first; differences are paired by seed, costs are encoder passes as a multiple of the rival's."""
+    if rival is not None and rival not in arms:
+        raise unknown("arm to compare with", rival, arms)
     lines = [f"| arm | seeds | kNN, % | deviation | against {rival or ''} | cost |", "|---|---|---|---|---|---|"]
     for arm in sorted(arms, key=lambda arm: -arms[arm]["mean"]):
-        own, words = arms[arm], ""
-        if rival in arms and arm != rival and (found := difference(own["knn"], arms[rival]["knn"])):
-            words = f"{found.mean:+.2f}"
-            words += f" [{found.interval[0]:+.2f}, {found.interval[1]:+.2f}]" if found.interval else ""
-        cost = f"{own['cost'] / arms[rival]['cost']:.2f}" if rival in arms else ""
+        own, words, cost = arms[arm], "", ""
+        if rival:
+            found = difference(own["knn"], arms[rival]["knn"])
+            words = str(found) if found and arm != rival else ""
+            cost = f"{own['cost'] / arms[rival]['cost']:.2f}"
         deviation = "" if own["deviation"] is None else f"{own['deviation']:.2f}"
         lines.append(f"| {arm} | {len(own['knn'])} | {own['mean']:.2f} | {deviation} | {words} | {cost} |")
     return "\n".join(lines)
@@ -93,10 +96,13 @@ def table(arms: dict[str, dict[str, Any]], rival: str | None) -> str:
 
 def main(folder: Path, out: Path, rival: str | None = None, key: str = "knn") -> None:
     arms = gather(folder, key)
+    print(table(arms, rival))
     (out / "results.json").write_text(json.dumps(arms, indent=1) + "\n")
     draw(arms, out / "figure.png")
-    print(table(arms, rival))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])
+    try:
+        main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])
+    except InputError as error:
+        sys.exit(f"collect.py: error: {error}")

@@ -1,6 +1,8 @@
 """`sparring bench`: everybody plays, in turns, and what is shown is what was timed."""
 
 import json
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -10,11 +12,13 @@ from torch import nn
 from sparring.bench import clock, peer
 from sparring.bench.clock import Times, take_turns
 from sparring.bench.contestants import ADVERSARIES, Arena
+from sparring.bench.elsewhere import elsewhere
 from sparring.bench.limit import flops_of, limit
-from sparring.bench.run import Result, measure
+from sparring.bench.run import Result, measure, random_features
 from sparring.cli import main
 from sparring.errors import InputError
-from sparring.recipe import Part, Recipe
+from sparring.evaluations import Knn
+from sparring.recipe import Part, Recipe, from_table
 from sparring.training import load_data
 
 SIZE = Recipe(data="sample", image_size=16, batch_size=8, encoder=Part("resnet12", {"width": 0.0625}))
@@ -57,7 +61,21 @@ def test_the_table_holds_what_was_timed() -> None:
     assert figures["flops_share_of_a_product_limit"] == pytest.approx(300 / 500)
 
 
-def test_everybody_plays_and_the_peer_predicts_alike(tmp_path: Path) -> None:
+def test_the_peer_predicts_alike() -> None:
+    features = random_features(2000)
+    assert torch.equal(Knn().predict(features)[0], peer.lightly_knn(features))
+
+
+def died() -> None:
+    sys.exit(3)
+
+
+def test_a_contestant_that_dies_ends_the_benchmark() -> None:
+    with elsewhere(died) as play, pytest.raises(RuntimeError, match="died died with exit code 3"):
+        play(1)
+
+
+def test_everybody_plays() -> None:
     result = measure(SIZE, recipes=(), peer=True, repetitions=1, steps=1, bank=500)
     assert set(result.seconds_per_step) == {*ADVERSARIES, "the limit", "lightly"}
     assert all(len(values) == 1 and values[0] > 0 for values in result.seconds_per_step.values())
@@ -97,6 +115,7 @@ def test_the_command_keeps_what_it_prints(tmp_path: Path, capsys: pytest.Capture
     assert printed == json.loads((tmp_path / "b.json").read_text())
     assert [row["contestant"] for row in printed["table"]] == ["vanilla", "clae", "the limit"]
     assert {"processor", "torch", "commit", "threads"} <= printed["environment"].keys()
+    assert from_table(tomllib.loads(printed["recipe"])).encoder == Part("resnet12", {"width": 0.0625})
     assert Times(tuple(printed["seconds_per_step"]["clae"])).rates(8)[0] == pytest.approx(
         printed["table"][1]["images_per_second"]
     )

@@ -60,6 +60,11 @@ def test_an_inline_table_is_a_part_with_a_name_for_a_folder() -> None:
     assert (first.recipe.transform, second.recipe.transform) == (Part("rotation", {"degrees": 30}), Part("colour"))
 
 
+def test_an_axis_without_values_is_refused() -> None:
+    with pytest.raises(InputError, match="strength: expected at least one value"):
+        make_cells(Recipe(), {"strength": []}, Path("runs"))
+
+
 @pytest.mark.parametrize(
     ("value", "name"),
     [
@@ -67,6 +72,7 @@ def test_an_inline_table_is_a_part_with_a_name_for_a_folder() -> None:
         ("data/a b", "data-a-b"),
         ([1, 2], "1-2"),
         (0.5, "0.5"),
+        (-1, "-1"),
         (Part("pixels", {"eps": 0.1}), "pixels-eps=0.1"),
     ],
 )

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,14 @@ def test_the_same_command_trains_what_is_missing_and_leaves_the_rest(luck: dict[
     assert [cell.failure for cell in second] == ["", "", ""]
     assert finished.stat().st_mtime_ns == before
     assert [begun(cell.path) for cell in second] == [1, 2, 1]
+
+
+def test_a_cell_that_goes_on_looks_for_its_data_where_it_is_now(luck: dict[int, str], tmp_path: Path) -> None:
+    luck[0] = "bad"
+    (cell,) = sparring.sweep(replace(TINY, data_root="old"), out=tmp_path, seeds=1)
+    luck[0] = "good"
+    sparring.sweep(replace(TINY, data_root="new"), out=tmp_path, seeds=1)
+    assert Run(cell.path).recipe().data_root == "new"
 
 
 def test_every_arm_of_a_seed_is_trained_before_the_next_seed(luck: dict[int, str], tmp_path: Path) -> None:

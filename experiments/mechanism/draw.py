@@ -1,4 +1,4 @@
-"""Draw the arms of this folder's sweep into figure.png and results.json: python draw.py FOLDER_OF_THE_SWEEP"""
+"""Draw each arm's seed 0 into figure.png and results.json: python draw.py FOLDER_OF_THE_SWEEP"""
 
 import json
 import sys
@@ -6,6 +6,8 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from sparring.reports.record import read_runs
 
 HERE = Path(__file__).parent
 COLOURS = {
@@ -17,12 +19,6 @@ COLOURS = {
     "simsiam-pixels": "#d6452a",
 }
 Lines = list[dict[str, float]]
-
-
-def evaluations(run: Path) -> Lines:
-    """The lines of a run that hold a kNN accuracy."""
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [line for line in lines if "knn" in line]
 
 
 def plot(axes: Axes, runs: dict[str, Lines], key: str, style: str = "-", suffix: str = "") -> None:
@@ -75,11 +71,9 @@ def draw(runs: dict[str, Lines], path: Path) -> None:
 
 
 def main(folder: Path) -> None:
-    arms = {path.name.partition(",")[0]: path for path in folder.iterdir() if (path / "metrics.jsonl").is_file()}
-    done = {
-        arm: evaluations(arms[arm]) for arm in COLOURS if arm in arms and (arms[arm] / "encoder.safetensors").is_file()
-    }
-    commits = {arm: json.loads((arms[arm] / "environment.json").read_text())["commit"] for arm in done}
+    runs = {run.label.partition(",")[0]: run for run in read_runs([folder / f"{arm},seed=0" for arm in COLOURS])}
+    done = {arm: [line for line in run.lines if "knn" in line] for arm, run in runs.items()}
+    commits = {arm: run.environment["commit"] for arm, run in runs.items()}
     (HERE / "results.json").write_text(json.dumps({"commits": commits, "evaluations": done}, indent=1) + "\n")
     draw(done, HERE / "figure.png")
 

@@ -6,17 +6,16 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from sparring.reports.record import Run, read_runs
+
 HERE = Path(__file__).parent
 
 
-def row(run: Path) -> dict[str, object]:
+def row(run: Run) -> dict[str, object]:
     """Last figures of a finished run."""
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    last = [line for line in lines if "knn" in line][-1]
-    about = json.loads((run / "environment.json").read_text())
-    figures = {name: round(last[name], 2) for name in ("epoch", "knn", "rankme", "feature_spread")}
-    return {"recipe": run.name, **figures, "units": [line["cost"] for line in lines if "cost" in line][-1],
-            "commit": about["commit"]}  # fmt: skip
+    figures = {name: round(run.require(name), 2) for name in ("knn", "rankme", "feature_spread")}
+    units, commit = run.require("cost"), run.environment["commit"]
+    return {"recipe": run.path.name, "epoch": run.reached, **figures, "units": units, "commit": commit}
 
 
 def draw(rows: list[dict[str, object]], path: Path) -> None:
@@ -36,7 +35,7 @@ def draw(rows: list[dict[str, object]], path: Path) -> None:
 
 
 def main(folder: Path) -> None:
-    rows = [row(run) for run in sorted(folder.iterdir()) if (run / "encoder.safetensors").is_file()]
+    rows = [row(run) for run in read_runs([path.parent for path in sorted(folder.glob("*/encoder.safetensors"))])]
     (HERE / "results.json").write_text(json.dumps(rows, indent=1) + "\n")
     draw(rows, HERE / "figure.png")
 

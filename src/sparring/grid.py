@@ -44,11 +44,16 @@ class Grid:
 def load_grid(path: Path) -> Grid:
     """Read a recipe's TOML file that may also hold `seeds = N` and `[[arms]]`, each with a name in `arm`."""
     table = read_table(path)
-    seeds, arms = table.pop("seeds", SEEDS), table.pop("arms", [])
+    seeds, arms = table.pop("seeds", SEEDS), named_arms(table.pop("arms", []), path)
+    return Grid(from_table(table, f"recipe {path}"), arms, checked(seeds, int, f"{path}: seeds"))
+
+
+def named_arms(arms: Any, path: Path) -> dict[str, dict[str, Any]]:
+    """The `[[arms]]` of a file by name."""
     named = dict(_arm(arm, f"{path}: arms") for arm in checked(arms, list[dict], f"{path}: arms"))
     if len(named) < len(arms):
         raise InputError(f"{path}: expected a different name for every arm, got one twice")
-    return Grid(from_table(table, f"recipe {path}"), named, checked(seeds, int, f"{path}: seeds"))
+    return named
 
 
 def _arm(table: dict[str, Any], where: str) -> tuple[str, dict[str, Any]]:
@@ -105,6 +110,8 @@ def make_cells(
     """
     if seeds < 1:
         raise InputError(f"seeds: expected a whole number of at least 1, got {seeds}")
+    if empty := [name for name, values in axes.items() if not values]:
+        raise InputError(f"{empty[0]}: expected at least one value to try, got none")
     if "seed" in axes or any("seed" in table for table in (arms or {}).values()):
         raise InputError(ONE_EACH)
     found = [
@@ -148,7 +155,8 @@ def written(value: Any) -> str:
         words = [str(each) if key == "name" else f"{key}={each}" for key, each in table.items()]
         return written("-".join(words))
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    return re.sub(r"[^\w.+=-]+", "-", text).strip("-")
+    word = re.sub(r"[^\w.+=-]+", "-", text)
+    return word if isinstance(value, int | float) else word.strip("-")  # a sign is no ornament
 
 
 def _check_names(names: Sequence[str]) -> None:

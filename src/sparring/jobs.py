@@ -31,8 +31,8 @@ class Job:
 
     def __init__(self, cell: Cell, threads: int) -> None:
         self.cell, self.run = cell, Run(cell.path)
-        if not self.run.recipe_path.exists():
-            self.run.claim(cell.recipe)
+        prepare = self.run.place if self.run.recipe_path.exists() else self.run.claim
+        prepare(cell.recipe)
         # as many threads as its share of the cores, unless a person has decided already
         environment = {"OMP_NUM_THREADS": str(threads), **os.environ}
         with (cell.path / LOG).open("a") as log:

@@ -8,10 +8,11 @@ from statistics import mean, stdev
 from typing import Any
 
 from sparring.errors import InputError, unknown
+from sparring.grid import named_arms
 from sparring.recipe import Recipe, from_table
 from sparring.recipe_files import read_table
-from sparring.reports import charts, curves
-from sparring.reports.compare import by_seed, difference
+from sparring.reports import charts, curves, judge
+from sparring.reports.compare import by_seed
 from sparring.reports.cost import total_cost
 from sparring.reports.panels import DASHES, RUN_COLOURS, Curve, Panel
 from sparring.reports.record import Run, read_runs
@@ -20,9 +21,7 @@ from sparring.sweeps import sweep
 
 STUDIES = Path(__file__).parent / "studies"
 SCALES = read_table(STUDIES / "scales.toml")
-BOUNDS = ("within", "at_least", "at_most")
-Values = Mapping[str, Mapping[int, float]]
-"""By arm and seed: the last epoch's kNN accuracy in percent."""
+PICTURES = {"knn": "kNN accuracy, mean over seeds", "parameters": "what each arm chose over training, first seed"}
 
 
 @dataclass(frozen=True)
@@ -35,11 +34,11 @@ class Study:
     """What all arms share beside the scale."""
     arms: dict[str, dict[str, Any]]
     comparisons: Sequence[Mapping[str, Any]] = ()
-    """Each an `arm`, whom it is held `against`, and a bound in points: `within`, `at_least` or `at_most`."""
+    """As `judge.comparison` takes them."""
     collapses: Sequence[Mapping[str, Any]] = ()
-    """Each an `arm`, the `keys` of its parameters, and the mean `above` which they count as collapsed."""
+    """As `judge.collapse` takes them."""
     gap: Mapping[str, Any] = field(default_factory=dict)
-    """Arms `low` and `high`, and the share of the gap between them that an arm should close `at_least`."""
+    """As `judge.gap` takes it."""
     picture: str = "knn"
 
 
@@ -52,10 +51,9 @@ def load_study(name: str) -> Study:
     """One of the shipped studies by name."""
     if name not in studies():
         raise unknown("study", name, studies())
-    table = read_table(STUDIES / f"{name}.toml")
+    table = read_table(path := STUDIES / f"{name}.toml")
     known = {key: table.pop(key) for key in tuple(table) if key in Study.__dataclass_fields__ and key != "recipe"}
-    arms = {arm["arm"]: {key: value for key, value in arm.items() if key != "arm"} for arm in known.pop("arms")}
-    return Study(**known, recipe=table, arms=arms)
+    return Study(**{**known, "recipe": table, "arms": named_arms(known["arms"], path)})
 
 
 def reproduce(
@@ -84,24 +82,26 @@ def reproduce(
     if scale not in SCALES:
         raise unknown("scale", scale, SCALES)
     table = {**SCALES[scale], **study.recipe, **({"data_root": data_root} if data_root else {})}
-    count = seeds or table["seeds"]
+    count = table["seeds"] if seeds is None else seeds
     recipe = from_table({key: value for key, value in table.items() if key != "seeds"}, f"scale {scale}", Recipe())
     folder = Path(out or Path("reproduced") / f"{name}-{scale}")
     cells = sweep(recipe, out=folder / "runs", seeds=count, jobs=jobs, arms=study.arms)
-    if failed := [cell for cell in cells if cell.failure]:
-        raise InputError(f"{failed[0].path}: {failed[0].failure}; the same command goes on with what is left")
+    if failed := [f"{cell.path}: {cell.failure}" for cell in cells if cell.failure]:
+        raise InputError(f"failed: {'; '.join(failed)}; the same command goes on with what is left")
     runs = {arm: read_runs([cell.path for cell in cells if cell.settings["arm"] == arm]) for arm in study.arms}
-    return write_results(study, runs, recipe, folder, f"sparring reproduce {name} --scale {scale}")
+    command = f"sparring reproduce {name} --scale {scale}" + (f" --seeds {seeds}" if seeds else "")
+    return write_results(study, runs, recipe, folder, command + (" --data-root FOLDER" if data_root else ""))
 
 
 def write_results(study: Study, runs: Mapping[str, Sequence[Run]], recipe: Recipe, folder: Path, command: str) -> Path:
     """results.json, figure.png and README.md of finished runs, by arm."""
-    values = {arm: by_seed([(run.recipe["seed"], run.last("knn") or 0.0) for run in own]) for arm, own in runs.items()}
-    judged = [_judged(bound, values) for bound in study.comparisons] + _gaps(study, values)
-    judged += [_collapse(each, runs) for each in study.collapses]
+    values = {arm: by_seed([(run.recipe["seed"], run.require("knn")) for run in own]) for arm, own in runs.items()}
+    judged = [judge.comparison(bound, values) for bound in study.comparisons] + judge.gap(study.gap, values)
+    judged += [judge.collapse(bound, runs[bound["arm"]]) for bound in study.collapses]
     rows = [_row(arm, own, values[arm]) for arm, own in runs.items()]
-    results = {"claim": study.claim, "command": command, "data": recipe.data, "epochs": recipe.epochs}
-    text = json.dumps({**results, "arms": rows, "judgements": judged}, indent=2) + "\n"
+    commits = sorted({str(run.environment.get("commit")) for own in runs.values() for run in own})
+    origin = {"command": command, "commits": commits, "data": recipe.data, "epochs": recipe.epochs}
+    text = json.dumps({"claim": study.claim, **origin, "arms": rows, "judgements": judged}, indent=2) + "\n"
     replace_file(folder / "results.json", lambda temporary: temporary.write_text(text))
     charts.save_png(_panels(study, runs), folder / "figure.png")
     (folder / "README.md").write_text(_page(study, rows, judged, recipe, command), encoding="utf-8")
@@ -115,53 +115,8 @@ def _row(arm: str, runs: Sequence[Run], values: Mapping[int, float]) -> dict[str
     return {"arm": arm, "seeds": len(own), "knn": mean(own), "deviation": spread, "cost": cost, "values": dict(values)}
 
 
-def _judged(bound: Mapping[str, Any], values: Values) -> dict[str, Any]:
-    """A comparison with its paired difference, and whether the bound held; open where seeds are too few to say."""
-    found = difference(values[bound["arm"]], values[bound["against"]])
-    assert found is not None  # all arms have the same seeds
-    judged = {**bound, "difference": found.mean, "interval": found.interval, "seeds": found.seeds}
-    words = f"{bound['arm']} against {bound['against']}: {found.mean:+.2f}"
-    words += f" [{found.interval[0]:+.2f}, {found.interval[1]:+.2f}]" if found.interval else ""
-    return {**judged, "verdict": _verdict(bound, found.mean, found.interval), "words": words}
-
-
-def _verdict(bound: Mapping[str, Any], value: float, interval: tuple[float, float] | None) -> str:
-    if interval is None:
-        return "open: fewer than three seeds"
-    low, high = interval
-    held = {
-        "within": lambda limit: abs(value) <= limit,
-        "at_least": lambda limit: value >= limit and low > 0 if limit > 0 else value >= limit,
-        "at_most": lambda limit: value <= limit and high < 0 if limit < 0 else value <= limit,
-    }
-    (kind,) = (kind for kind in BOUNDS if kind in bound)
-    return f"{'held' if held[kind](bound[kind]) else 'did not hold'} ({kind.replace('_', ' ')} {bound[kind]:g})"
-
-
-def _gaps(study: Study, values: Values) -> list[dict[str, Any]]:
-    """The share of the gap between two arms that each other arm closes."""
-    if not study.gap:
-        return []
-    low, high = (mean(values[study.gap[end]].values()) for end in ("low", "high"))
-    judged = []
-    for arm in values.keys() - {study.gap["low"], study.gap["high"]} if high > low else []:
-        share = (mean(values[arm].values()) - low) / (high - low)
-        verdict = "held" if share >= study.gap["at_least"] else "did not hold"
-        words = f"{arm} closes {100 * share:.0f} % of the gap of {high - low:.2f} points"
-        judged.append({"arm": arm, "share": share, "verdict": verdict, "words": words})
-    return sorted(judged, key=lambda each: each["arm"])
-
-
-def _collapse(bound: Mapping[str, Any], runs: Mapping[str, Sequence[Run]]) -> dict[str, Any]:
-    """Whether an arm's named parameters ended, on the mean over seeds, above a level."""
-    ends = [value for run in runs[bound["arm"]] for key in bound["keys"] if (value := run.last(key)) is not None]
-    held = "held" if mean(ends) > bound["above"] else "did not hold"
-    words = f"{bound['arm']}: {', '.join(bound['keys'])} end at {mean(ends):.2f} on the mean"
-    return {**bound, "mean": mean(ends), "verdict": f"{held} (above {bound['above']:g})", "words": words}
-
-
 def _panels(study: Study, runs: Mapping[str, Sequence[Run]]) -> list[Panel]:
-    if study.picture == "parameters":
+    if study.picture == "parameters":  # of the first seed
         return curves.parameters([replace(own[0], label=arm) for arm, own in runs.items()])  # short titles
     shown = [_mean_curve(arm, own, number) for number, (arm, own) in enumerate(runs.items())]
     return [Panel("kNN accuracy (%), mean over seeds", shown, legend=True)]
@@ -185,14 +140,14 @@ def _page(
         f"`{command}`: {recipe.data}, {recipe.encoder.name} at width {recipe.encoder.settings.get('width', 1)}, "
         f"{recipe.epochs} epochs, batch {recipe.batch_size}. "
         f"kNN accuracy (k = {recipe.knn_k[0]}, t = {recipe.knn_t[0]}) at the last epoch, never the best; differences "
-        "are paired by seed, with a 95 % bootstrap interval; cost is in millions of encoder passes of one image."
+        f"are paired by seed; cost is in millions of encoder passes of one image. {judge.RULE}"
     )
     verdicts = [f"- {each['words']}: {each['verdict']}" for each in judged]
     parts = [
         f"# {study.title}",
         study.claim,
         about,
-        "![kNN accuracy](figure.png)",
+        f"![{PICTURES[study.picture]}](figure.png)",
         "\n".join(table),
         "\n".join(verdicts),
     ]

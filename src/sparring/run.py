@@ -71,6 +71,10 @@ class Run:
         for folder in FOLDERS:
             for file in (self.path / folder).glob("*"):
                 file.unlink()
+        self.place(recipe)
+
+    def place(self, recipe: Recipe) -> None:
+        """Let a run that has begun go on elsewhere: the same recipe with another data root, devices or nodes."""
         replace_file(self.recipe_path, lambda temporary: temporary.write_text(dump_recipe(recipe)))
 
     @property
@@ -175,15 +179,15 @@ def _sync(path: Path) -> None:
             os.close(handle)
 
 
-def environment() -> dict[str, str | int]:
-    """Machine, versions and commit."""
+def environment(*others: str) -> dict[str, str | int]:
+    """Machine, versions (of `others` too) and commit."""
     return {
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
         "machine": platform.platform(),
         "processor": _processor(),
         "cores": core_count(),
         "python": platform.python_version(),
-        **{package: version(package) for package in PACKAGES},
+        **{package: version(package) for package in (*PACKAGES, *others)},
         "commit": _commit(),
     }
 

@@ -177,7 +177,7 @@ def _extremes(recipe: Recipe, space: Space, out: Path) -> list[Recipe]:
 
 
 def _accuracy(cells: Sequence[Cell]) -> float:
-    return mean(run.last("knn") or 0.0 for run in read_runs([cell.path for cell in cells]))
+    return mean(run.require("knn") for run in read_runs([cell.path for cell in cells]))
 
 
 def _write(found: Sequence[Found], cells: Sequence[Cell], out: Path) -> None:

@@ -27,6 +27,16 @@ def test_an_unfinished_run_says_so(read):
     assert "not finished: it reached epoch 8 of 10" in " ".join(words.verdict(read(until=8)))
 
 
+def test_a_run_that_was_not_measured_at_its_end_is_not_finished(fake_run):
+    """Killed during its last evaluation: the last step is logged, the last accuracy is an older one."""
+    folder = fake_run("killed")
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    kept = [line for line in lines if line["epoch"] < 10 or "loss" in line]
+    assert words.is_finished(read_runs([folder])[0])
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in kept))
+    assert not words.is_finished(read_runs([folder])[0])
+
+
 def test_a_run_without_adversary_says_so(read):
     run = read(adversary="none")
     assert "there is no adversary" in words.verdict(run)[0]

@@ -23,8 +23,12 @@ def elsewhere(make: Callable[..., Turn], *arguments: Any) -> Iterator[Turn]:
     its.close()
 
     def play(steps: int) -> float:
-        mine.send(steps)
-        return mine.recv()  # an EOFError if it died; its own traceback is on stderr
+        try:
+            mine.send(steps)
+            return mine.recv()
+        except (EOFError, ConnectionError):
+            process.join()
+            raise RuntimeError(f"{make.__name__} died with exit code {process.exitcode}; see above why") from None
 
     try:
         yield play

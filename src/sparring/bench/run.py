@@ -6,7 +6,6 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +21,7 @@ from sparring.contracts import Features
 from sparring.evaluations import Knn
 from sparring.memory import peak
 from sparring.recipe import Recipe
+from sparring.recipe_files import dump_recipe
 from sparring.run import environment, replace_file
 from sparring.training import load_data
 
@@ -29,7 +29,7 @@ CONSOLE = Console(highlight=False)
 LIMIT, LIGHTLY = "the limit", "lightly"
 BANK, DIMENSIONS, CLASSES = 50_000, 256, 10
 FAST = 20
-"""Views and products are drawn this many times as often as training steps, so that their turns last."""
+"""Batches of views, and products, in a turn."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,8 @@ def bench(
     if against:
         require_lightly()
     result = measure(size, recipes=recipes, peer=bool(against), repetitions=repetitions, steps=steps)
-    kept: dict[str, Any] = {"environment": {**environment(), "threads": torch.get_num_threads()}, **asdict(result)}
+    around = {**environment(*([against] if against else [])), "threads": torch.get_num_threads()}
+    kept = {"environment": around, "recipe": dump_recipe(size), "steps": steps, **asdict(result)}
     text = json.dumps({**kept, "table": result.rows(), "figures": result.figures()}, indent=2)
     if out:
         replace_file(out, lambda temporary: temporary.write_text(text + "\n"))

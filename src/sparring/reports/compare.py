@@ -26,6 +26,10 @@ class Difference:
     interval: tuple[float, float] | None
     seeds: int
 
+    def __str__(self) -> str:
+        ends = f" [{self.interval[0]:+.2f}, {self.interval[1]:+.2f}]" if self.interval else ""
+        return f"{self.mean:+.2f}{ends}"
+
 
 def grouped(runs: Sequence[Run]) -> list[list[Run]]:
     """Runs of the same recipe but for the seed and the place, in order of appearance."""

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from sparring.errors import InputError
+from sparring.errors import InputError, unknown
 
 REQUIRED = ("recipe.toml", "metrics.jsonl")
 EVALUATED = ("knn", "rankme", "hardness/", "negatives/", "parameters/")
@@ -56,6 +56,14 @@ class Run:
         """The last value of a quantity: never its best."""
         series = self.series(key)
         return series.values[-1] if series else None
+
+    def require(self, key: str) -> float:
+        """The last value of a quantity; an InputError where it was never measured."""
+        value = self.last(key)
+        if value is None:
+            measured = {name for line in self.lines for name in line if name.startswith(EVALUATED)}
+            raise InputError(f"{self.path}: {unknown('measurement', key, measured or {'none'})}")
+        return value
 
     def together(self, beginning: str) -> dict[str, float]:
         """The `epoch` and the quantities with this beginning from the last line that has them all: of one moment."""

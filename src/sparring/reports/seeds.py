@@ -9,10 +9,8 @@ from sparring.reports.compare import IGNORED, LEAST_SEEDS, RESAMPLES, baseline_o
 from sparring.reports.cost import at_cost, at_epoch, total_cost
 from sparring.reports.record import Run
 from sparring.reports.tables import ABSENT, FIGURES, differing, heading, recipe_cells, row, table
-from sparring.reports.words import is_finished, written
+from sparring.reports.words import MEASURES, is_finished, written
 
-MEASURES = ("knn", "rankme")
-"""What groups are compared by: the first that was measured."""
 ALIKE = 0.01  # costs this near are equal
 Section = tuple[str, str, str]
 """Heading, body (HTML) and the note under the heading."""
@@ -74,9 +72,9 @@ def _over_seeds(runs: Sequence[Run]) -> str:
         "Runs that differ in their seed only, each at its last epoch, never its best. Differences are paired: each run "
         f"against the run of the same seed in the baseline ({label_of(base[0], telling(groups))}). The interval is the "
         f"95\u00a0% bootstrap interval of the mean difference ({RESAMPLES:,} resamples of the seeds); with fewer than "
-        f"{LEAST_SEEDS} common seeds none is given. With few seeds it is too narrow: if differences are normal, three "
-        "seeds cover the truth 75 times in 100, five 84 and ten 90 times. Cost counts encoder passes of one image, in "
-        "millions, a backward pass as two."
+        f"{LEAST_SEEDS} common seeds none is given. With few seeds it is too narrow (of three: from the smallest "
+        "difference to the largest): if differences are normal, three seeds cover the truth 75 times in 100, five 84 "
+        "and ten 90 times. Cost counts encoder passes of one image, in millions, a backward pass as two."
     )
 
 

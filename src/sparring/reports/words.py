@@ -11,6 +11,8 @@ ADVERSARIES = {
     "search": "an adversary that searches for each image",
     "random": "the random control",
 }
+MEASURES = ("knn", "rankme")
+"""What every evaluation has: groups are compared by the first that was measured."""
 PROPER_NAMES = {"simsiam": "SimSiam", "simclr": "SimCLR", "byol": "BYOL", "moco": "MoCo", "vicreg": "VICReg"}
 
 
@@ -50,8 +52,9 @@ def hardness(run: Run) -> str:
 
 
 def is_finished(run: Run) -> bool:
-    """Whether training reached the recipe's last epoch."""
-    return run.reached >= run.recipe.get("epochs", 0) - 0.005
+    """Whether training reached the recipe's last epoch, and measured the encoder there if it ever did."""
+    measured = [series.epochs[-1] for key in MEASURES if (series := run.series(key))]
+    return max(measured, default=run.reached) >= run.recipe.get("epochs", 0) - 0.005
 
 
 def name(recipe: dict[str, Any], table: str) -> str:

@@ -1,0 +1,107 @@
+"""Whether a study's claims hold, by the figures of its runs: each judgement has words, a verdict and its figures."""
+
+from collections.abc import Callable, Mapping, Sequence
+from statistics import mean
+from typing import Any
+
+from sparring.errors import InputError
+from sparring.reports.compare import LEAST_SEEDS, Difference, difference
+from sparring.reports.record import Run
+
+Values = Mapping[str, Mapping[int, float]]
+"""By arm and seed: the last epoch's kNN accuracy in percent."""
+Judgement = dict[str, Any]
+FEW = f"open: fewer than {LEAST_SEEDS} seeds"
+RULE = (
+    "A bound of points holds if the mean keeps it and the whole interval lies on its side of 0 (`within`, and bounds "
+    "that allow a loss: on its side of the bound); it fails if the whole interval lies beyond it; else it is open. "
+    "Intervals are 95 % bootstrap intervals over seeds. Of three seeds that is the smallest to the largest difference, "
+    "which covers the truth 75 times in 100."
+)
+
+
+def _at_least(limit: float, found: float, low: float, high: float) -> bool | None:
+    if found >= limit and (low > 0 if limit > 0 else low >= limit):
+        return True
+    return False if high < limit else None
+
+
+def _at_most(limit: float, found: float, low: float, high: float) -> bool | None:
+    return _at_least(-limit, -found, -high, -low)
+
+
+def _within(limit: float, found: float, low: float, high: float) -> bool | None:
+    if -limit <= low and high <= limit:
+        return True
+    return False if low > limit or high < -limit else None
+
+
+BOUNDS: dict[str, Callable[[float, float, float, float], bool | None]] = {
+    "within": _within,
+    "at_least": _at_least,
+    "at_most": _at_most,
+}
+"""Of a limit, a mean and its interval: whether the bound holds; None if the figures do not tell."""
+
+
+def comparison(bound: Mapping[str, Any], values: Values) -> Judgement:
+    """Of an `arm` held `against` another: the paired difference, and whether it keeps its bound."""
+    found = difference(values[bound["arm"]], values[bound["against"]])
+    if found is None:
+        raise InputError(f"{bound['arm']} against {bound['against']}: expected seeds that both have, got none")
+    (kind,) = (kind for kind in BOUNDS if kind in bound)
+    words = f"{bound['arm']} against {bound['against']}: {found}"
+    figures = {"difference": found.mean, "interval": found.interval, "seeds": found.seeds}
+    return {**bound, **figures, "words": words, "verdict": _verdict(kind, bound[kind], found)}
+
+
+def _verdict(kind: str, limit: float, found: Difference) -> str:
+    if found.interval is None:
+        return FEW
+    held = BOUNDS[kind](limit, found.mean, *found.interval)
+    return f"{_word(held)} ({kind.replace('_', ' ')} {limit:g})"
+
+
+def _word(held: bool | None) -> str:
+    return "open: the interval does not tell" if held is None else "held" if held else "did not hold"
+
+
+def gap(bound: Mapping[str, Any], values: Values) -> list[Judgement]:
+    """The share of the gap between `low` and `high` that each arm closes; `arms` are to close `at_least` so much."""
+    if not bound:
+        return []
+    low, high = (mean(values[bound[end]].values()) for end in ("low", "high"))
+    if high <= low:
+        words = f"{bound['high']} is {high - low:+.2f} points from {bound['low']}"
+        return [{"arm": bound["high"], "words": words, "verdict": "open: there is no gap to close"}]
+    return [_share(bound, arm, values[arm], low, high) for arm in values if arm not in (bound["low"], bound["high"])]
+
+
+def _share(bound: Mapping[str, Any], arm: str, own: Mapping[int, float], low: float, high: float) -> Judgement:
+    share = (mean(own.values()) - low) / (high - low)
+    words = f"{arm} closes {100 * share:.0f} % of the gap of {high - low:.2f} points"
+    held = f"{_word(share >= bound['at_least'])} (at least {100 * bound['at_least']:.0f} %)"
+    verdict = "for comparison" if arm not in bound["arms"] else FEW if len(own) < LEAST_SEEDS else held
+    return {"arm": arm, "share": share, "words": words, "verdict": verdict}
+
+
+def collapse(bound: Mapping[str, Any], runs: Sequence[Run]) -> Judgement:
+    """Whether an arm's parameters (`keys`) ended as one constant `above` a level, and whether that was `expected`.
+
+    One constant: their deviation over images and draws is at most `spread`; a choice between extremes by image, whose
+    mean may lie anywhere, is none.
+    """
+    means, spreads = (_ends(runs, kind, bound["keys"]) for kind in ("adversary", "spread"))
+    if not (means and spreads):
+        return {**bound, "words": f"{bound['arm']}: {', '.join(bound['keys'])}", "verdict": "open: not measured"}
+    level, spread = mean(means), mean(spreads)
+    collapsed = level > bound["above"] and spread <= bound["spread"]
+    words = f"{bound['arm']}: {', '.join(bound['keys'])} end at {level:.2f} on the mean, deviation {spread:.2f}"
+    expected = "one constant" if bound["expected"] else "no constant"
+    rule = f"{expected} expected: above {bound['above']:g}, deviation up to {bound['spread']:g}"
+    verdict = FEW if len(runs) < LEAST_SEEDS else f"{_word(collapsed == bound['expected'])} ({rule})"
+    return {**bound, "mean": level, "deviation": spread, "words": words, "verdict": verdict}
+
+
+def _ends(runs: Sequence[Run], kind: str, keys: Sequence[str]) -> list[float]:
+    return [value for run in runs for key in keys if (value := run.last(f"{kind}/{key}")) is not None]
