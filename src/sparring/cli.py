@@ -82,7 +82,8 @@ def _parse(kind: Any, words: list[str], *, prog: str, default: Any = None) -> tu
             raise
         lines = [line.strip("\u2502| ") for line in said.getvalue().splitlines()[1:]]
         before_rule = list(takewhile(lambda line: not line.startswith("\u2500"), lines))
-        raise InputError(f"{' '.join(before_rule)}; see {prog} --help") from None
+        told = " ".join(before_rule).partition(" Got errors:")[0].rstrip(". ")
+        raise InputError(f"{told}; see {prog} --help") from None
 
 
 def _with_dotted(command: Any, words: list[str]) -> Any:

@@ -1,6 +1,7 @@
 """The cells of a sweep: every arm with every value of every axis and every seed, by readable name. Imports no torch."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import product
@@ -50,10 +51,11 @@ def load_grid(path: Path) -> Grid:
 
 def named_arms(arms: Any, path: Path) -> dict[str, dict[str, Any]]:
     """The `[[arms]]` of a file by name."""
-    named = dict(_arm(arm, f"{path}: arms") for arm in checked(arms, list[dict], f"{path}: arms"))
-    if len(named) < len(arms):
-        raise InputError(f"{path}: expected a different name for every arm, got one twice")
-    return named
+    named = [_arm(arm, f"{path}: arms") for arm in checked(arms, list[dict], f"{path}: arms")]
+    for twice, count in Counter(name for name, _ in named).items():
+        if count > 1:
+            raise InputError(f"{path}: expected a different name for every arm, got {twice!r} {count} times")
+    return dict(named)
 
 
 def _arm(table: dict[str, Any], where: str) -> tuple[str, dict[str, Any]]:

@@ -117,7 +117,7 @@ def _ended(job: Job, display: SweepDisplay, failures: dict[str, str]) -> bool:
 def _stop(running: Sequence[Job], display: SweepDisplay) -> None:
     """Ask all to save and end, and wait; a child that Ctrl-C has reached as well takes this for the same request."""
     if running:
-        display.say(f"stopping: {len(running)} running cells save where they are")
+        display.say(f"stopping: {', '.join(job.cell.name for job in running)} saved first")
     for job in running:
         job.process.terminate()
     for job in running:

@@ -174,7 +174,7 @@ class Reproduce:
     """Reproduce the study's claims: figure2, figure3, figure4, claims or no-prior; again, it goes on."""
 
     study: Positional[str]
-    """What to reproduce."""
+    """What to reproduce: figure2, figure3, figure4, claims or no-prior."""
     scale: str = "smoke"
     """smoke (minutes, shipped data), laptop (hours on two cores) or paper (the study's setting)."""
     out: Path | None = None

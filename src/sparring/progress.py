@@ -100,6 +100,11 @@ class SweepDisplay:
 
     def __enter__(self) -> "SweepDisplay":
         self.progress.start()
+        finished = self.progress.tasks[0].completed
+        if finished < self.cells:
+            self.say(
+                f"{finished:.0f} of {self.cells} cells are finished" if finished else f"{self.cells} cells to train"
+            )
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -151,7 +151,15 @@ def test_offline_and_absent_is_one_line(tmp_path, monkeypatch):
         load_dataset("cifar100", root=tmp_path, progress=False)
     assert "no route to host" in str(caught.value)
     assert "\n" not in str(caught.value)
+    with pytest.raises(InputError):
+        load_dataset("cifar100", root=tmp_path / "misspelt", progress=False)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_in_place_of_the_folder_is_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="expected the folder where cifar10 lies, got a file"):
+        load_dataset("cifar10", root=tmp_path / "file")
 
 
 def test_a_download_is_kept(tmp_path, monkeypatch, capsys):

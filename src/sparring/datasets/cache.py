@@ -4,6 +4,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -32,6 +33,7 @@ def once(entry: Path, build: Callable[[Path], None]) -> Path:
     if entry.is_dir():
         return entry
     scratch = entry.with_name(f".{entry.name}-{uuid4().hex}")
+    is_new = not entry.parent.exists()
     try:
         scratch.mkdir(parents=True)
         build(scratch)
@@ -43,6 +45,9 @@ def once(entry: Path, build: Callable[[Path], None]) -> Path:
         ) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+        if is_new:
+            with suppress(OSError):
+                entry.parent.rmdir()  # if nothing came of it: a misspelt folder is not left behind
     return entry
 
 

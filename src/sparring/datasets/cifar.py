@@ -139,6 +139,8 @@ def _images(parts: list[Split], classes: tuple[str, ...], image_size: int, key: 
 
 
 def _find(name: str, root: Path, progress: bool) -> tuple[Path, Version]:
+    if root.exists() and not root.is_dir():
+        raise InputError(f"{root}: expected the folder where {name} lies, got a file; name the folder with --data-root")
     for version in VERSIONS[name]:
         for folder in (root, root / version.folder):
             if not version.missing(folder):
@@ -165,7 +167,7 @@ def _download(scratch: Path, *, name: str, version: Version, progress: bool) -> 
         except (OSError, RuntimeError) as error:
             raise InputError(
                 f"{name} is not in {str(scratch.parent)!r} and cannot be downloaded ({error}); put a folder "
-                f"{' or '.join(repr(version.folder) for version in VERSIONS[name])} there, or give its place as root"
+                f"{' or '.join(repr(version.folder) for version in VERSIONS[name])} there, or name its --data-root"
             ) from error
         for file in (Path(place) / version.folder).iterdir():
             file.rename(scratch / file.name)
