@@ -1,0 +1,66 @@
+"""Draw across.png: weight on false negatives in SimCLR's other experiments, and what the adversary does to it.
+
+python across.py
+"""
+
+import json
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+HERE = Path(__file__).parent
+SOURCES = {
+    "fast": ("vanilla", "random-softmax", "random-grey", "learned-softmax"),
+    "no-prior": ("crop-flip", "random-chain", "random-grey-chain", "learned-chain", "learned-chain-noise"),
+}
+"""By experiment: the arms; `hand-made` of no-prior is vanilla of fast."""
+WEIGHT = "negatives/{}/false_weight"
+
+
+def read() -> dict[str, list[tuple[float, float, float]]]:
+    """By arm, for each seed: kNN accuracy, weight on false negatives of the clean view and of the hard one."""
+    found = {}
+    for name, arms in SOURCES.items():
+        results = json.loads((HERE.parent / name / "results.json").read_text())
+        for arm in arms:
+            own = results[arm]
+            found[arm] = [
+                (own["knn"][seed], last[WEIGHT.format("clean")], last[WEIGHT.format("adversary")])
+                for seed, last in own["last"].items()
+            ]
+    return found
+
+
+def draw(arms: dict[str, list[tuple[float, float, float]]], path: Path) -> None:
+    """Left: accuracy over weight; right: the weight on the hard view less that on the clean one."""
+    figure = Figure(figsize=(9.4, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for place, (arm, points) in enumerate(arms.items()):
+        colour = f"C{place}"
+        accuracies, clean, hard = zip(*points, strict=True)
+        left.plot(clean, accuracies, "o", color=colour, ms=4, label=arm)
+        right.plot([b - a for a, b in zip(clean, hard, strict=True)], [-place] * len(points), "o", color=colour, ms=4)
+    left.set_xlabel("share of the negatives' weight on false ones, clean view", size=8)
+    left.set_ylabel("kNN accuracy, %", size=8)
+    left.legend(fontsize=6.5, frameon=False)
+    right.axvline(0, color="0.6", lw=1)
+    right.set_yticks([-place for place in range(len(arms))], list(arms))
+    right.set_xlabel("what the adversary adds to it: hard view less clean view", size=8)
+    for axes in (left, right):
+        dress(axes)
+    figure.savefig(path, dpi=150)
+
+
+def dress(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=7)
+    axes.grid(alpha=0.25)
+
+
+if __name__ == "__main__":
+    arms = read()
+    draw(arms, HERE / "across.png")
+    for arm, points in arms.items():
+        changes = ", ".join(f"{hard - clean:+.3f}" for _, clean, hard in points)
+        print(f"{arm:20s} clean {', '.join(f'{clean:.3f}' for _, clean, _ in points)}; adversary adds {changes}")
