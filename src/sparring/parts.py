@@ -1,10 +1,10 @@
 """Build registered parts from a recipe: the constructor's signature is the schema of its settings."""
 
 import inspect
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from math import prod
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import torch
 
@@ -49,12 +49,12 @@ def settings_of(constructor: Callable[..., Any]) -> dict[str, inspect.Parameter]
 
 def _setting(value: Any, hint: Any, name: str, context: Mapping[str, Any]) -> Any:
     """A plain value, or a part inside a part."""
-    if hint in CONTRACTS:
-        return build(CONTRACTS[hint], Part.of(value, name), context)
-    if any(inner in CONTRACTS for inner in get_args(hint)):
-        kind = CONTRACTS[get_args(hint)[0]]
-        return [build(kind, Part.of(each, name), context) for each in checked(value, list, name)]
-    return checked(value, hint, name)
+    inner = next((each for each in (hint, *get_args(hint)) if each in CONTRACTS), None)
+    if inner is None:
+        return checked(value, hint, name)
+    if get_origin(hint) is Sequence:
+        return [build(CONTRACTS[inner], Part.of(each, name), context) for each in checked(value, list, name)]
+    return build(CONTRACTS[inner], Part.of(value, name), context)
 
 
 def build(kind: str, part: Part, context: Mapping[str, Any]) -> Any:

@@ -31,6 +31,7 @@ ADVERSARY_PARTS = [Part(name, NEEDS.get(name, {})) for name in ADVERSARIES] + [
     Part("learned", {"reads": "own", "noise": 3, "logit_noise": 0.5}),
     Part("learned", {"reads": "nothing"}),
     Part("best_of", {"draws": 2, "side": 8}),
+    Part("best_of", {"draws": 3, "opponent": {"name": "learned", "noise": 4}}),
     Part("search", {"steps": 1, "random_start": False}),
     Part("policy", {"slots": 3, "levels": 4, "entropy": 0.1}),
     Part("generator", {"noise": 2, "blocks": 1}),

@@ -17,7 +17,7 @@ from sparring.encoders import HALF
 from sparring.parts import build
 from sparring.randomness import derived_seed, generator_for, seeded
 from sparring.recipe import Part
-from sparring.transforms import TRANSFORMS, Jitter, Pixels, Rotation
+from sparring.transforms import TRANSFORMS, Colour, Jitter, Pixels, Rotation
 
 SIDE, COUNT, FEATURES = 16, 6, 8
 CONTEXT: dict[str, Any] = {
@@ -106,6 +106,27 @@ def test_best_of_compares_at_its_side_and_each_image_for_itself() -> None:
     for image in range(COUNT):
         assert torch.equal(found[image], draws[int(losses[:, image].argmax())][image])
     assert losses.argmax(dim=0).unique().numel() > 1, "images differ in which draw is the hardest"
+
+
+def test_best_of_trains_an_opponent_by_what_was_kept() -> None:
+    with seeded(0):
+        opponent = Learned(Rotation(), features=FEATURES, noise=4)
+    played, proposed = turn(bowl), turn(bowl)
+    kept = BestOf(Colour(), draws=3, opponent=opponent).propose(played).params
+    candidates = [opponent.propose(proposed).params for _ in range(3)]
+    assert kept is not None
+    assert all(params is not None for params in candidates)
+    expected = [
+        max((params[image] for params in candidates), key=lambda row: bowl(row[None])) for image in range(COUNT)
+    ]
+    assert torch.equal(kept, torch.stack(expected))
+    slope = normal(*kept.shape, seed=3)
+    gradients = [
+        torch.autograd.grad((rows * slope).sum(), opponent.head.weight)[0] for rows in (kept, torch.stack(expected))
+    ]
+    assert torch.allclose(*gradients, atol=1e-7)
+    assert gradients[0].abs().max() > 0
+    assert BestOf(Colour(), opponent=opponent).transform is opponent.transform
 
 
 @pytest.mark.parametrize("step_size", [0.5, 5.0])

@@ -1,6 +1,11 @@
-"""The hardest of several draws."""
+"""The hardest of several proposals."""
+
+from collections.abc import Sequence
 
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.optim import Optimizer
 
 from sparring.adversaries.random import Random
 from sparring.contracts import Adversary, Proposal, Transform, Turn
@@ -8,27 +13,51 @@ from sparring.errors import InputError
 
 
 class BestOf(Adversary):
-    """Draw n times, look at the loss of each draw, and keep the hardest for each image; forward only.
+    """Let an opponent propose n times, look at the loss of each proposal, and keep the hardest for each image.
+
+    The looks are forward only. An opponent that learns is trained by what was kept; one without chance in its choice
+    proposes the same every time.
 
     Args:
-        transform: what may change.
-        draws: number of draws, each one encoder forward (none at 1, the random control).
+        transform: what may change, if the opponent is chance.
+        draws: number of proposals, each one encoder forward (none at 1, the opponent itself).
         side: side in pixels at which the candidates are compared; 0 is the view's own.
+        opponent: who proposes; the random control if not given.
 
     Source: Ferreira et al. 2024, "Hard View Pretraining for Self-Supervised Learning".
     """
 
-    def __init__(self, transform: Transform, *, draws: int = 4, side: int = 0) -> None:
-        super().__init__(transform)
+    def __init__(
+        self, transform: Transform, *, draws: int = 4, side: int = 0, opponent: Adversary | None = None
+    ) -> None:
+        opponent = opponent or Random(transform)
+        super().__init__(opponent.transform)
         if draws < 1 or side < 0:
             raise InputError(f"best_of: expected draws >= 1 and side >= 0, got {draws} and {side}")
-        self.draws, self.side, self.chance = draws, side, Random(transform)
+        self.draws, self.side, self.opponent = draws, side, opponent
 
-    @torch.no_grad()
     def propose(self, turn: Turn) -> Proposal:
-        candidates = [self.chance.draw(turn) for _ in range(self.draws)]
-        if self.draws == 1:
-            return Proposal(candidates[0])
-        losses = torch.stack([turn.hardness(params, self.side) for params in candidates])
-        rows = torch.arange(len(turn.images), device=losses.device)
-        return Proposal(torch.stack(candidates)[losses.argmax(dim=0), rows])
+        proposals = [self.opponent.propose(turn) for _ in range(self.draws)]
+        candidates = [proposal.params for proposal in proposals if proposal.params is not None]
+        if self.draws == 1 or len(candidates) < self.draws:
+            return proposals[0]
+        with torch.no_grad():
+            losses = torch.stack([turn.hardness(params, self.side) for params in candidates])
+        hardest = losses.argmax(dim=0)
+        return Proposal(
+            params=_of(hardest, candidates),
+            penalty=_of(hardest, [proposal.penalty for proposal in proposals]),
+            log_probability=_of(hardest, [proposal.log_probability for proposal in proposals]),
+        )
+
+    def optimisers(self, learning_rate: float) -> list[Optimizer]:
+        return self.opponent.optimisers(learning_rate)
+
+    def after_step(self) -> None:
+        self.opponent.after_step()
+
+
+def _of(chosen: Int[Tensor, "b"], values: Sequence[Float[Tensor, "b *p"] | None]) -> Float[Tensor, "b *p"] | None:
+    """Each image's value of the chosen proposal; None if proposals have none."""
+    own = [value for value in values if value is not None]
+    return torch.stack(own)[chosen, torch.arange(len(chosen), device=chosen.device)] if own else None
