@@ -58,19 +58,20 @@ def _curve(run: Run, key: str) -> tuple[list[float], list[float]]:
 
 
 def draw(arms: dict[str, dict[str, Any]], path: Path) -> None:
-    """A row for each arm, best above: a dot for each seed, a line at the mean."""
+    """A row for each arm, best above: a dot for each seed, a line at the mean of several."""
     order = sorted(arms, key=lambda arm: arms[arm]["mean"])
     figure = Figure(figsize=(7.2, 0.7 + 0.32 * len(order)), layout="constrained")
     axes = figure.subplots()
     for place, arm in enumerate(order):
         values = list(arms[arm]["knn"].values())
         axes.plot(values, [place] * len(values), "o", color=ACCENT, ms=4, alpha=0.6)
-        axes.plot([arms[arm]["mean"]] * 2, [place - 0.3, place + 0.3], color=ACCENT, lw=2)
+        if len(values) > 1:
+            axes.plot([arms[arm]["mean"]] * 2, [place - 0.3, place + 0.3], color=ACCENT, lw=2)
         axes.annotate(
             f"{arms[arm]['mean']:.1f}", (max(values), place), (7, 0), textcoords="offset points", va="center", size=7
         )
     axes.set_yticks(range(len(order)), order, fontsize=8)
-    axes.set_xlabel("kNN accuracy at the last epoch, %: a dot for each seed, a line at the mean", fontsize=8)
+    axes.set_xlabel("kNN accuracy at the last epoch, %: a dot for each seed, a line at the mean of several", fontsize=8)
     axes.tick_params(labelsize=8, length=0)
     axes.grid(axis="x", alpha=0.25)
     axes.spines[["top", "right", "left"]].set_visible(False)
