@@ -76,6 +76,7 @@ def draw(arms: dict[str, dict[str, Any]], path: Path) -> None:
     axes.grid(axis="x", alpha=0.25)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.margins(x=0.12)
+    axes.set_ylim(-0.6, len(order) - 0.4)
     figure.savefig(path, dpi=150)
 
 
