@@ -1,12 +1,9 @@
 """The hardest of several proposals."""
 
-from collections.abc import Sequence
-
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor
 from torch.optim import Optimizer
 
+from sparring.adversaries.picking import picked
 from sparring.adversaries.random import Random
 from sparring.contracts import Adversary, Proposal, Transform, Turn
 from sparring.errors import InputError
@@ -43,21 +40,10 @@ class BestOf(Adversary):
             return proposals[0]
         with torch.no_grad():
             losses = torch.stack([turn.hardness(params, self.side) for params in candidates])
-        hardest = losses.argmax(dim=0)
-        return Proposal(
-            params=_of(hardest, candidates),
-            penalty=_of(hardest, [proposal.penalty for proposal in proposals]),
-            log_probability=_of(hardest, [proposal.log_probability for proposal in proposals]),
-        )
+        return picked(losses.argmax(dim=0), proposals)
 
     def optimisers(self, learning_rate: float) -> list[Optimizer]:
         return self.opponent.optimisers(learning_rate)
 
     def after_step(self) -> None:
         self.opponent.after_step()
-
-
-def _of(chosen: Int[Tensor, "b"], values: Sequence[Float[Tensor, "b *p"] | None]) -> Float[Tensor, "b *p"] | None:
-    """Each image's value of the chosen proposal; None if proposals have none."""
-    own = [value for value in values if value is not None]
-    return torch.stack(own)[chosen, torch.arange(len(chosen), device=chosen.device)] if own else None

@@ -8,10 +8,11 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from sparring.adversaries.picking import picked
 from sparring.contracts import Adversary, Proposal, Turn
 from sparring.encoders import ImageShape
 from sparring.errors import InputError
@@ -47,11 +48,7 @@ class Blend(Adversary):
     def propose(self, turn: Turn) -> Proposal:
         chosen = self._draw(turn)
         proposals = [self._ask(turn, place) for place in range(len(self.opponents))]
-        return Proposal(
-            params=_of_chosen(chosen, [proposal.params for proposal in proposals]),
-            penalty=_of_chosen(chosen, [proposal.penalty for proposal in proposals]),
-            log_probability=_of_chosen(chosen, [proposal.log_probability for proposal in proposals]),
-        )
+        return picked(chosen, proposals)
 
     def optimisers(self, learning_rate: float) -> list[Optimizer]:
         return [each for opponent in self._opponents() for each in opponent.optimisers(learning_rate)]
@@ -80,15 +77,3 @@ class Blend(Adversary):
         if proposal.params is None:
             return replace(proposal, params=turn.images.new_zeros(len(turn.images), self.total))
         return replace(proposal, params=F.pad(proposal.params.flatten(1), pad))
-
-
-def _of_chosen(
-    chosen: Int[Tensor, "b"], values: Sequence[Float[Tensor, "b *p"] | None]
-) -> Float[Tensor, "b *p"] | None:
-    """Each image's value from the opponent that hardens it, 0 if that one has none; None if none has."""
-    own = [
-        torch.where((chosen == place).view(-1, *[1] * (value.ndim - 1)), value, 0.0)
-        for place, value in enumerate(values)
-        if value is not None
-    ]
-    return torch.stack(own).sum(0) if own else None

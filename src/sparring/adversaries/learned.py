@@ -68,7 +68,7 @@ class Learned(Adversary):
         return self.transform(images, self.choose(features.detach(), generator))
 
     def propose(self, turn: Turn) -> Proposal:
-        nothing = turn.images.flatten(1)[:, :0]
+        nothing = turn.images.new_empty(len(turn.images), 0)
         features = {"partner": turn.partner_features, "own": turn.own_features, "nothing": lambda: nothing}[self.reads]
         return Proposal(self.choose(features(), turn.generator))
 
