@@ -2,8 +2,9 @@
 
 python experiments/collect.py FOLDER_OF_THE_SWEEP EXPERIMENT [ARM_TO_COMPARE_WITH [KEY]]
 
-KEY names the accuracy to gather where a run has several: knn, or knn/k=20,t=0.1. Differences are paired by seed, with a
-95 % bootstrap interval; of three seeds that is the smallest to the largest difference.
+KEY names the accuracy to gather where a run has several: knn, or knn/k=20,t=0.1. What results.json holds already stays,
+seed by seed, unless the folder has the same run: a sweep may be run in pieces, on several machines. Differences are paired
+by seed, with a 95 % bootstrap interval; of three seeds that is the smallest to the largest difference.
 """
 
 import json
@@ -33,19 +34,39 @@ def gather(folder: Path, key: str) -> dict[str, dict[str, Any]]:
 
 
 def _arm(runs: list[Run], key: str) -> dict[str, Any]:
-    accuracies = {run.recipe["seed"]: run.require(key) for run in runs}
     (epochs,) = {run.recipe["epochs"] for run in runs}
-    return {
-        "key": key,
-        "knn": accuracies,
-        "mean": mean(accuracies.values()),
-        "deviation": stdev(accuracies.values()) if len(accuracies) > 1 else None,
-        "epochs": epochs,
-        "cost": mean(map(total_cost, runs)),
-        "commits": sorted({run.environment["commit"] for run in runs}),
-        "last": {run.recipe["seed"]: _measured(run) for run in runs},
-        "curves": {run.recipe["seed"]: dict(zip(*_curve(run, key), strict=True)) for run in runs},
-    }
+    return _summed_up(
+        {
+            "key": key,
+            "knn": {str(run.recipe["seed"]): run.require(key) for run in runs},
+            "epochs": epochs,
+            "cost": mean(map(total_cost, runs)),
+            "commits": sorted({run.environment["commit"] for run in runs}),
+            "last": {str(run.recipe["seed"]): _measured(run) for run in runs},
+            "curves": {str(run.recipe["seed"]): dict(zip(*_curve(run, key), strict=True)) for run in runs},
+        }
+    )
+
+
+def _summed_up(arm: dict[str, Any]) -> dict[str, Any]:
+    accuracies = arm["knn"].values()
+    return {**arm, "mean": mean(accuracies), "deviation": stdev(accuracies) if len(accuracies) > 1 else None}
+
+
+def merge(old: dict[str, dict[str, Any]], new: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Both, seed by seed; where both have a run, the new one. Runs of one arm must be comparable."""
+    return {**old, **{arm: _joined(arm, old[arm], new[arm]) if arm in old else new[arm] for arm in new}}
+
+
+def _joined(name: str, old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    for entry in ("key", "epochs", "cost"):
+        if old[entry] != new[entry]:
+            raise InputError(
+                f"arm {name!r}: results.json holds runs with {entry} {old[entry]}, the folder has {new[entry]}; "
+                "gather them apart"
+            )
+    seeds = {entry: {**old[entry], **new[entry]} for entry in ("knn", "last", "curves")}
+    return _summed_up({**new, **seeds, "commits": sorted({*old["commits"], *new["commits"]})})
 
 
 def _measured(run: Run) -> dict[str, float]:
@@ -97,9 +118,10 @@ def table(arms: dict[str, dict[str, Any]], rival: str | None) -> str:
 
 
 def main(folder: Path, out: Path, rival: str | None = None, key: str = "knn") -> None:
-    arms = gather(folder, key)
+    results = out / "results.json"
+    arms = merge(json.loads(results.read_text()) if results.exists() else {}, gather(folder, key))
     print(table(arms, rival))
-    (out / "results.json").write_text(json.dumps(arms, indent=1) + "\n")
+    results.write_text(json.dumps(arms, indent=1) + "\n")
     draw(arms, out / "figure.png")
 
 

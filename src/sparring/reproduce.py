@@ -35,8 +35,8 @@ class Study:
     arms: dict[str, dict[str, Any]]
     comparisons: Sequence[Mapping[str, Any]] = ()
     """As `judge.comparison` takes them."""
-    collapses: Sequence[Mapping[str, Any]] = ()
-    """As `judge.collapse` takes them."""
+    collapse: Mapping[str, Any] = field(default_factory=dict)
+    """As `judge.collapse` takes it."""
     gap: Mapping[str, Any] = field(default_factory=dict)
     """As `judge.gap` takes it."""
     picture: str = "knn"
@@ -97,7 +97,7 @@ def write_results(study: Study, runs: Mapping[str, Sequence[Run]], recipe: Recip
     """results.json, figure.png and README.md of finished runs, by arm."""
     values = {arm: by_seed([(run.recipe["seed"], run.require("knn")) for run in own]) for arm, own in runs.items()}
     judged = [judge.comparison(bound, values) for bound in study.comparisons] + judge.gap(study.gap, values)
-    judged += [judge.collapse(bound, runs[bound["arm"]]) for bound in study.collapses]
+    judged += judge.collapse(study.collapse, runs)
     rows = [_row(arm, own, values[arm]) for arm, own in runs.items()]
     commits = sorted({str(run.environment.get("commit")) for own in runs.values() for run in own})
     origin = {"command": command, "commits": commits, "data": recipe.data, "epochs": recipe.epochs}

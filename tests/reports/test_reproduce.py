@@ -16,7 +16,7 @@ from sparring.parts import build_learner
 from sparring.recipe import Part, Recipe, from_table
 from sparring.reports import judge
 from sparring.reports.judge import BOUNDS
-from sparring.reports.record import read_runs
+from sparring.reports.record import Run, read_runs
 from sparring.reproduce import SCALES, Study, load_study, reproduce, studies, write_results
 
 COMMONEST = 13.98
@@ -37,7 +37,7 @@ def test_every_study_names_arms_that_can_be_built(name: str) -> None:
         needs_labels = {**CONTEXT, "labels": torch.arange(12) % 3}
         build_learner(recipe, needs_labels)
     named = [bound[side] for bound in study.comparisons for side in ("arm", "against")]
-    named += [each["arm"] for each in study.collapses]
+    named += study.collapse.get("arms", [])
     named += [study.gap["low"], study.gap["high"], *study.gap["arms"]] if study.gap else []
     assert named
     assert set(named) <= study.arms.keys()
@@ -156,16 +156,21 @@ def test_a_gap_that_is_none_is_said(arms: Any, tmp_path: Path) -> None:
 def test_a_collapse_is_one_constant_for_all_images(
     expected: bool, level: float, spread: float, verdict: str, fake_run: Callable[..., Path]
 ) -> None:
-    bound = {"arm": "soft", "keys": ["colour/blue"], "above": 0.5, "spread": 0.25, "expected": expected}
+    bound = {"keys": ["colour/blue"], "above": 0.5, "spread": 0.25, "arms": ["soft"] if expected else []}
     paths = [fake_run(f"soft-{seed}", seed=seed) for seed in range(3)]
     for path in paths:
         line = {"step": 41, "epoch": 10.0, "adversary/colour/blue": level, "spread/colour/blue": spread}
         with (path / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
     runs = read_runs(paths)
-    assert judge.collapse(bound, runs)["verdict"].startswith(verdict)
-    assert judge.collapse(bound, runs[:2])["verdict"].startswith("open")
-    assert judge.collapse({**bound, "keys": ["colour/green"]}, runs)["verdict"] == "open: not measured"
+
+    def judged(own: list[Run], **changed: Any) -> str:
+        (judgement,) = judge.collapse({**bound, **changed}, {"soft": own})
+        return judgement["verdict"]
+
+    assert judged(runs).startswith(verdict)
+    assert judged(runs[:2]).startswith("open")
+    assert judged(runs, keys=["colour/green"]) == "open: not measured"
 
 
 def test_a_run_without_an_accuracy_is_no_zero(fake_run: Callable[..., Path], tmp_path: Path) -> None:

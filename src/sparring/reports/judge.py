@@ -85,22 +85,26 @@ def _share(bound: Mapping[str, Any], arm: str, own: Mapping[int, float], low: fl
     return {"arm": arm, "share": share, "words": words, "verdict": verdict}
 
 
-def collapse(bound: Mapping[str, Any], runs: Sequence[Run]) -> Judgement:
-    """Whether an arm's parameters (`keys`) ended as one constant `above` a level, and whether that was `expected`.
+def collapse(bound: Mapping[str, Any], runs: Mapping[str, Sequence[Run]]) -> list[Judgement]:
+    """Of each arm: whether its parameters `keys` ended as one constant `above` a level, as is expected of `arms` alone.
 
     One constant: their deviation over images and draws is at most `spread`; a choice between extremes by image, whose
     mean may lie anywhere, is none.
     """
+    return [_collapse(bound, arm, own) for arm, own in runs.items()] if bound else []
+
+
+def _collapse(bound: Mapping[str, Any], arm: str, runs: Sequence[Run]) -> Judgement:
     means, spreads = (_ends(runs, kind, bound["keys"]) for kind in ("adversary", "spread"))
     if not (means and spreads):
-        return {**bound, "words": f"{bound['arm']}: {', '.join(bound['keys'])}", "verdict": "open: not measured"}
+        return {"arm": arm, "words": f"{arm}: {', '.join(bound['keys'])}", "verdict": "open: not measured"}
     level, spread = mean(means), mean(spreads)
-    collapsed = level > bound["above"] and spread <= bound["spread"]
-    words = f"{bound['arm']}: {', '.join(bound['keys'])} end at {level:.2f} on the mean, deviation {spread:.2f}"
-    expected = "one constant" if bound["expected"] else "no constant"
-    rule = f"{expected} expected: above {bound['above']:g}, deviation up to {bound['spread']:g}"
-    verdict = FEW if len(runs) < LEAST_SEEDS else f"{_word(collapsed == bound['expected'])} ({rule})"
-    return {**bound, "mean": level, "deviation": spread, "words": words, "verdict": verdict}
+    collapsed, expected = level > bound["above"] and spread <= bound["spread"], arm in bound["arms"]
+    words = f"{arm}: {', '.join(bound['keys'])} end at {level:.2f} on the mean, deviation {spread:.2f}"
+    constant = "one constant expected" if expected else "no constant expected"
+    rule = f"{constant}: above {bound['above']:g}, deviation up to {bound['spread']:g}"
+    verdict = FEW if len(runs) < LEAST_SEEDS else f"{_word(collapsed == expected)} ({rule})"
+    return {"arm": arm, "expected": expected, "mean": level, "deviation": spread, "words": words, "verdict": verdict}
 
 
 def _ends(runs: Sequence[Run], kind: str, keys: Sequence[str]) -> list[float]:
