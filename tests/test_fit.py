@@ -1,6 +1,7 @@
 """Training as a whole: exact resume, several processes, unlabelled data, what a run leaves behind."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -234,6 +235,17 @@ def test_sides_of_views_each_take_an_equal_part_of_training(folder: Path) -> Non
     sides = [batches.training(step).views["second"].shape[-1] for step in range(4 * batches.steps_per_epoch)]
     assert sides == [side for side in (8, 12, 16, 16) for _ in range(batches.steps_per_epoch)]
     assert {view.shape[-1] for view in batches.probe(10**6).views.values()} == {16}  # after the last step
+
+
+@pytest.mark.parametrize(("whole", "pixels"), [(32, (16, 24, 32, 40)), (64, (32, 48, 64, 40)), (28, (14, 21, 28, 40))])
+def test_sides_up_to_1_are_shares_of_the_images(whole: int, pixels: tuple[int, ...]) -> None:
+    assert Views(sides=(0.5, 0.75, 1, 40)).sides_in(whole) == pixels
+
+
+@pytest.mark.parametrize("side", [0.0, -0.5, 1.5, math.nan, math.inf])
+def test_sides_that_are_neither_shares_nor_pixels_are_refused(side: float) -> None:
+    with pytest.raises(InputError, match="expected shares in"):
+        Views(sides=(0.5, side))
 
 
 def test_chance_and_searches_take_views_of_any_size(folder: Path, tmp_path: Path) -> None:

@@ -63,7 +63,8 @@ class Batches:
         draws = partial(generator_for, self.recipe.seed, draw, self.rank, device=self.device)
         policy = views_at(self.recipe, step, self.steps_per_epoch)
         names = base_views_of(self.recipe.pairs)
-        side = side_at(self.recipe, step - step % self.recipe.replays, self.steps_per_epoch)
+        first = step - step % self.recipe.replays
+        side = side_at(self.recipe, first, self.steps_per_epoch, pixels.shape[-1])
         views = base_views(pixels, policy, {name: draws(f"{stream}/{name}") for name in names}, side)
         strength = strength_at(self.recipe, step, self.steps_per_epoch)
         return Batch(views, places, step, strength, draws(f"{stream}/adversary"))

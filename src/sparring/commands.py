@@ -113,7 +113,7 @@ def preview(recipe: Recipe, out: Path) -> None:
     with seeded(recipe.seed, "weights"):
         learner = build_learner(recipe, context_of(data))
     draws = {name: generator_for(recipe.seed, 0, 0, name) for name in base_views_of(recipe.pairs)}
-    views = base_views(pixels, recipe.views, draws, side_at(recipe, 0, 1))
+    views = base_views(pixels, recipe.views, draws, side_at(recipe, 0, 1, pixels.shape[-1]))
     generator = generator_for(recipe.seed, 0, 0, "adversary")
     hard = hard_views(learner, Batch(views, torch.arange(len(pixels)), 0, recipe.strength, generator))
     rows = {

@@ -99,7 +99,7 @@ def context_of(data: DataSet) -> dict[str, Any]:
 def _check_sides(learner: Learner, recipe: Recipe, image_shape: ImageShape) -> None:
     """Play a round at every side of the views, so that what cannot be is said before training."""
     channels, *own = image_shape
-    for side in sorted(set(recipe.views.sides)):
+    for side in sorted(set(recipe.views.sides_in(own[-1]))):
         sizes = {name: own if name == "image" else [side, side] for name in base_views_of(recipe.pairs)}
         views = {name: torch.full((TRIED, channels, *size), 0.5) for name, size in sizes.items()}
         generator = generator_for(recipe.seed, 0, stream="sides")

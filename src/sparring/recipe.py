@@ -76,19 +76,25 @@ class Views:
     """Colour jitter: the rotation lies in +- this many turns."""
     grey: float = 0.2
     """Probability of a grey view."""
-    sides: tuple[int, ...] = ()
-    """Sides of the views in pixels over equal parts of training, such as 24, 24, 32; the images' own if not given."""
+    sides: tuple[float, ...] = ()
+    """Sides of the views over equal parts of training, such as 0.5, 0.75: shares of the images' side up to 1, pixels
+    above; the images' own if not given."""
 
     def __post_init__(self) -> None:
         check_ranges(self, VIEW_RANGES, "views.")
-        if min(self.sides, default=1) < 1:
-            raise InputError(f"views.sides: expected sides of at least 1 pixel, got {min(self.sides)}")
+        for side in self.sides:
+            if not (0 < side <= 1 or (1 < side < math.inf and side == int(side))):
+                raise InputError(f"views.sides: expected shares in (0, 1] or whole numbers of pixels, got {side:g}")
         for name, most in (("crop_scale", 1.0), ("crop_ratio", math.inf)):
             low, high = getattr(self, name)
             if not 0 < low <= high <= most:
                 raise InputError(
                     f"views.{name}: expected 0 < smallest <= largest <= {most:g}, got {low:g} and {high:g}"
                 )
+
+    def sides_in(self, whole: int) -> tuple[int, ...]:
+        """`sides` in pixels, for images whose side has `whole` pixels."""
+        return tuple(round(side * whole) if side <= 1 else int(side) for side in self.sides)
 
     def weakened(self, strength: float) -> "Views":
         """These views at a strength in [0, 1]: 0 leaves only flips."""

@@ -33,9 +33,9 @@ def views_at(recipe: Recipe, step: int, steps_per_epoch: int) -> Views:
     return recipe.views.weakened(1 - epochs / recipe.epochs)
 
 
-def side_at(recipe: Recipe, step: int, steps_per_epoch: int) -> int | None:
-    """The side of the views in pixels, constant over each of `views.sides`' equal parts of training."""
-    sides, total = recipe.views.sides, recipe.epochs * steps_per_epoch
+def side_at(recipe: Recipe, step: int, steps_per_epoch: int, whole: int) -> int | None:
+    """The side of the views in pixels, constant over each of `views.sides`' equal parts; `whole` is the images'."""
+    sides, total = recipe.views.sides_in(whole), recipe.epochs * steps_per_epoch
     return sides[min(step, total - 1) * len(sides) // total] if sides else None
 
 
