@@ -6,6 +6,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -130,6 +131,18 @@ def test_list_names_every_part_with_its_settings(capsys: pytest.CaptureFixture[s
     main(["list"])
     assert "doubly" not in (shown := capsys.readouterr().out)
     assert "rotation" in shown
+
+
+def test_preview_shows_images_in_their_own_places(tmp_path: Path) -> None:
+    """`free` remembers each image's parameters: there are 54 of them for 54 images, though 64 are played."""
+    rng = np.random.default_rng(0)
+    for number in range(54):
+        pixels = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        (tmp_path / "data").mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / "data" / f"{number}.png")
+    words = ["--data", str(tmp_path / "data"), "--image-size", "16", "--adversary", "free"]
+    main(["preview", "--out", str(tmp_path / "p.png"), *words])
+    assert Image.open(tmp_path / "p.png").width > 16
 
 
 def test_preview_draws_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

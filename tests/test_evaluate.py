@@ -196,3 +196,17 @@ def test_a_table_shows_margins_beside_their_figure_and_no_single_severity() -> N
         ("corruptions", "30.00 %"),
         ("rankme", "12.00"),
     ]
+
+
+def test_other_data_is_read_at_the_size_that_the_encoder_knows(folder: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    """A recipe without an image_size: 64 pixels for a folder, 32 for the shipped sample."""
+    encoder = Part("resnet12", {"width": 0.0625})
+    recipe = Recipe(data=str(folder), encoder=encoder, epochs=1, batch_size=12, accelerator="cpu")
+    run, sizes = sparring.train(recipe, run=tmp_path / "run"), []
+    original = sparring.evaluate.load_dataset
+    monkeypatch.setattr(
+        "sparring.evaluate.load_dataset",
+        lambda name, **options: sizes.append(options["image_size"]) or original(name, **options),
+    )
+    main(["evaluate", str(run), "--data", "sample", "--probe", "collapse"])
+    assert sizes == [64]

@@ -9,7 +9,7 @@ from lightly.utils.benchmarking.knn import knn_predict
 from torch import Tensor
 
 from sparring.contracts import Features
-from sparring.evaluations import Knn, collapse, knn_scores
+from sparring.evaluations import Collapse, Knn, collapse, knn_scores
 from sparring.evaluations.collapse import rankme, spread
 from sparring.evaluations.neighbours import CHUNK
 
@@ -73,3 +73,7 @@ def test_features_of_nothing_are_the_worst_collapse_and_finite() -> None:
     figures = collapse(Features(zeros, zeros))
     assert figures["feature_spread"] == 0
     assert 0 <= figures["rankme"] <= 1.001
+
+
+def test_a_single_query_has_no_pairs() -> None:
+    assert Collapse()(Features(torch.randn(5, 4), torch.randn(1, 4)))["uniformity"] == 0

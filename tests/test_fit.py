@@ -23,10 +23,12 @@ from sparring.batches import Batches
 from sparring.datasets import load_dataset
 from sparring.errors import InputError
 from sparring.evaluations import Knn, collapse, extract, features_of
+from sparring.parts import build, build_learner, context_of
 from sparring.recipe import Part, Recipe, Views
 from sparring.recipe_files import dump_recipe
 from sparring.run import Run
 from sparring.schedules import epoch_order, learning_rate_at, strength_at, views_at
+from sparring.statistics import synchronised
 
 
 @pytest.fixture(autouse=True)
@@ -309,3 +311,55 @@ def test_a_loss_that_is_no_number_stops_training_and_keeps_the_record_readable(f
     for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines():
         assert "NaN" not in line
         json.loads(line)
+
+
+@pytest.mark.parametrize("changes", [{"strength": 0.5}, {"ramp": 2.0}])
+def test_a_transform_without_identity_has_no_strengths_in_between(changes: dict[str, Any], folder: Path) -> None:
+    """Scaled logits lead to grey, not to the image."""
+    grey = Part("chain", {"parts": ["rotation", {"name": "colour", "space": "softmax"}]})
+    recipe = small(folder, transform=grey, **changes)
+    with pytest.raises(InputError, match="no identity to grow from"):
+        build_learner(recipe, context_of(load_dataset(str(folder), image_size=16)))
+    for allowed in (
+        {"transform": Part("rotation"), **changes},
+        {"transform": grey},
+        {"transform": grey, "strength": 0},
+    ):
+        build_learner(small(folder, **allowed), context_of(load_dataset(str(folder), image_size=16)))
+
+
+@pytest.mark.parametrize("spoilt", ["loss", "weights"])
+def test_numbers_that_are_none_are_neither_saved_nor_measured(
+    spoilt: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two log lines the clock may ask for a checkpoint, and an epoch may end."""
+    monkeypatch.setattr("sparring.fit.CHECKPOINT_SECONDS", 0.0)
+    original = sparring.fit.Fit.round  # type: ignore[attr-defined]
+
+    def spoiled(fit: Any) -> Any:
+        outcome = original(fit)
+        if fit.step == 3 and spoilt == "loss":
+            fit.losses[-1] = torch.tensor(math.nan)
+        elif fit.step == 3:
+            next(fit.learner.method.parameters()).data[0] = math.nan
+        return outcome
+
+    monkeypatch.setattr(sparring.fit.Fit, "round", spoiled)  # type: ignore[attr-defined]
+    with pytest.raises(InputError, match=r"at epoch 0\.6, so training stops; the last checkpoint"):
+        sparring.train(small(folder, log_every=100), run=tmp_path / "run")
+    state = Run.open(tmp_path / "run").load_checkpoint()
+    assert state is not None
+    assert state["step"] == 2
+    assert all(value.isfinite().all() for value in state["learner"].values() if isinstance(value, torch.Tensor))
+    monkeypatch.setattr("sparring.fit.CHECKPOINT_SECONDS", 60.0)
+    with pytest.raises(InputError, match="so training stops"):
+        sparring.train(small(folder, log_every=100, epochs=1), run=tmp_path / "measured")
+
+
+def test_converting_norms_keeps_the_activations_that_timm_puts_inside() -> None:
+    encoder = build("encoder", Part.of("timm:mobilenetv3_small_050"), {"image_shape": (3, 32, 32)}).eval()
+    images = torch.rand(2, 3, 32, 32)
+    expected = encoder(images)
+    converted = synchronised(encoder).eval()
+    assert any(isinstance(module, torch.nn.SyncBatchNorm) for module in converted.modules())
+    assert torch.allclose(converted(images), expected, atol=1e-5)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -10,12 +11,14 @@ from torch import Tensor
 from torchvision import transforms as library
 
 from sparring.adversaries import AutoAugment, Blend, Learned, Policy, RandAugment, Random, Replay, TrivialAugment
-from sparring.contracts import Adversary, Turn
+from sparring.contracts import Adversary, Move, Penalty, Turn
 from sparring.encoders import resnet12
 from sparring.errors import InputError
 from sparring.learner import Learner
 from sparring.methods import SimSiam
+from sparring.parts import build
 from sparring.randomness import generator_for, seeded
+from sparring.recipe import Part
 from sparring.rounds import Batch
 from sparring.transforms import Chain, Colour, Jitter, Operations, Rotation, Tone, Translation
 from sparring.transforms.operations import NAMES
@@ -335,3 +338,72 @@ def test_a_blend_reinforces_each_image_for_the_opponent_that_hardened_it() -> No
     for params, score in zip(proposal.params.tolist(), proposal.log_probability.tolist(), strict=True):
         level = round(3 * abs(params[2]))
         assert score == pytest.approx(scores[level - 1] if level else 0.0)
+
+
+def test_what_a_sampled_move_costs_lowers_its_reward(photographs: Tensor) -> None:
+    """Reinforced is the comparison less the penalty, each less the batch's mean."""
+    with seeded(0):
+        method = SimSiam(resnet12(width=0.0625), projection=16, bottleneck=8)
+    chain = Chain([Colour(a_max=0.8), Rotation()])
+    policy, (colours,) = Policy(chain, slots=1, levels=4), chain.shapes[0]
+    distance: Penalty = build("penalty", Part("colour_distance", {"weight": 5.0}), {})
+    learner = Learner(method, policy, penalties=[distance]).double()
+    views = {"first": photographs, "second": photographs.flip(3)}
+    outcome = learner(Batch(views, torch.arange(12), 0, 1.0, generator_for(0, 0)))
+    (gradient,) = torch.autograd.grad(outcome.loss, policy.logits)
+    params = outcome.params["second*"]
+    hard = policy.transform(views["second"], params)
+    move = Move(views["second"], hard, params, policy.transform, lambda view: view)
+    costs = 5.0 * distance(move)
+    reward = outcome.comparison - costs
+    expected = torch.zeros_like(policy.logits)
+    for image, chosen_params in enumerate(params):
+        moved = chosen_params.abs()
+        operation = int(moved[colours:].max() > 0)
+        level = round(4 * moved.max().item()) - 1
+        one_hot = torch.zeros(8).double()
+        one_hot[4 * operation + level] = 1
+        expected[0] += (reward[image] - reward.mean()) * (one_hot - 1 / 8) / 12
+    assert costs.std() > 0.01
+    assert torch.allclose(gradient, expected, atol=1e-9)
+
+
+def parts_moved(params: Tensor, chain: Chain) -> Tensor:
+    """How many parts of a chain each image's parameters move."""
+    pieces = params.split([math.prod(shape) for shape in chain.shapes], dim=1)
+    return torch.stack([(piece != 0).any(dim=1) for piece in pieces]).sum(dim=0)
+
+
+def test_controls_choose_among_the_same_moves() -> None:
+    """A policy's is its own draw from even logits, a blend's moves one part, a random policy is its own."""
+    chain = Chain([Rotation(), Translation(), Jitter(), Tone()])
+    policy = Policy(chain, slots=2, levels=5)
+    torch.nn.init.normal_(policy.logits, std=5.0, generator=torch.Generator().manual_seed(0))
+    before = policy.logits.detach().clone()
+    even = policy.control()
+    assert isinstance(even, Policy)
+    assert torch.equal(policy.logits, before)
+    params = chosen(even)
+    assert parts_moved(params, chain).max() == 2
+    first, second = (params[:, start] for start in (0, 1))
+    assert abs((first != 0).double().mean() - (second != 0).double().mean()) < 0.03
+
+    blend = Blend([Random(Rotation()), policy], image_shape=(3, SIDE, SIDE))
+    control = blend.control()
+    assert isinstance(control, Blend)
+    turned = chosen(control)[:, 0] != 0
+    assert 0.45 < turned.double().mean() < 0.55
+    assert parts_moved(chosen(control)[:, 1:], chain).max() == 2
+
+    for player in (RandAugment(Operations()), TrivialAugment(Operations(ranges="wide"))):
+        assert player.control() is player
+    assert Replay(policy).control() is not None
+    assert Learned(Rotation(), features=4).control() is None
+
+
+@pytest.mark.parametrize("player", [Policy, lambda grey: Blend([Random(grey), Random(Rotation())])])
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_transforms_that_cannot_be_left_out_are_refused(player: Callable[[Any], Adversary], wrapped: bool) -> None:
+    grey = Colour(space="softmax")
+    with pytest.raises(InputError, match="identity"):
+        player(Chain([Rotation(), grey]) if wrapped else grey)

@@ -109,13 +109,14 @@ def preview(recipe: Recipe, out: Path) -> None:
             f"{out}: expected a picture that ends in {' or '.join(PICTURES)}, got {out.suffix or 'no ending'!r}"
         )
     data = load_data(recipe)
-    pixels = data.train.pixels[torch.linspace(0, len(data.train) - 1, 8 * PREVIEW_IMAGES).long()]
+    places = torch.linspace(0, len(data.train) - 1, 8 * PREVIEW_IMAGES).long()
+    pixels = data.train.pixels[places]
     with seeded(recipe.seed, "weights"):
         learner = build_learner(recipe, context_of(data))
     draws = {name: generator_for(recipe.seed, 0, 0, name) for name in base_views_of(recipe.pairs)}
     views = base_views(pixels, recipe.views, draws, side_at(recipe, 0, 1, pixels.shape[-1]))
     generator = generator_for(recipe.seed, 0, 0, "adversary")
-    hard = hard_views(learner, Batch(views, torch.arange(len(pixels)), 0, recipe.strength, generator))
+    hard = hard_views(learner, Batch(views, places, 0, recipe.strength, generator))
     rows = {
         "image": pixels.float() / 255,
         "base view": views[base_name(hardened_of(recipe.pairs))],

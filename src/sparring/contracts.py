@@ -18,6 +18,9 @@ class Transform(nn.Module, ABC):
     Parameters live in the box [-1, 1] and zero is the identity.
     """
 
+    has_identity = True
+    """Whether zero leaves images as they are: what strengths, blends and policies of several operations build on."""
+
     @abstractmethod
     def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:
         """Shape of one image's parameters."""
@@ -87,6 +90,10 @@ class Adversary(nn.Module, ABC):
 
     def after_step(self) -> None:
         """What changes once a step, after the optimisers."""
+
+    def control(self) -> "Adversary | None":
+        """Chance among the same choices, to hold this adversary against; None if those are the whole box."""
+        return None
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from sparring.reports.afterwards import suffix_of
 from sparring.reports.layouts import check_layout
 from sparring.reports.measures import NO_PERCENT, is_percent, is_shown, margins
 from sparring.run import Run
-from sparring.saved import load_encoder
+from sparring.saved import image_size_of, load_encoder
 
 CONSOLE = Console(highlight=False)
 
@@ -48,9 +48,8 @@ def evaluate(
     check_layout(projection)
     name = data or recipe.data
     linear = evaluations.get("linear")
-    subject = Subject(
-        encoder, _load(recipe, name, data_root), recipe.views, linear if isinstance(linear, Linear) else Linear()
-    )
+    judge = linear if isinstance(linear, Linear) else Linear()
+    subject = Subject(encoder, _load(recipe, name, data_root, image_size_of(path)), recipe.views, judge)
     findings = measure(subject, evaluations)
     if findings.refused and not findings.figures:
         raise findings.refused
@@ -77,11 +76,11 @@ def _check_file(features: Path | None) -> None:
         raise InputError(f"--features {features}: expected an existing folder for the file, found none")
 
 
-def _load(recipe: Recipe, name: str, data_root: str | None) -> DataSet:
+def _load(recipe: Recipe, name: str, data_root: str | None, image_size: int) -> DataSet:
     root = data_root or recipe.data_root
     return load_dataset(
         name,
-        image_size=recipe.image_size,
+        image_size=image_size,
         root=Path(root).expanduser() if root else None,
         max_broken=recipe.max_broken,
     )

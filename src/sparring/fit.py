@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
 
 from sparring.alarms import alarms
 from sparring.batches import Batches
@@ -17,7 +16,8 @@ from sparring.errors import InputError
 from sparring.evaluations import Knn, collapse, extract, features_of
 from sparring.evaluations.collapse import spread
 from sparring.evaluations.negatives import tabled
-from sparring.gather import follow_first
+from sparring.gather import averaged, follow_first, summed
+from sparring.losses import Losses
 from sparring.memory import keep_freed
 from sparring.parts import build_learner, context_of
 from sparring.precision import precision_of
@@ -30,6 +30,7 @@ from sparring.run import Run
 from sparring.saved import save_encoder
 from sparring.schedules import learning_rate_at, strength_at
 from sparring.setup import make_optimisers
+from sparring.statistics import is_finite, synchronised
 
 CHECKPOINT_SECONDS = 60.0
 PROBE_DRAWS = 4
@@ -51,10 +52,10 @@ class Fit:
             self.learner = build_learner(recipe, context_of(data), self.autocast)
         self.learner.to(memory_format=torch.channels_last)
         if fabric.world_size > 1 and fabric.device.type == "cuda":
-            self.learner = torch.nn.SyncBatchNorm.convert_sync_batchnorm(self.learner)
+            self.learner = synchronised(self.learner)
         self.module, *self.optimisers = fabric.setup(self.learner, *make_optimisers(self.learner, recipe))
         self.evaluations = (Knn(recipe.knn_k, recipe.knn_t), collapse)
-        self.step, self.losses = 0, list[Tensor]()
+        self.step, self.losses = 0, Losses()
         self.latest: dict[str, float] = {}  # figures of the trained encoder, for alarms
 
     def train(self) -> None:
@@ -116,25 +117,31 @@ class Fit:
         return outcome
 
     def _log(self, outcome: Outcome) -> None:
-        loss = self._reduce(torch.stack(self.losses).mean(), "mean").item()
-        if not math.isfinite(loss):
-            remedy = f"the last checkpoint of {self.run.path} is kept; try a smaller --learning-rate"
-            raise InputError(f"the loss is {loss} at epoch {self._epoch():.1f}, so training stops; {remedy}")
+        loss = self._checked_loss()
         features = next(iter(outcome.embeddings.values())).features
+        chosen = described(self.learner, outcome, strength_at(self.recipe, self.step - 1, self.steps_per_epoch))
         record = {
             "loss": loss,
             "images_per_second": self._images_per_second(),
             "learning_rate": self.optimisers[0].param_groups[0]["lr"],
-            "feature_spread": spread(features).item(),
             "cost": self.learner.meter.take().units,
-            **described(self.learner, outcome, strength_at(self.recipe, self.step - 1, self.steps_per_epoch)),
+            **averaged({"feature_spread": spread(features).item(), **chosen}, self.fabric.device),
         }
         self.losses.clear()
         self._record(record)
         self._restart_clock()
 
+    def _checked_loss(self) -> float:
+        """Mean over the steps since the last line and over all ranks; numbers that are none stop training."""
+        loss = self.losses.average()
+        if not (math.isfinite(loss) and is_finite(self.learner.method)):
+            found = f"the loss is {loss} or weights are no numbers at epoch {self._epoch():.1f}, so training stops"
+            raise InputError(f"{found}; the last checkpoint of {self.run.path} is kept; try a smaller --learning-rate")
+        return loss
+
     def _evaluate(self) -> None:
         """Measure frozen features and the game; ranks share the images of both, but for what the adversary chose."""
+        self._checked_loss()
         record = self._hardness()
         record |= choices(self.learner, [self.batches.probe(self.step, draw) for draw in range(PROBE_DRAWS)])
         encoder = self.learner.method.encoder
@@ -161,8 +168,7 @@ class Fit:
         batch = self.batches.probe(self.step)
         with seeded(self.recipe.seed, self.step, self.rank, "look"):
             figures = hardness(self.learner, batch, self.batches.labels(batch))
-        values = self._reduce(torch.tensor(list(figures.values()), device=self.fabric.device), "mean")
-        return dict(zip(figures, values.tolist(), strict=True))
+        return averaged(figures, self.fabric.device)
 
     def _warn(self, record: Mapping[str, float]) -> None:
         if self.step:  # an untrained encoder's features are narrow by nature
@@ -178,7 +184,7 @@ class Fit:
             classes = self.data.train.classes
             found = nearest(self.learner, ((batch, self.batches.labels(batch)) for batch in batches), len(classes))
         if found is not None:
-            counts, chance = self._reduce(found, "sum")
+            counts, chance = summed(found)
         if self.fabric.is_global_zero:
             self.run.save_tensors(f"gallery/{stage}.safetensors", pictures)
             if found is not None:
@@ -191,8 +197,10 @@ class Fit:
             self.run.append(line)
 
     def _save(self) -> None:
+        self._checked_loss()
+        state = self._state()  # with losses of all ranks
         if self.fabric.is_global_zero:
-            self.run.save_checkpoint(self._state())
+            self.run.save_checkpoint(state)
         self.fabric.barrier()
         self.saved_at = time.monotonic()
         self._restart_clock()
@@ -203,7 +211,7 @@ class Fit:
             "images": len(self.data.train),
             "learner": self.learner.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
-            "losses": self.losses,
+            "losses": self.losses.state(),
         }
 
     def _load_state(self, state: dict[str, Any]) -> None:
@@ -212,7 +220,8 @@ class Fit:
             raise InputError(
                 f"{self.run.path}: expected the {began} training images it began with, got {found}; start a new run"
             )
-        self.step, self.losses = state["step"], [loss.to(self.fabric.device) for loss in state["losses"]]
+        self.step = state["step"]
+        self.losses.load(state["losses"], self.fabric.device)
         self.learner.load_state_dict(state["learner"])
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
@@ -226,18 +235,12 @@ class Fit:
             return mine
         if not self._due(self.recipe.log_every):
             return False
-        return self._reduce(torch.tensor(float(mine), device=self.fabric.device), "sum").item() > 0
+        return summed(torch.tensor(float(mine), device=self.fabric.device)).item() > 0
 
     def autocast(self) -> torch.autocast:
         # not Fabric's, which would also round the views to bf16
         enabled = self.precision is torch.bfloat16
         return torch.autocast(self.fabric.device.type, dtype=torch.bfloat16, enabled=enabled)
-
-    def _reduce(self, value: Tensor, how: str) -> Tensor:
-        """Over all ranks."""
-        reduced = self.fabric.all_reduce(value, reduce_op=how)
-        assert isinstance(reduced, Tensor)
-        return reduced
 
     def _epoch(self) -> float:
         return self.step / self.steps_per_epoch

@@ -1,5 +1,7 @@
 """Tensors of all ranks; without a process group these are the identity."""
 
+from collections.abc import Mapping
+
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
@@ -44,6 +46,21 @@ def _interleaved(rows: Shaped[Tensor, "m *r"]) -> Shaped[Tensor, "n *r"]:
     parts = [torch.empty_like(sent) for _ in range(ranks())]
     dist.all_gather(parts, sent)
     return torch.stack(parts, dim=1).flatten(0, 1)
+
+
+def summed(value: Tensor) -> Tensor:
+    """Over all ranks, which must all call it; no gradient."""
+    if ranks() == 1:
+        return value
+    total = value.detach().clone()
+    dist.all_reduce(total)
+    return total
+
+
+def averaged(figures: Mapping[str, float], device: torch.device) -> dict[str, float]:
+    """Means over all ranks, which must all call it; `device` is where they exchange."""
+    values = summed(torch.tensor(list(figures.values()), device=device)) / ranks()
+    return dict(zip(figures, values.tolist(), strict=True))
 
 
 def follow_first(module: nn.Module) -> None:

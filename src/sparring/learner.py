@@ -22,8 +22,8 @@ def _own_objective(proposal: Proposal, comparison: Float[Tensor, "b"]) -> Tensor
     penalty = 0.0 if proposal.penalty is None else proposal.penalty.mean()
     if proposal.log_probability is None:
         return -penalty
-    advantage = comparison - comparison.mean()
-    return (advantage * proposal.log_probability).mean() - penalty
+    reward = comparison if proposal.penalty is None else comparison - proposal.penalty.detach()
+    return ((reward - reward.mean()) * proposal.log_probability).mean() - penalty
 
 
 class Learner(nn.Module):

@@ -96,6 +96,14 @@ def context_of(data: DataSet) -> dict[str, Any]:
     }
 
 
+def _check_strength(learner: Learner, recipe: Recipe) -> None:
+    if (0 < recipe.strength < 1 or recipe.ramp) and not learner.adversary.transform.has_identity:
+        raise InputError(
+            f"strength, ramp: expected strength 1 and no ramp, as this {recipe.transform.name} has no identity to grow "
+            "from; leave both out, or take --transform colour (space mix)"
+        )
+
+
 def _check_sides(learner: Learner, recipe: Recipe, image_shape: ImageShape) -> None:
     """Play a round at every side of the views, so that what cannot be is said before training."""
     channels, *own = image_shape
@@ -135,5 +143,6 @@ def build_learner(
         autocast=autocast,
         pixels=prod(context["image_shape"][1:]),
     )
+    _check_strength(learner, recipe)
     _check_sides(learner, recipe, context["image_shape"])
     return learner

@@ -20,13 +20,14 @@ GALLERY_IMAGES = 8
 
 @torch.no_grad()
 def hardness(learner: Learner, batch: Batch, labels: Int[Tensor, "b"] | None = None) -> dict[str, float]:
-    """Mean loss on this batch under the adversary, its random control, untouched, and against another image's view.
+    """Mean loss on this batch under the adversary, its control, untouched, and against another image's view.
 
     Also the alignment of the untouched views, unless a view plays against itself; and for methods with scores what
     pulls and pushes, before the adversary and after (`evaluations.negatives`).
     """
     transform, method = learner.adversary.transform, learner.method
-    opponents = {"adversary": learner.adversary, "random": Random(transform), "clean": Absent(transform)}
+    chance = learner.adversary.control() or Random(transform)
+    opponents = {"adversary": learner.adversary, "random": chance, "clean": Absent(transform)}
     view, partner = _seats(learner, batch)
     seen = {name: _seen(learner, view, partner, batch, opponent) for name, opponent in opponents.items()}
     seen["stranger"] = seen["clean"].of_others()

@@ -28,16 +28,26 @@ def load_encoder(run: str | Path) -> Encoder:
     Raises:
         InputError: if the folder holds no finished run.
     """
-    file = Path(run) / "encoder.safetensors"
-    if not file.is_file():
-        raise InputError(
-            f"{run}: expected a finished run (with encoder.safetensors); finish it with `sparring train --resume {run}`"
-        )
-    with safe_open(file, "pt") as opened:
-        about = opened.metadata()
+    file, about = _opened(run)
     size = int(about["image_size"])
     part = Part.of(json.loads(about["encoder"]))
     settings = {key: value for key, value in part.settings.items() if key != "pretrained"}
     encoder = build("encoder", Part(part.name, settings), {"image_shape": (3, size, size)})
     encoder.load_state_dict(load_file(file))
     return encoder.eval()
+
+
+def image_size_of(run: str | Path) -> int:
+    """Side in pixels of the images that a run's encoder was trained on; raises as `load_encoder` does."""
+    return int(_opened(run)[1]["image_size"])
+
+
+def _opened(run: str | Path) -> tuple[Path, dict[str, str]]:
+    """The file of a finished run's encoder, and what it says of itself."""
+    file = Path(run) / "encoder.safetensors"
+    if not file.is_file():
+        raise InputError(
+            f"{run}: expected a finished run (with encoder.safetensors); finish it with `sparring train --resume {run}`"
+        )
+    with safe_open(file, "pt") as opened:
+        return file, opened.metadata()

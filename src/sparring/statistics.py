@@ -1,10 +1,13 @@
-"""Looks that must not change anything: BatchNorm's statistics stay, weights get no gradient."""
+"""What a module carries along: BatchNorm's statistics, which looks must not change, and whether its numbers are any."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+M = TypeVar("M", bound=nn.Module)
 
 
 @contextmanager
@@ -44,3 +47,15 @@ def frozen_weights(module: nn.Module) -> Iterator[None]:
     finally:
         for weight in weights:
             weight.requires_grad_(True)
+
+
+def is_finite(module: nn.Module) -> bool:
+    """Whether all weights are numbers."""
+    return all(bool(weights.isfinite().all()) for weights in module.parameters())
+
+
+def synchronised(module: M) -> M:
+    """The same with BatchNorm over all ranks; keeps the activations that timm puts inside, which torch drops."""
+    from timm.layers import convert_sync_batchnorm
+
+    return convert_sync_batchnorm(module)

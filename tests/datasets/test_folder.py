@@ -133,6 +133,7 @@ def test_litter_and_hidden_files_do_not_count(root):
         (["train/a/0.png", "train/b/0.png", "test/c/0.png"], "class 'c' is in the test images but not in the training"),
         (["test/a/0.png", "val/a/0.png"], "holds test and val, but no folder 'train'"),
         (["test/a/0.png"], "holds test, but no folder 'train'"),
+        (["train/a/0.png", "val/a/0.png", "valid/a/0.png"], "one folder of validation images, got val and valid"),
     ],
 )
 def test_layouts_that_are_no_data_set(root, paths, message):
@@ -305,3 +306,13 @@ def test_an_interrupted_decode_leaves_nothing(root, cache, monkeypatch):
             load(root)
         assert not (cache / "decoded").exists()
     assert len(load(root).train) == 1
+
+
+def test_folders_alike_but_for_content_are_told_apart(tmp_path):
+    """Bitmaps of one size out of archives with fixed times: names, sizes and times are the same."""
+    for folder, grey in (("dark", 0), ("light", 200)):
+        for name in ("a/0.bmp", "b/0.bmp"):
+            (tmp_path / folder / name).parent.mkdir(parents=True)
+            Image.new("RGB", (SIDE, SIDE), (grey,) * 3).save(tmp_path / folder / name)
+            os.utime(tmp_path / folder / name, (1, 1))
+    assert [load(tmp_path / folder).train.pixels.unique().tolist() for folder in ("dark", "light")] == [[0], [200]]

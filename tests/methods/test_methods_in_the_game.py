@@ -9,8 +9,9 @@ import torch.multiprocessing as mp
 
 from sparring.contracts import Embedding
 from sparring.encoders import Encoder, resnet12
-from sparring.gather import collected, dealt
+from sparring.gather import averaged, collected, dealt
 from sparring.learner import Learner
+from sparring.losses import Losses
 from sparring.methods import METHODS
 from sparring.parts import build
 from sparring.randomness import seeded
@@ -143,6 +144,11 @@ def _rank(rank, address, found):
     for count in (1, 6, 7):  # more, as many and fewer rows than the ranks share evenly
         rows = torch.arange(3 * count).view(count, 3)
         result[f"dealt {count}"] = bool(collected(dealt(rows), count).equal(rows)), len(dealt(rows))
+    losses = Losses(torch.tensor([1.0, 2.0]) + 10 * rank)
+    resumed = Losses()
+    resumed.load(losses.state(), torch.device("cpu"))
+    result["losses"] = losses.average(), [loss.item() for loss in resumed]
+    result["averaged"] = averaged({"rank": float(rank), "one": 1.0}, torch.device("cpu"))
     found[rank] = result
     dist.barrier()
     dist.destroy_process_group()
@@ -160,6 +166,8 @@ def test_two_ranks_equal_one_on_the_union_batch(tmp_path):
         found = manager.dict()
         mp.spawn(_rank, args=(f"file://{tmp_path}/rendezvous", found), nprocs=2)
         zero, one = found[0], found[1]
+    assert (zero["losses"], one["losses"]) == ((6.5, [1.0, 2.0]), (6.5, [11.0, 12.0])), "each goes on with its own"
+    assert zero["averaged"] == one["averaged"] == {"rank": 0.5, "one": 1.0}
     for name in RANKED:
         loss, *gradients = _alone(name)
         torch.testing.assert_close(torch.cat([zero[name][0], one[name][0]]), loss)

@@ -10,6 +10,7 @@ from lightly.loss import NegativeCosineSimilarity, NTXentLoss
 from sparring.contracts import Embedding
 from sparring.encoders import resnet12
 from sparring.errors import InputError
+from sparring.evaluations.negatives import negatives
 from sparring.methods import BYOL, PCL, MoCHi, MoCo
 from sparring.methods.mixing import Mixing
 from sparring.methods.prototypes import concentrations, k_means
@@ -301,3 +302,10 @@ def test_fewer_images_than_clusters_change_nothing():
 def test_bad_settings(kind, settings, text):
     with pytest.raises(InputError, match=text):
         make(kind, **settings)
+
+
+def test_keys_alone_have_no_split():
+    """Without symmetry the second view is only a key: nothing pulls or pushes it, and looks at the game say so."""
+    method = make(MoCo, queue=7, temperature=T, symmetric=False)
+    assert negatives(method, embedding(1), embedding(2), torch.arange(6)) == {}
+    assert set(negatives(make(MoCo, queue=7), embedding(1), embedding(2), None)) == {"pull", "push"}

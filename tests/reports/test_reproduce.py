@@ -140,7 +140,7 @@ def test_a_gap_is_not_judged_by_one_seed(arms: Any, tmp_path: Path) -> None:
 
 def test_a_gap_that_is_none_is_said(arms: Any, tmp_path: Path) -> None:
     none = {"low": [50.0] * 3, "high": [49.0] * 3, "most": [60.0] * 3, "some": [42.0] * 3}
-    assert shares(arms, none, tmp_path) == {"high": (None, "open: there is no gap to close")}
+    assert shares(arms, none, tmp_path) == dict.fromkeys(("most", "some"), (None, "open: there is no gap to close"))
 
 
 @pytest.mark.parametrize(

@@ -47,3 +47,6 @@ class BestOf(Adversary):
 
     def after_step(self) -> None:
         self.opponent.after_step()
+
+    def control(self) -> Adversary | None:
+        return self.opponent.control()

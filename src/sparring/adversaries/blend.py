@@ -12,7 +12,8 @@ from jaxtyping import Int
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from sparring.adversaries.picking import picked
+from sparring.adversaries.picking import picked, require_identity
+from sparring.adversaries.random import Random
 from sparring.contracts import Adversary, Proposal, Turn
 from sparring.encoders import ImageShape
 from sparring.errors import InputError
@@ -41,7 +42,9 @@ class Blend(Adversary):
             raise InputError("blend: expected at least one opponent, got none")
         chain = Chain([opponent.transform for opponent in opponents], image_shape=image_shape)
         super().__init__(chain)
-        self.turns, self.opponents = turns, nn.ModuleList(opponents)
+        for opponent in opponents:
+            require_identity("blend", opponent.transform)
+        self.turns, self.opponents, self.image_shape = turns, nn.ModuleList(opponents), image_shape
         ends = list(accumulate((prod(shape) for shape in chain.shapes), initial=0))
         self.total, self.pads = ends[-1], [(start, ends[-1] - end) for start, end in pairwise(ends)]
 
@@ -56,6 +59,10 @@ class Blend(Adversary):
     def after_step(self) -> None:
         for opponent in self._opponents():
             opponent.after_step()
+
+    def control(self) -> Adversary:
+        chances = [opponent.control() or Random(opponent.transform) for opponent in self._opponents()]
+        return Blend(chances, image_shape=self.image_shape, turns=self.turns)
 
     def _opponents(self) -> list[Adversary]:
         return [opponent for opponent in self.opponents if isinstance(opponent, Adversary)]

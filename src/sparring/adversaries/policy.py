@@ -1,11 +1,13 @@
 """A learned distribution over discrete operations and their magnitudes."""
 
+from copy import deepcopy
 from math import prod
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from sparring.adversaries.picking import require_identity
 from sparring.contracts import Adversary, Proposal, Transform, Turn
 from sparring.encoders import ImageShape
 from sparring.schema import check_ranges
@@ -36,8 +38,11 @@ class Policy(Adversary):
     same operation replaces the earlier one. The learner ascends the score by Williams 1992 with the batch's mean as
     baseline, so operations without a gradient are learned too. The logits start even.
 
+    Its control is the same draw from even logits: a run at `adversary_learning_rate = 0`.
+
     Args:
-        transform: a chain, whose parts are the operations; or any other, of which each parameter is one.
+        transform: a chain, whose parts are the operations; or any other, of which each parameter is one. It must have
+            an identity.
         image_shape: channels, height, width of the images it will see.
         slots: operations per image.
         levels: number of magnitudes, evenly spaced up to the transform's bound.
@@ -58,6 +63,7 @@ class Policy(Adversary):
         entropy: float = 0.0,
     ) -> None:
         super().__init__(transform)
+        require_identity("policy", transform)
         self.shape = transform.parameter_shape(image_shape)
         self.slots, self.levels, self.entropy = slots, levels, entropy
         check_ranges(self, {name: (1, float("inf")) for name in ("slots", "levels")}, "policy: ")
@@ -73,6 +79,11 @@ class Policy(Adversary):
         spread = (scores.exp() * scores).sum() if self.entropy else None
         penalty = None if spread is None else (self.entropy * spread).expand(len(turn.images))
         return Proposal(self.transform.project(params), penalty, log_probability)
+
+    def control(self) -> Adversary:
+        even = deepcopy(self)
+        nn.init.zeros_(even.logits)
+        return even
 
     def _draw(self, probabilities: Float[Tensor, "s n"], b: int, generator: torch.Generator) -> Int[Tensor, "s b"]:
         draws = torch.multinomial(probabilities.to(generator.device), b, replacement=True, generator=generator)

@@ -120,6 +120,9 @@ class RandAugment(Adversary):
     def propose(self, turn: Turn) -> Proposal:
         return Proposal(self.table.draw(turn, self.count))
 
+    def control(self) -> Adversary:
+        return self
+
 
 class TrivialAugment(Adversary):
     """One operation drawn evenly, at a magnitude drawn evenly: no setting to tune.
@@ -142,6 +145,9 @@ class TrivialAugment(Adversary):
 
     def propose(self, turn: Turn) -> Proposal:
         return Proposal(self.table.draw(turn))
+
+    def control(self) -> Adversary:
+        return self
 
 
 class AutoAugment(Adversary):
@@ -167,3 +173,6 @@ class AutoAugment(Adversary):
 
     def propose(self, turn: Turn) -> Proposal:
         return Proposal(self.table.draw(turn))
+
+    def control(self) -> Adversary:
+        return self

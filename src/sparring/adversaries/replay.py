@@ -57,6 +57,9 @@ class Replay(Adversary):
             self.past[self.copies % self.size].load_state_dict(self.opponent.state_dict())
             self.copies += 1
 
+    def control(self) -> Adversary | None:
+        return self.opponent.control()
+
     def get_extra_state(self) -> Tensor:
         """Steps and copies so far: what an exact resume needs besides the weights."""
         return torch.tensor([self.steps, self.copies])

@@ -118,7 +118,7 @@ def _load(name: str, image_size: int | None, root: Path | None, progress: bool) 
     """
     image_size = image_size or SIDE
     folder, version = _find(name, root or cache_folder(), progress)
-    key = f"{name}-{fingerprint(scan(folder), image_size)}"
+    key = f"{name}-{fingerprint(folder, scan(folder), image_size)}"
     try:
         train = [version.read(folder / part) for part in version.train]
         test = version.read(folder / version.test)

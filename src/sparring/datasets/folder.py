@@ -35,7 +35,7 @@ def load_folder(
     """
     layout = arrange(scan(folder), folder)
     files = layout.files
-    entry = cache_folder() / "decoded" / fingerprint(files, image_size)
+    entry = cache_folder() / "decoded" / fingerprint(folder, files, image_size)
     once(entry, partial(_decode, folder=folder, files=files, image_size=image_size, progress=progress))
     broken = np.load(entry / "skipped.npy")
     log = entry / "skipped.log"

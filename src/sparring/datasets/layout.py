@@ -42,6 +42,9 @@ def arrange(files: Sequence[File], folder: Path) -> Layout:
     files, depth = _descend(files, 0)
     groups = _group(files, depth)
     splits = {name: SPLITS[name.lower()] for name in groups if name.lower() in SPLITS}
+    for split in set(splits.values()):
+        if len(names := sorted(name for name in splits if splits[name] == split)) > 1:
+            raise InputError(f"{str(folder)!r}: expected one folder of {split} images, got {' and '.join(names)}")
     if splits and "train" not in splits.values() and set(splits) == groups.keys() - {""}:
         raise InputError(f"{str(folder)!r} holds {' and '.join(sorted(splits))}, but no folder 'train' with images")
     if "train" not in splits.values():

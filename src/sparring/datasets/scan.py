@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sparring.errors import InputError
 
-FORMAT = 1
+FORMAT = 2
 """Part of every fingerprint; raise it when decoding changes, so that old cache entries are left alone."""
 
 LITTER = {"Thumbs.db", "desktop.ini", "__MACOSX", "$RECYCLE.BIN", "@eaDir"}
@@ -70,9 +70,12 @@ def _stamp(entry: os.DirEntry[str]) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def fingerprint(files: Iterable[File], image_size: int) -> str:
-    """A name for what these files decode to: changes with their order, paths, sizes and times, and the image size."""
-    digest = blake2b(repr((FORMAT, image_size)).encode(), digest_size=16)
+def fingerprint(folder: Path, files: Iterable[File], image_size: int) -> str:
+    """A name for what these files decode to: changes with their order, paths, sizes and times, and the image size.
+
+    The folder counts, too: files of fixed sizes and times (bitmaps out of archives) may differ by content alone.
+    """
+    digest = blake2b(repr((FORMAT, os.path.realpath(folder), image_size)).encode(), digest_size=16)
     for file in files:
         digest.update(repr((file.parts, file.size, file.modified_ns)).encode())
     return digest.hexdigest()

@@ -33,8 +33,12 @@ def rankme(features: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
 def uniformity(features: Float[Tensor, "n d"], t: float = 2.0) -> Float[Tensor, ""]:
     """Log of the mean of exp(-t |x - y|^2) over pairs of normalised features: 0 if collapsed, near -2t if spread.
 
+    Of fewer than two rows, which have no pair, it is 0.
+
     Source: Wang and Isola 2020, "Understanding Contrastive Representation Learning through Alignment and Uniformity".
     """
+    if len(features) < 2:
+        return features.new_zeros(())
     distances = F.pdist(F.normalize(features))
     return distances.square().mul(-t).logsumexp(dim=0) - math.log(len(distances))
 

@@ -77,7 +77,8 @@ class FineTune(Inspection):
         places = draw_stratified(images.labels, partial(of_share, share), generator)
         shown = replace(images, pixels=images.pixels[places], labels=images.labels[places])
         views = replace(subject.views, jitter=0.0, grey=0.0, sides=())
-        recipe = replace(self.recipe, views=views, batch_size=min(self.recipe.batch_size, len(shown)))
+        steps = -(-len(shown) // self.recipe.batch_size)  # as many batches as it takes, of one size: few are left over
+        recipe = replace(self.recipe, views=views, batch_size=len(shown) // steps)
         with seeded(recipe.seed, "finetune"):
             classes = max(int(images.labels.max()), int(test.labels.max())) + 1
             head = nn.Linear(subject.features.bank.shape[1], classes)

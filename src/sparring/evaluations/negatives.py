@@ -72,8 +72,10 @@ def negatives(method: Scored, first: Embedding, second: Embedding, labels: Int[T
     - `false_weight`: share of the negatives' weight that lies on false ones, mean over the second views.
     - `nearest_false`: share of the second views whose nearest negative is a false one.
 
-    A queue's keys have no labels, so there only the lengths are given.
+    A queue's keys have no labels, so there only the lengths are given; nothing where the second views are no anchors.
     """
+    if not _are_anchors(method.scores(first, second), second):
+        return {}
     parts = split(method, first, second)
     sizes = {"pull": parts.positive.norm(dim=1).mean().item(), "push": parts.negative.norm(dim=1).mean().item()}
     if labels is None or (false := false_negatives(parts.scores, labels)) is None:
@@ -82,6 +84,11 @@ def negatives(method: Scored, first: Embedding, second: Embedding, labels: Int[T
     share = (weights * false).sum(dim=1) / weights.sum(dim=1).clamp(min=torch.finfo(weights.dtype).tiny)
     nearest = false.gather(1, nearest_negatives(parts.scores, len(labels))[:, None]).float()
     return {**sizes, "false_weight": share.mean().item(), "nearest_false": nearest.mean().item()}
+
+
+def _are_anchors(scores: Scores, second: Embedding) -> bool:
+    """Whether the second views query, too: in MoCo they are only keys if it is not symmetric."""
+    return len(scores.positive) == 2 * len(second.projection)
 
 
 def nearest_negatives(scores: Scores, b: int) -> Int[Tensor, "b"]:
@@ -96,7 +103,7 @@ def nearest_classes(
     """How often the nearest negative of a second view of class i is of class j; None in a queue, without labels."""
     scores = method.scores(first, second)
     theirs = classes_of_negatives(scores, labels)
-    if theirs is None:
+    if theirs is None or not _are_anchors(scores, second):
         return None
     nearest = theirs[nearest_negatives(scores, len(labels))]
     return torch.bincount(labels * classes + nearest, minlength=classes**2).view(classes, classes)

@@ -70,18 +70,23 @@ def gap(bound: Mapping[str, Any], values: Values) -> list[Judgement]:
     """The share of the gap between `low` and `high` that each arm closes; `arms` are to close `at_least` so much."""
     if not bound:
         return []
-    low, high = (mean(values[bound[end]].values()) for end in ("low", "high"))
+    return [_share(bound, arm, values) for arm in values if arm not in (bound["low"], bound["high"])]
+
+
+def _share(bound: Mapping[str, Any], arm: str, values: Values) -> Judgement:
+    """Over the seeds that the arm shares with both ends."""
+    ends = [values[arm], values[bound["low"]], values[bound["high"]]]
+    seeds = [seed for seed in ends[0] if all(seed in end for end in ends)]
+    if not seeds:
+        return {"arm": arm, "words": f"{arm} shares no seed with the ends of the gap", "verdict": FEW}
+    own, low, high = (mean(end[seed] for seed in seeds) for end in ends)
     if high <= low:
         words = f"{bound['high']} is {high - low:+.2f} points from {bound['low']}"
-        return [{"arm": bound["high"], "words": words, "verdict": "open: there is no gap to close"}]
-    return [_share(bound, arm, values[arm], low, high) for arm in values if arm not in (bound["low"], bound["high"])]
-
-
-def _share(bound: Mapping[str, Any], arm: str, own: Mapping[int, float], low: float, high: float) -> Judgement:
-    share = (mean(own.values()) - low) / (high - low)
+        return {"arm": arm, "words": words, "verdict": "open: there is no gap to close"}
+    share = (own - low) / (high - low)
     words = f"{arm} closes {100 * share:.0f} % of the gap of {high - low:.2f} points"
     held = f"{_word(share >= bound['at_least'])} (at least {100 * bound['at_least']:.0f} %)"
-    verdict = "for comparison" if arm not in bound["arms"] else FEW if len(own) < LEAST_SEEDS else held
+    verdict = "for comparison" if arm not in bound["arms"] else FEW if len(seeds) < LEAST_SEEDS else held
     return {"arm": arm, "share": share, "words": words, "verdict": verdict}
 
 

@@ -25,6 +25,7 @@ class Chain(Transform):
         if not parts:
             raise InputError("chain: expected at least one transform in parts, got none")
         self.parts = nn.ModuleList(parts)
+        self.has_identity = all(part.has_identity for part in parts)
         self.shapes = [part.parameter_shape(image_shape) for part in parts]
 
     def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:

@@ -45,10 +45,11 @@ class Colour(Transform):
         if not math.isfinite(sharpness):
             raise InputError(f"colour: expected a finite sharpness such as 5, got {sharpness}")
         self.space, self.a_max, self.sharpness = space, a_max, sharpness
+        self.has_identity = space not in WITHOUT_IDENTITY
         self.register_buffer("corners", torch.eye(3)[torch.tensor(list(permutations(range(3))))], persistent=False)
 
     def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:
-        return (LOGITS[self.space] + (self.space not in WITHOUT_IDENTITY),)
+        return (LOGITS[self.space] + self.has_identity,)
 
     def _amount(self, params: Float[Tensor, "b p"]) -> Float[Tensor, "b"]:
         # not abs(): its gradient at 0 is 0, and a search that starts at the identity would never leave it
@@ -63,7 +64,7 @@ class Colour(Transform):
 
     def matrix(self, params: Float[Tensor, "b p"]) -> Float[Tensor, "b 3 3"]:
         """The colour matrix of each image: row i holds what goes into output channel i."""
-        if self.space in WITHOUT_IDENTITY:
+        if not self.has_identity:
             return self._stochastic(params)
         amount = self._amount(params)[:, None, None]
         eye = torch.eye(3, dtype=params.dtype, device=params.device)
@@ -79,4 +80,4 @@ class Colour(Transform):
             for i, to in enumerate(CHANNELS)
             for j, source in enumerate(CHANNELS)
         }
-        return named if self.space in WITHOUT_IDENTITY else {**named, "colour/mix": self._amount(params)}
+        return {**named, "colour/mix": self._amount(params)} if self.has_identity else named
