@@ -20,6 +20,9 @@ from sparring.recipe_files import load_recipe
 from sparring.schema import parse_literal
 
 MARKERS = (FlagCreatePairsOff, DisallowNone)
+PLAYED = ("train", "sweep", "preview")
+DEFAULT = "best"
+"""The shipped recipe that these commands play if none is named."""
 PART_NAMES = ("encoder", "method", "adversary", "transform")
 
 
@@ -50,7 +53,8 @@ def parse(argv: list[str]) -> Any:
         raise unknown("command", name, COMMANDS)
     if name == "sweep" and options and not options[0].startswith("-"):
         options = ["--recipe", *options]
-    default = _from_file(name, file) if (file := _option(options, "--recipe")) else None
+    file = _option(options, "--recipe") or (DEFAULT if name in PLAYED and not _option(options, "--resume") else None)
+    default = _from_file(name, file) if file else None
     command, rest = _parse(COMMANDS[name], options, prog=f"sparring {name}", default=default)
     return _with_dotted(command, rest)
 
@@ -87,7 +91,7 @@ def _parse(kind: Any, words: list[str], *, prog: str, default: Any = None) -> tu
 
 
 def _with_dotted(command: Any, words: list[str]) -> Any:
-    """The command with settings of parts, such as `--transform.a-max 0.2`, put into its recipe."""
+    """The command with settings of parts, such as `--method.temperature 0.5`, put into its recipe."""
     settings = {}
     remaining = iter(words)
     for word in remaining:

@@ -36,13 +36,14 @@ Settings = Annotated[Recipe, arg(name="")]
 class Train:
     """Train an encoder on images, without labels, against an adversary.
 
-    Try `sparring train --data FOLDER --epochs 100`. Settings of a part are dotted, as in `--transform.a-max 0.2`;
-    `sparring list` shows the parts and their settings.
+    Try `sparring train --data FOLDER --epochs 100`. Settings of a part are dotted, as in `--method.temperature 0.5`;
+    `sparring list` shows the parts and their settings. Without --recipe the shipped recipe `best` is played.
     """
 
     settings: Settings = field(default_factory=Recipe)
     recipe: Path | None = None
-    """A shipped recipe by name (see sparring list) or a TOML file with these options as keys; options override it."""
+    """A shipped recipe by name (see sparring list) or a TOML file with these options as keys; options override it;
+    `best` if none is named."""
     run: Path | None = None
     """The new run's folder; named after the recipe under runs/ if not given."""
     resume: Path | None = None
@@ -70,7 +71,8 @@ class Sweep:
     out: Path = Path("runs/sweep")
     """The folder of the cells' folders, of sweep.json and of report.html."""
     recipe: Path | None = None
-    """A TOML file of what all cells share; may be named first, without --recipe; options override it."""
+    """A TOML file of what all cells share; may be named first, without --recipe; options override it; `best` if none
+    is named."""
     set: Annotated[tuple[str, ...], UseAppendAction] = ()
     """An axis as NAME=VALUE,VALUE; may be given several times, for the product."""
     seeds: int | None = None
@@ -144,7 +146,8 @@ class Preview:
 
     settings: Settings = field(default_factory=Recipe)
     recipe: Path | None = None
-    """A shipped recipe by name (see sparring list) or a TOML file with these options as keys; options override it."""
+    """A shipped recipe by name (see sparring list) or a TOML file with these options as keys; options override it;
+    `best` if none is named."""
     out: Path = Path("preview.png")
     """The picture to write."""
 

@@ -28,7 +28,8 @@ class Blend(Adversary):
     Args:
         opponents: adversaries, each with a transform that has an identity at zero.
         image_shape: channels, height, width of the images they will see.
-        turns: one at random for each image, or the same for all images, in turn from step to step.
+        turns: one at random for each image, or the same for all images, in turn from step to step; a look at the game
+            then shows the one whose turn it is.
     """
 
     def __init__(
