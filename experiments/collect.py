@@ -60,12 +60,12 @@ def merge(old: dict[str, dict[str, Any]], new: dict[str, dict[str, Any]]) -> dic
 
 def _joined(name: str, old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     for entry in ("key", "epochs", "cost"):
-        if old[entry] != new[entry]:
+        if (held := old.get(entry, "knn")) != new[entry]:
             raise InputError(
-                f"arm {name!r}: results.json holds runs with {entry} {old[entry]}, the folder has {new[entry]}; "
-                "gather them apart"
+                f"arm {name!r}: expected runs with {entry} {held}, as results.json holds, got {new[entry]}; "
+                "gather them into another folder"
             )
-    seeds = {entry: {**old[entry], **new[entry]} for entry in ("knn", "last", "curves")}
+    seeds = {entry: {**old.get(entry, {}), **new[entry]} for entry in ("knn", "last", "curves")}
     return _summed_up({**new, **seeds, "commits": sorted({*old["commits"], *new["commits"]})})
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from sparring.cli import main, parse
 from sparring.recipe import Part, Recipe, Views
-from sparring.recipe_files import dump_recipe, load_recipe
+from sparring.recipe_files import dump_recipe, load_recipe, shipped_recipes
 
 
 def settings(*words: str) -> Recipe:
@@ -45,6 +45,12 @@ def test_the_best_recipe_is_played_if_none_is_named() -> None:
     assert settings("--epochs", "3", "--adversary", "none") == replace(best, epochs=3, adversary=Part("none"))
     assert parse(["sweep", "--set", "strength=0,1"]).settings == best
     assert parse(["train", "--resume", "runs/x"]).settings == Recipe(), "its own recipe counts"
+
+
+def test_a_folder_called_best_is_not_the_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "best").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert settings() == load_recipe(shipped_recipes()["best"])
 
 
 def test_dotted_settings_are_read_as_toml() -> None:
@@ -144,7 +150,7 @@ def test_list_names_every_part_with_its_settings(capsys: pytest.CaptureFixture[s
 
 
 def test_preview_shows_images_in_their_own_places(tmp_path: Path) -> None:
-    """`free` remembers each image's parameters: there are 54 of them for 54 images, though 64 are played."""
+    """`free` remembers each image's parameters: those of 54 images, though 64 are played."""
     rng = np.random.default_rng(0)
     for number in range(54):
         pixels = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)

@@ -10,7 +10,17 @@ from scipy.stats import binomtest, chisquare
 from torch import Tensor
 from torchvision import transforms as library
 
-from sparring.adversaries import AutoAugment, Blend, Learned, Policy, RandAugment, Random, Replay, TrivialAugment
+from sparring.adversaries import (
+    Absent,
+    AutoAugment,
+    Blend,
+    Learned,
+    Policy,
+    RandAugment,
+    Random,
+    Replay,
+    TrivialAugment,
+)
 from sparring.contracts import Adversary, Move, Penalty, Turn
 from sparring.encoders import resnet12
 from sparring.errors import InputError
@@ -395,10 +405,12 @@ def test_controls_choose_among_the_same_moves() -> None:
     assert 0.45 < turned.double().mean() < 0.55
     assert parts_moved(chosen(control)[:, 1:], chain).max() == 2
 
-    for player in (RandAugment(Operations()), TrivialAugment(Operations(ranges="wide"))):
+    half = Blend([Absent(Rotation()), Random(Translation())]).control()
+    assert 0.45 < (chosen(half) != 0).any(dim=1).double().mean() < 0.55, "who leaves images alone has no other choice"
+    for player in (RandAugment(Operations()), TrivialAugment(Operations(ranges="wide")), Random(Rotation())):
         assert player.control() is player
-    assert Replay(policy).control() is not None
-    assert Learned(Rotation(), features=4).control() is None
+    assert isinstance(Replay(policy).control(), Policy)
+    assert isinstance(Learned(Rotation(), features=4).control(), Random)
 
 
 @pytest.mark.parametrize("player", [Policy, lambda grey: Blend([Random(grey), Random(Rotation())])])

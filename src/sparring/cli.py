@@ -16,7 +16,7 @@ from sparring.errors import InputError, unknown
 from sparring.grid import load_grid
 from sparring.options import COMMANDS, REGISTRY
 from sparring.recipe import Recipe, Views, with_settings
-from sparring.recipe_files import load_recipe
+from sparring.recipe_files import load_recipe, shipped_recipes
 from sparring.schema import parse_literal
 
 MARKERS = (FlagCreatePairsOff, DisallowNone)
@@ -53,7 +53,9 @@ def parse(argv: list[str]) -> Any:
         raise unknown("command", name, COMMANDS)
     if name == "sweep" and options and not options[0].startswith("-"):
         options = ["--recipe", *options]
-    file = _option(options, "--recipe") or (DEFAULT if name in PLAYED and not _option(options, "--resume") else None)
+    file = _option(options, "--recipe")
+    if file is None and name in PLAYED and not _option(options, "--resume"):
+        file = str(shipped_recipes()[DEFAULT])  # not whatever is called so in this folder
     default = _from_file(name, file) if file else None
     command, rest = _parse(COMMANDS[name], options, prog=f"sparring {name}", default=default)
     return _with_dotted(command, rest)

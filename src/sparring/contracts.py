@@ -10,16 +10,17 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from sparring.encoders import Encoder, ImageShape
+from sparring.errors import InputError
 
 
 class Transform(nn.Module, ABC):
     """What may change: stateless, batched, differentiable in images and parameters; the constructor holds the bound.
 
-    Parameters live in the box [-1, 1] and zero is the identity.
+    Parameters live in the box [-1, 1]; zero is the identity unless `has_identity` is false.
     """
 
     has_identity = True
-    """Whether zero leaves images as they are: what strengths, blends and policies of several operations build on."""
+    """Whether zero leaves images as they are: what strengths, blends and policies build on."""
 
     @abstractmethod
     def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:
@@ -32,6 +33,14 @@ class Transform(nn.Module, ABC):
     def steepest(self, gradient: Float[Tensor, "b *p"]) -> Float[Tensor, "b *p"]:
         """The move of length 1 that raises the loss most, by this transform's own measure of length."""
         return gradient.sign()
+
+    def require_identity(self, owner: str) -> None:
+        """One clear line, on behalf of `owner`, if there is none."""
+        if not self.has_identity:
+            raise InputError(
+                f"{owner}: expected a transform that leaves the image as it is at zero, got one without an identity; "
+                'for colour take {name = "colour", space = "mix"}'
+            )
 
     @abstractmethod
     def forward(self, images: Float[Tensor, "b c h w"], params: Float[Tensor, "b *p"]) -> Float[Tensor, "b c h w"]:
@@ -91,9 +100,11 @@ class Adversary(nn.Module, ABC):
     def after_step(self) -> None:
         """What changes once a step, after the optimisers."""
 
-    def control(self) -> "Adversary | None":
-        """Chance among the same choices, to hold this adversary against; None if those are the whole box."""
-        return None
+    def control(self) -> "Adversary":
+        """Chance among the same choices, to hold this adversary against; itself if it is chance already."""
+        from sparring.adversaries.random import Random  # which is an adversary, too
+
+        return Random(self.transform)
 
 
 @dataclass(frozen=True)

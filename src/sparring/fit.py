@@ -17,7 +17,7 @@ from sparring.evaluations import Knn, collapse, extract, features_of
 from sparring.evaluations.collapse import spread
 from sparring.evaluations.negatives import tabled
 from sparring.gather import averaged, follow_first, summed
-from sparring.losses import Losses
+from sparring.loss_log import LossLog
 from sparring.memory import keep_freed
 from sparring.parts import build_learner, context_of
 from sparring.precision import precision_of
@@ -55,7 +55,7 @@ class Fit:
             self.learner = synchronised(self.learner)
         self.module, *self.optimisers = fabric.setup(self.learner, *make_optimisers(self.learner, recipe))
         self.evaluations = (Knn(recipe.knn_k, recipe.knn_t), collapse)
-        self.step, self.losses = 0, Losses()
+        self.step, self.losses = 0, LossLog()
         self.latest: dict[str, float] = {}  # figures of the trained encoder, for alarms
 
     def train(self) -> None:
@@ -112,16 +112,15 @@ class Fit:
                 optimiser.step()
             optimiser.zero_grad()
         self.learner.after_step(outcome)
-        self.losses.append(outcome.comparison.mean())
+        self.losses.add(outcome.comparison.mean())
         self.step += 1
         return outcome
 
     def _log(self, outcome: Outcome) -> None:
-        loss = self._checked_loss()
         features = next(iter(outcome.embeddings.values())).features
         chosen = described(self.learner, outcome, strength_at(self.recipe, self.step - 1, self.steps_per_epoch))
         record = {
-            "loss": loss,
+            "loss": self._checked_loss(),
             "images_per_second": self._images_per_second(),
             "learning_rate": self.optimisers[0].param_groups[0]["lr"],
             "cost": self.learner.meter.take().units,
@@ -132,16 +131,16 @@ class Fit:
         self._restart_clock()
 
     def _checked_loss(self) -> float:
-        """Mean over the steps since the last line and over all ranks; numbers that are none stop training."""
-        loss = self.losses.average()
-        if not (math.isfinite(loss) and is_finite(self.learner.method)):
-            found = f"the loss is {loss} or weights are no numbers at epoch {self._epoch():.1f}, so training stops"
-            raise InputError(f"{found}; the last checkpoint of {self.run.path} is kept; try a smaller --learning-rate")
-        return loss
+        """Mean over the steps since the last line and over all ranks; what is not finite stops training."""
+        loss = self.losses.mean()
+        if math.isfinite(loss) and is_finite(self.learner):
+            return loss
+        found = "weights are not finite" if math.isfinite(loss) else f"the loss is {loss}"
+        kept = f"the last checkpoint of {self.run.path} is kept; try a smaller --learning-rate"
+        raise InputError(f"{found} at epoch {self._epoch():.1f}, so training stops; {kept}")
 
     def _evaluate(self) -> None:
         """Measure frozen features and the game; ranks share the images of both, but for what the adversary chose."""
-        self._checked_loss()
         record = self._hardness()
         record |= choices(self.learner, [self.batches.probe(self.step, draw) for draw in range(PROBE_DRAWS)])
         encoder = self.learner.method.encoder
@@ -165,6 +164,7 @@ class Fit:
 
     def _hardness(self) -> dict[str, float]:
         """The mean over all ranks; training goes on as if nobody had looked."""
+        self._checked_loss()
         batch = self.batches.probe(self.step)
         with seeded(self.recipe.seed, self.step, self.rank, "look"):
             figures = hardness(self.learner, batch, self.batches.labels(batch))
@@ -173,7 +173,7 @@ class Fit:
     def _warn(self, record: Mapping[str, float]) -> None:
         if self.step:  # an untrained encoder's features are narrow by nature
             self.latest |= record
-            against_chance = self.recipe.adversary.name not in ("none", "random")
+            against_chance = self.learner.adversary.control() is not self.learner.adversary
             self.display.warn(alarms(self.latest, against_chance=against_chance))
 
     def _show(self, stage: str) -> None:
@@ -233,9 +233,9 @@ class Fit:
         """Whether any rank says so; asked only at log lines when there are several, since it costs an exchange."""
         if self.fabric.world_size == 1:
             return mine
-        if not self._due(self.recipe.log_every):
-            return False
-        return summed(torch.tensor(float(mine), device=self.fabric.device)).item() > 0
+        return (
+            self._due(self.recipe.log_every) and summed(torch.tensor(mine, device=self.fabric.device).int()).item() > 0
+        )
 
     def autocast(self) -> torch.autocast:
         # not Fabric's, which would also round the views to bf16

@@ -63,7 +63,7 @@ class Train:
 class Sweep:
     """Train a grid of recipes over several seeds, and put them beside each other.
 
-    Try `sparring sweep RECIPE.toml --set adversary=none,random --set strength=0.5,1 --out FOLDER`; again, it goes on.
+    Try `sparring sweep RECIPE.toml --set adversary=none,random --set epochs=40,80 --out FOLDER`; again, it goes on.
     The file may hold `seeds = 5`, and `[[arms]]`: partial recipes, each with a name in `arm`.
     """
 

@@ -97,17 +97,14 @@ def context_of(data: DataSet) -> dict[str, Any]:
 
 
 def _check_strength(learner: Learner, recipe: Recipe) -> None:
-    if (0 < recipe.strength < 1 or recipe.ramp) and not learner.adversary.transform.has_identity:
-        raise InputError(
-            f"strength, ramp: expected strength 1 and no ramp, as this {recipe.transform.name} has no identity to grow "
-            "from; leave both out, or take --transform colour (space mix)"
-        )
+    if 0 < recipe.strength < 1 or recipe.ramp:
+        learner.adversary.transform.require_identity("strength, ramp")
 
 
 def _check_sides(learner: Learner, recipe: Recipe, image_shape: ImageShape) -> None:
     """Play a round at every side of the views, so that what cannot be is said before training."""
     channels, *own = image_shape
-    for side in sorted(set(recipe.views.sides_in(own[-1]))):
+    for given, side in sorted(set(zip(recipe.views.sides, recipe.views.sides_in(own[-1]), strict=True))):
         sizes = {name: own if name == "image" else [side, side] for name in base_views_of(recipe.pairs)}
         views = {name: torch.full((TRIED, channels, *size), 0.5) for name, size in sizes.items()}
         generator = generator_for(recipe.seed, 0, stream="sides")
@@ -117,8 +114,9 @@ def _check_sides(learner: Learner, recipe: Recipe, image_shape: ImageShape) -> N
         except (AssertionError, IndexError, RuntimeError, TypeError, ValueError) as error:  # TypeError: jaxtyping's
             parts = ", ".join(part.name for part in (recipe.encoder, recipe.transform, recipe.adversary))
             said = str(error).partition("\n")[0]
+            told = f"{side}" if given == side else f"{given:g}, which is {side} pixels"
             raise InputError(
-                f"views.sides: expected sides that {parts} can be played at, got {side} ({said}); "
+                f"views.sides: expected sides that {parts} can be played at, got {told} ({said}); "
                 "take other sides, or leave them out for the images' own"
             ) from None
     learner.meter.take()

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from sparring.adversaries import Absent, Random
+from sparring.adversaries import Absent
 from sparring.batches import evenly
 from sparring.contracts import Adversary, Embedding
 from sparring.evaluations.collapse import alignment
@@ -26,8 +26,7 @@ def hardness(learner: Learner, batch: Batch, labels: Int[Tensor, "b"] | None = N
     pulls and pushes, before the adversary and after (`evaluations.negatives`).
     """
     transform, method = learner.adversary.transform, learner.method
-    chance = learner.adversary.control() or Random(transform)
-    opponents = {"adversary": learner.adversary, "random": chance, "clean": Absent(transform)}
+    opponents = {"adversary": learner.adversary, "random": learner.adversary.control(), "clean": Absent(transform)}
     view, partner = _seats(learner, batch)
     seen = {name: _seen(learner, view, partner, batch, opponent) for name, opponent in opponents.items()}
     seen["stranger"] = seen["clean"].of_others()

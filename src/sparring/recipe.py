@@ -94,7 +94,7 @@ class Views:
 
     def sides_in(self, whole: int) -> tuple[int, ...]:
         """`sides` in pixels, for images whose side has `whole` pixels."""
-        return tuple(round(side * whole) if side <= 1 else int(side) for side in self.sides)
+        return tuple(max(1, round(side * whole)) if side <= 1 else int(side) for side in self.sides)
 
     def weakened(self, strength: float) -> "Views":
         """These views at a strength in [0, 1]: 0 leaves only flips."""

@@ -1,4 +1,4 @@
-"""What a module carries along: BatchNorm's statistics, which looks must not change, and whether its numbers are any."""
+"""A module as a whole: looks that leave its statistics and weights alone, finiteness, norms over ranks."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,7 +50,7 @@ def frozen_weights(module: nn.Module) -> Iterator[None]:
 
 
 def is_finite(module: nn.Module) -> bool:
-    """Whether all weights are numbers."""
+    """Whether no weight is infinite or NaN."""
     return all(bool(weights.isfinite().all()) for weights in module.parameters())
 
 

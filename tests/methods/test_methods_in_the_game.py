@@ -11,7 +11,7 @@ from sparring.contracts import Embedding
 from sparring.encoders import Encoder, resnet12
 from sparring.gather import averaged, collected, dealt
 from sparring.learner import Learner
-from sparring.losses import Losses
+from sparring.loss_log import LossLog
 from sparring.methods import METHODS
 from sparring.parts import build
 from sparring.randomness import seeded
@@ -144,10 +144,11 @@ def _rank(rank, address, found):
     for count in (1, 6, 7):  # more, as many and fewer rows than the ranks share evenly
         rows = torch.arange(3 * count).view(count, 3)
         result[f"dealt {count}"] = bool(collected(dealt(rows), count).equal(rows)), len(dealt(rows))
-    losses = Losses(torch.tensor([1.0, 2.0]) + 10 * rank)
-    resumed = Losses()
-    resumed.load(losses.state(), torch.device("cpu"))
-    result["losses"] = losses.average(), [loss.item() for loss in resumed]
+    log, resumed = LossLog(), LossLog()
+    for loss in (1.0, 2.0):
+        log.add(torch.tensor(loss + 10 * rank))
+    resumed.load(log.state(), torch.device("cpu"))
+    result["losses"] = log.mean(), torch.stack(resumed.losses).tolist()
     result["averaged"] = averaged({"rank": float(rank), "one": 1.0}, torch.device("cpu"))
     found[rank] = result
     dist.barrier()

@@ -8,3 +8,6 @@ class Absent(Adversary):
 
     def propose(self, turn: Turn) -> Proposal:
         return Proposal(params=None)
+
+    def control(self) -> Adversary:
+        return self

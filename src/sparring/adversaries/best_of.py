@@ -48,5 +48,5 @@ class BestOf(Adversary):
     def after_step(self) -> None:
         self.opponent.after_step()
 
-    def control(self) -> Adversary | None:
+    def control(self) -> Adversary:
         return self.opponent.control()

@@ -12,8 +12,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from sparring.adversaries.picking import picked, require_identity
-from sparring.adversaries.random import Random
+from sparring.adversaries.picking import picked
 from sparring.contracts import Adversary, Proposal, Turn
 from sparring.encoders import ImageShape
 from sparring.errors import InputError
@@ -43,8 +42,7 @@ class Blend(Adversary):
             raise InputError("blend: expected at least one opponent, got none")
         chain = Chain([opponent.transform for opponent in opponents], image_shape=image_shape)
         super().__init__(chain)
-        for opponent in opponents:
-            require_identity("blend", opponent.transform)
+        chain.require_identity("blend")
         self.turns, self.opponents, self.image_shape = turns, nn.ModuleList(opponents), image_shape
         ends = list(accumulate((prod(shape) for shape in chain.shapes), initial=0))
         self.total, self.pads = ends[-1], [(start, ends[-1] - end) for start, end in pairwise(ends)]
@@ -62,7 +60,9 @@ class Blend(Adversary):
             opponent.after_step()
 
     def control(self) -> Adversary:
-        chances = [opponent.control() or Random(opponent.transform) for opponent in self._opponents()]
+        chances = [opponent.control() for opponent in self._opponents()]
+        if all(chance is opponent for chance, opponent in zip(chances, self.opponents, strict=True)):
+            return self
         return Blend(chances, image_shape=self.image_shape, turns=self.turns)
 
     def _opponents(self) -> list[Adversary]:

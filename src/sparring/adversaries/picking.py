@@ -1,4 +1,4 @@
-"""For each image one of several proposals, the others left out."""
+"""For each image one of several proposals."""
 
 from collections.abc import Sequence
 
@@ -6,8 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from sparring.contracts import Proposal, Transform
-from sparring.errors import InputError
+from sparring.contracts import Proposal
 
 
 def picked(chosen: Int[Tensor, "b"], proposals: Sequence[Proposal]) -> Proposal:
@@ -29,12 +28,3 @@ def _of_chosen(
         if value is not None
     ]
     return torch.stack(own).sum(0) if own else None
-
-
-def require_identity(owner: str, transform: Transform) -> None:
-    """Refuse a transform that cannot be left out by zero: one clear line."""
-    if not transform.has_identity:
-        raise InputError(
-            f"{owner}: expected transforms that leave the image as it is at zero, got one without an identity; "
-            'for colour take {name = "colour", space = "mix"}'
-        )

@@ -7,7 +7,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from sparring.adversaries.picking import require_identity
 from sparring.contracts import Adversary, Proposal, Transform, Turn
 from sparring.encoders import ImageShape
 from sparring.schema import check_ranges
@@ -63,7 +62,7 @@ class Policy(Adversary):
         entropy: float = 0.0,
     ) -> None:
         super().__init__(transform)
-        require_identity("policy", transform)
+        transform.require_identity("policy")
         self.shape = transform.parameter_shape(image_shape)
         self.slots, self.levels, self.entropy = slots, levels, entropy
         check_ranges(self, {name: (1, float("inf")) for name in ("slots", "levels")}, "policy: ")

@@ -19,3 +19,6 @@ class Random(Adversary):
 
     def propose(self, turn: Turn) -> Proposal:
         return Proposal(self.draw(turn))
+
+    def control(self) -> Adversary:
+        return self

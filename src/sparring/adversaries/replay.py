@@ -57,7 +57,7 @@ class Replay(Adversary):
             self.past[self.copies % self.size].load_state_dict(self.opponent.state_dict())
             self.copies += 1
 
-    def control(self) -> Adversary | None:
+    def control(self) -> Adversary:
         return self.opponent.control()
 
     def get_extra_state(self) -> Tensor:
