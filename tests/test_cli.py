@@ -50,7 +50,7 @@ def test_the_best_recipe_is_played_if_none_is_named() -> None:
 def test_a_folder_called_best_is_not_the_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "best").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert settings() == load_recipe(shipped_recipes()["best"])
+    assert settings() == settings("--recipe", "best") == load_recipe(shipped_recipes()["best"])
 
 
 def test_dotted_settings_are_read_as_toml() -> None:

@@ -345,7 +345,7 @@ def test_numbers_that_are_none_are_neither_saved_nor_measured(
         return outcome
 
     monkeypatch.setattr(sparring.fit.Fit, "round", spoiled)  # type: ignore[attr-defined]
-    with pytest.raises(InputError, match=r"at epoch 0\.6, so training stops; the last checkpoint"):
+    with pytest.raises(InputError, match=r"at epoch 0\.6, so training stops; what was saved before is kept"):
         sparring.train(small(folder, log_every=100), run=tmp_path / "run")
     state = Run.open(tmp_path / "run").load_checkpoint()
     assert state is not None
@@ -355,6 +355,13 @@ def test_numbers_that_are_none_are_neither_saved_nor_measured(
     with pytest.raises(InputError, match="so training stops"):
         sparring.train(small(folder, log_every=100), run=tmp_path / "measured")
     assert all("knn" not in line for line in measured(tmp_path / "measured") if line["step"])
+
+
+def test_features_too_large_to_measure_stop_training_with_one_line(folder: Path, tmp_path: Path) -> None:
+    """One step an epoch: the update before the first evaluation leaves weights that are finite and useless."""
+    recipe = small(folder, learning_rate=1e30, precision="32", batch_size=60, method=Part("simclr"))
+    with pytest.raises(InputError, match=r"so training stops; .* try a smaller --learning-rate"):
+        sparring.train(recipe, run=tmp_path / "run")
 
 
 def test_converting_norms_keeps_the_activations_that_timm_puts_inside() -> None:

@@ -34,6 +34,7 @@ from sparring.statistics import is_finite, synchronised
 
 CHECKPOINT_SECONDS = 60.0
 PROBE_DRAWS = 4
+REMEDY = "what was saved before is kept; try a smaller --learning-rate"
 TABLE_BATCHES = 8
 
 
@@ -136,8 +137,7 @@ class Fit:
         if math.isfinite(loss) and is_finite(self.learner):
             return loss
         found = "weights are not finite" if math.isfinite(loss) else f"the loss is {loss}"
-        kept = f"the last checkpoint of {self.run.path} is kept; try a smaller --learning-rate"
-        raise InputError(f"{found} at epoch {self._epoch():.1f}, so training stops; {kept}")
+        raise InputError(f"{found} at epoch {self._epoch():.1f}, so training stops; {REMEDY}")
 
     def _evaluate(self) -> None:
         """Measure frozen features and the game; ranks share the images of both, but for what the adversary chose."""
@@ -148,6 +148,8 @@ class Fit:
         features = features_of(
             self.data, partial(extract, encoder, device=self.fabric.device, autocast=self.fabric.autocast)
         )
+        if not features.queries.isfinite().all():  # weights can be finite and too large
+            raise InputError(f"features are not finite at epoch {self._epoch():.1f}, so training stops; {REMEDY}")
         for evaluation in self.evaluations:
             record |= evaluation(features)
         self._record(record)

@@ -27,7 +27,7 @@ def about(path: Path) -> str:
 
 def read_table(path: Path) -> dict[str, Any]:
     """A TOML file, or a shipped recipe by name, as a table; what cannot be read is one clear line."""
-    path = path if path.exists() else shipped_recipes().get(str(path), path)
+    path = path if path.is_file() else shipped_recipes().get(str(path), path)
     try:
         return tomllib.loads(path.read_text())
     except FileNotFoundError:
