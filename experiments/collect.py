@@ -59,8 +59,9 @@ def merge(old: dict[str, dict[str, Any]], new: dict[str, dict[str, Any]]) -> dic
 
 
 def _joined(name: str, old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    old = {"key": "knn", **old}  # what older results are of
     for entry in ("key", "epochs", "cost"):
-        if (held := old.get(entry, "knn")) != new[entry]:
+        if (held := old.get(entry)) != new[entry]:
             raise InputError(
                 f"arm {name!r}: expected runs with {entry} {held}, as results.json holds, got {new[entry]}; "
                 "gather them into another folder"

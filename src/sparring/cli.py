@@ -20,9 +20,8 @@ from sparring.recipe_files import load_recipe, shipped_recipes
 from sparring.schema import parse_literal
 
 MARKERS = (FlagCreatePairsOff, DisallowNone)
-PLAYED = ("train", "sweep", "preview")
 DEFAULT = "best"
-"""The shipped recipe that these commands play if none is named."""
+"""The shipped recipe that commands with a recipe's settings play if none is named."""
 PART_NAMES = ("encoder", "method", "adversary", "transform")
 
 
@@ -54,7 +53,8 @@ def parse(argv: list[str]) -> Any:
     if name == "sweep" and options and not options[0].startswith("-"):
         options = ["--recipe", *options]
     file = _option(options, "--recipe")
-    if file is None and name in PLAYED and not _option(options, "--resume"):
+    plays = "settings" in {item.name for item in fields(COMMANDS[name])}
+    if file is None and plays and not _option(options, "--resume"):
         file = str(shipped_recipes()[DEFAULT])  # not whatever is called so in this folder
     default = _from_file(name, file) if file else None
     command, rest = _parse(COMMANDS[name], options, prog=f"sparring {name}", default=default)

@@ -107,6 +107,13 @@ class Adversary(nn.Module, ABC):
         return Random(self.transform)
 
 
+class Chance(Adversary):
+    """An adversary that is chance already, or none: its own control."""
+
+    def control(self) -> Adversary:
+        return self
+
+
 @dataclass(frozen=True)
 class Move:
     """What an adversary did to one view."""

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from lightning_fabric import Fabric
@@ -15,14 +15,13 @@ from sparring.datasets import DataSet
 from sparring.errors import InputError
 from sparring.evaluations import Knn, collapse, extract, features_of
 from sparring.evaluations.collapse import spread
-from sparring.evaluations.negatives import tabled
 from sparring.gather import averaged, follow_first, summed
 from sparring.loss_log import LossLog
 from sparring.memory import keep_freed
 from sparring.parts import build_learner, context_of
 from sparring.precision import precision_of
-from sparring.probes import choices, described, gallery, hardness, nearest
-from sparring.progress import Display, StopSignal
+from sparring.probes import choices, described, gallery, hardness, nearest_table
+from sparring.progress import Display, Pace, StopSignal
 from sparring.randomness import seeded
 from sparring.recipe import Recipe
 from sparring.rounds import Outcome
@@ -35,7 +34,6 @@ from sparring.statistics import is_finite, synchronised
 CHECKPOINT_SECONDS = 60.0
 PROBE_DRAWS = 4
 REMEDY = "what was saved before is kept; try a smaller --learning-rate"
-TABLE_BATCHES = 8
 
 
 class Fit:
@@ -56,7 +54,7 @@ class Fit:
             self.learner = synchronised(self.learner)
         self.module, *self.optimisers = fabric.setup(self.learner, *make_optimisers(self.learner, recipe))
         self.evaluations = (Knn(recipe.knn_k, recipe.knn_t), collapse)
-        self.step, self.losses = 0, LossLog()
+        self.step, self.losses, self.pace = 0, LossLog(), Pace()
         self.latest: dict[str, float] = {}  # figures of the trained encoder, for alarms
 
     def train(self) -> None:
@@ -82,7 +80,7 @@ class Fit:
         self.fabric.barrier()
 
     def _loop(self, stop: StopSignal) -> None:
-        self._restart_clock()
+        self.pace.restart(self.step)
         self.saved_at = time.monotonic()
         while self.step < self.total:
             outcome = self.round()
@@ -122,21 +120,29 @@ class Fit:
         chosen = described(self.learner, outcome, strength_at(self.recipe, self.step - 1, self.steps_per_epoch))
         record = {
             "loss": self._checked_loss(),
-            "images_per_second": self._images_per_second(),
+            "images_per_second": self.pace.steps_per_second(self.step) * self.recipe.batch_size,
             "learning_rate": self.optimisers[0].param_groups[0]["lr"],
             "cost": self.learner.meter.take().units,
             **averaged({"feature_spread": spread(features).item(), **chosen}, self.fabric.device),
         }
         self.losses.clear()
         self._record(record)
-        self._restart_clock()
+        self.pace.restart(self.step)
 
     def _checked_loss(self) -> float:
         """Mean over the steps since the last line and over all ranks; what is not finite stops training."""
         loss = self.losses.mean()
-        if math.isfinite(loss) and is_finite(self.learner):
-            return loss
-        found = "weights are not finite" if math.isfinite(loss) else f"the loss is {loss}"
+        if not math.isfinite(loss):
+            self._diverged(f"the loss is {loss}")
+        return loss
+
+    def _check(self) -> None:
+        """The loss, and the weights, which are to be saved or measured."""
+        self._checked_loss()
+        if not is_finite(self.learner):
+            self._diverged("weights are not finite")
+
+    def _diverged(self, found: str) -> NoReturn:
         raise InputError(f"{found} at epoch {self._epoch():.1f}, so training stops; {REMEDY}")
 
     def _evaluate(self) -> None:
@@ -149,24 +155,24 @@ class Fit:
             self.data, partial(extract, encoder, device=self.fabric.device, autocast=self.fabric.autocast)
         )
         if not features.queries.isfinite().all():  # weights can be finite and too large
-            raise InputError(f"features are not finite at epoch {self._epoch():.1f}, so training stops; {REMEDY}")
+            self._diverged("features are not finite")
         for evaluation in self.evaluations:
             record |= evaluation(features)
         self._record(record)
         self.display.evaluated({"step": self.step, "epoch": self._epoch(), **record})
         self._warn(record)
-        self._restart_clock()
+        self.pace.restart(self.step)
 
     def _look(self) -> None:
         """Measure how hard the views are, between evaluations."""
         record = self._hardness()
         self._record(record)
         self._warn(record)
-        self._restart_clock()
+        self.pace.restart(self.step)
 
     def _hardness(self) -> dict[str, float]:
         """The mean over all ranks; training goes on as if nobody had looked."""
-        self._checked_loss()
+        self._check()
         batch = self.batches.probe(self.step)
         with seeded(self.recipe.seed, self.step, self.rank, "look"):
             figures = hardness(self.learner, batch, self.batches.labels(batch))
@@ -182,15 +188,11 @@ class Fit:
         """Keep a few images with their views, and of which class the nearest negatives of hard views are."""
         with seeded(self.recipe.seed, self.step, self.rank, "show"):
             pictures = gallery(self.learner, self.batches.probe(self.step), self.data.train.pixels)
-            batches = self.batches.probes(self.step, TABLE_BATCHES)
-            classes = self.data.train.classes
-            found = nearest(self.learner, ((batch, self.batches.labels(batch)) for batch in batches), len(classes))
-        if found is not None:
-            counts, chance = summed(found)
+            table = nearest_table(self.learner, self.batches, self.step, self.data.train.classes)
         if self.fabric.is_global_zero:
             self.run.save_tensors(f"gallery/{stage}.safetensors", pictures)
-            if found is not None:
-                self.run.save_json(f"nearest/{stage}.json", tabled(counts, chance, classes))
+            if table is not None:
+                self.run.save_json(f"nearest/{stage}.json", table)
 
     def _record(self, record: Mapping[str, float]) -> None:
         line = {"step": self.step, "epoch": round(self._epoch(), 4), **record}
@@ -199,13 +201,13 @@ class Fit:
             self.run.append(line)
 
     def _save(self) -> None:
-        self._checked_loss()
+        self._check()
         state = self._state()  # with losses of all ranks
         if self.fabric.is_global_zero:
             self.run.save_checkpoint(state)
         self.fabric.barrier()
         self.saved_at = time.monotonic()
-        self._restart_clock()
+        self.pace.restart(self.step)
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -246,10 +248,3 @@ class Fit:
 
     def _epoch(self) -> float:
         return self.step / self.steps_per_epoch
-
-    def _restart_clock(self) -> None:
-        self.clock = (time.perf_counter(), self.step)
-
-    def _images_per_second(self) -> float:
-        began, step = self.clock
-        return (self.step - step) * self.recipe.batch_size / max(time.perf_counter() - began, 1e-9)

@@ -2,20 +2,22 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from sparring.adversaries import Absent
-from sparring.batches import evenly
+from sparring.batches import Batches, evenly
 from sparring.contracts import Adversary, Embedding
 from sparring.evaluations.collapse import alignment
-from sparring.evaluations.negatives import Scored, chance_classes, nearest_classes, negatives
+from sparring.evaluations.negatives import Scored, chance_classes, nearest_classes, negatives, tabled
+from sparring.gather import summed
 from sparring.learner import Learner
 from sparring.rounds import Batch, Outcome, base_name, hardened_of, partner_of
 
-GALLERY_IMAGES = 8
+GALLERY_IMAGES, TABLE_BATCHES = 8, 8
 
 
 @torch.no_grad()
@@ -108,6 +110,16 @@ def nearest(
             return None
         found.append(torch.stack([counts.float(), chance_classes(labels, classes)]))
     return torch.stack(found).sum(dim=0)
+
+
+def nearest_table(learner: Learner, batches: Batches, step: int, names: Sequence[str]) -> dict[str, Any] | None:
+    """`nearest` over several batches of all ranks, which must all ask, as JSON holds it."""
+    several = batches.probes(step, TABLE_BATCHES)
+    found = nearest(learner, ((batch, batches.labels(batch)) for batch in several), len(names))
+    if found is None:
+        return None
+    counts, chance = summed(found)
+    return tabled(counts, chance, names)
 
 
 @torch.no_grad()

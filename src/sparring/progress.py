@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from types import FrameType
 
@@ -132,3 +133,15 @@ class SweepDisplay:
     def say(self, line: str) -> None:
         """A line that stays, as it is."""
         self.progress.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+class Pace:
+    """Steps per second since the clock was last started; looks and checkpoints between do not count."""
+
+    def restart(self, step: int) -> None:
+        """Count from here."""
+        self.began, self.first = time.perf_counter(), step
+
+    def steps_per_second(self, step: int) -> float:
+        """Up to this step."""
+        return (step - self.first) / max(time.perf_counter() - self.began, 1e-9)

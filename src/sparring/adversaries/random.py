@@ -4,10 +4,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sparring.contracts import Adversary, Proposal, Turn
+from sparring.contracts import Chance, Proposal, Turn
 
 
-class Random(Adversary):
+class Random(Chance):
     """Draw each image's parameters uniformly from the box: the random control of every other adversary."""
 
     def draw(self, turn: Turn) -> Float[Tensor, "b *p"]:
@@ -19,6 +19,3 @@ class Random(Adversary):
 
     def propose(self, turn: Turn) -> Proposal:
         return Proposal(self.draw(turn))
-
-    def control(self) -> Adversary:
-        return self

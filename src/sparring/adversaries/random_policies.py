@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchvision import transforms as library
 
 from sparring.adversaries.policy import random_signs
-from sparring.contracts import Adversary, Proposal, Transform, Turn
+from sparring.contracts import Chance, Proposal, Transform, Turn
 from sparring.encoders import ImageShape
 from sparring.errors import InputError
 from sparring.schema import check_ranges
@@ -86,7 +86,7 @@ def _at(space: Space, name: str, level: int | None) -> float:
     return 0.0 if level is None or magnitudes.ndim == 0 else magnitudes[level].item()
 
 
-class RandAugment(Adversary):
+class RandAugment(Chance):
     """Operations drawn evenly, all at one magnitude: a random control with a single strength.
 
     Args:
@@ -120,11 +120,8 @@ class RandAugment(Adversary):
     def propose(self, turn: Turn) -> Proposal:
         return Proposal(self.table.draw(turn, self.count))
 
-    def control(self) -> Adversary:
-        return self
 
-
-class TrivialAugment(Adversary):
+class TrivialAugment(Chance):
     """One operation drawn evenly, at a magnitude drawn evenly: no setting to tune.
 
     Args:
@@ -146,11 +143,8 @@ class TrivialAugment(Adversary):
     def propose(self, turn: Turn) -> Proposal:
         return Proposal(self.table.draw(turn))
 
-    def control(self) -> Adversary:
-        return self
 
-
-class AutoAugment(Adversary):
+class AutoAugment(Chance):
     """One of 25 published pairs of operations, each applied with its own probability at its own magnitude.
 
     Args:
@@ -173,6 +167,3 @@ class AutoAugment(Adversary):
 
     def propose(self, turn: Turn) -> Proposal:
         return Proposal(self.table.draw(turn))
-
-    def control(self) -> Adversary:
-        return self
