@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import fields, replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from sparring.cli import main, parse
+from sparring.errors import InputError
 from sparring.recipe import Part, Recipe, Views
 from sparring.recipe_files import dump_recipe, load_recipe, shipped_recipes
 
@@ -98,6 +100,14 @@ BAD = {
     "an empty crop": (["train", "--views.crop-scale", "0", "0"], "views.crop_scale"),
     "no neighbours": (["train", "--knn-k", "0"], "knn_k"),
     "an accelerator that is not there": (["train", "--accelerator", "cudaa"], "cudaa"),
+    "an accelerator without its library": (["train", "--accelerator", "tpu"], "'tpu' cannot be used"),
+    "nodes without a launcher": (["train", "--nodes", "2"], "torchrun"),
+    "a resume that overwrites": (["train", "--resume", "nowhere", "--overwrite"], "leave the other options out"),
+    "the initials of an option": (["train", "--lr", "0.1"], "--learning-rate"),
+    "a seed below 0": (["train", "--seed", "-1"], "seed"),
+    "a warm-up longer than training": (["train", "--warmup", "3", "--epochs", "2"], "at most the 2 epochs"),
+    "an adversary without a view": (["train", "--pairs", "first", "second"], "--adversary none"),
+    "a folder as a recipe": (["train", "--recipe", "/"], "got a folder"),
     "images too small for the encoder": (["train", "--image-size", "8"], "16x16"),
     "no filters": (["train", "--encoder.width", "0"], "0.25"),
     "an unknown view": (["train", "--pairs", "first", "third"], "first"),
@@ -130,6 +140,17 @@ def test_bad_keys_in_a_recipe_name_the_nearest(tmp_path: Path, capsys: pytest.Ca
         with pytest.raises(SystemExit):
             main(["train", "--recipe", str(tmp_path / "r.toml")])
         assert near in capsys.readouterr().err
+
+
+def test_a_run_s_folder_as_a_recipe_names_the_file_in_it(tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text("epochs = 1")
+    with pytest.raises(InputError, match=r"did you mean its recipe\.toml"):
+        load_recipe(tmp_path)
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--version"])
+    assert capsys.readouterr().out == f"sparring {version('sparring')}\n"
 
 
 def test_list_names_every_part_with_its_settings(capsys: pytest.CaptureFixture[str]) -> None:

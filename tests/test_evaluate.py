@@ -139,6 +139,10 @@ def test_without_labels_what_needs_none_is_measured_and_the_rest_named(
     assert not figures.keys() & {"knn", "linear", "robustness/pgd", "corruptions", "per_class", "confusion"}
     assert len(lines := [line for line in said.splitlines() if "left out" in line]) == 1
     assert all(name in lines[0] for name in ("knn", "linear", "low_label", "few_shot", "robustness", "corruptions"))
+    with pytest.raises(SystemExit) as stop:
+        main(["evaluate", str(trained), "--data", str(flat), "--probe", "linear", "knn"])
+    assert stop.value.code == 2
+    assert "expected labels for linear, knn, found none" in capsys.readouterr().err
 
 
 WRONG = {

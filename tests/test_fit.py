@@ -41,7 +41,7 @@ def test_a_run_leaves_all_that_was_promised(folder: Path, tmp_path: Path) -> Non
     lines = Run.open(run).metrics()
     training = [line for line in lines if "loss" in line]
     evaluations = [line for line in lines if "knn" in line]
-    assert {"step", "epoch", "loss", "images_per_second", "learning_rate", "feature_spread"} <= training[0].keys()
+    assert {"step", "epoch", "loss", "images_per_second", "learning_rate", "batch_spread"} <= training[0].keys()
     assert "adversary/colour/r_from_b" in training[0]
     assert [line["epoch"] for line in evaluations] == [0, 1, 2, 3]
     assert {"rankme", "hardness/adversary", "hardness/random", "hardness/clean"} <= evaluations[0].keys()

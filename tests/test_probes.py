@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sparring.adversaries import Learned, Random
-from sparring.alarms import alarms, state_of
+from sparring.alarms import alarms, signs_of_collapse, state_of
 from sparring.contracts import Adversary, Proposal, Turn
 from sparring.encoders import resnet12
 from sparring.learner import Learner
@@ -105,10 +105,20 @@ def test_states_of_an_adversary(figures: dict[str, float], state: str) -> None:
 
 def test_alarms_name_the_trouble_and_a_remedy() -> None:
     healthy = {"feature_spread": 0.9, "rankme": 30.0, "hardness/adversary": 0.9, "hardness/clean": 0.5}
-    assert alarms(healthy, against_chance=True) == {}
-    collapsed = alarms({**healthy, "rankme": 1.5}, against_chance=True)
+    assert alarms(healthy, {}, against_chance=True) == {}
+    collapsed = alarms({**healthy, "rankme": 1.5}, {}, against_chance=True)
     assert "RankMe is 1.5" in collapsed["collapsed"]
     assert "--learning-rate" in collapsed["collapsed"]
     idle = {**healthy, "hardness/adversary": 0.4}
-    assert alarms(idle, against_chance=True).keys() == {"idle"}
-    assert alarms(idle, against_chance=False) == {}
+    assert alarms(idle, {}, against_chance=True).keys() == {"idle"}
+    assert alarms(idle, {}, against_chance=False) == {}
+
+
+def test_features_as_narrow_as_an_untrained_encoders_have_not_collapsed() -> None:
+    untrained = {"feature_spread": 0.2, "rankme": 4.0}
+    assert signs_of_collapse(untrained, untrained) == []
+    assert signs_of_collapse(untrained, {}) == ["feature spread is 0.20 (below 0.30)"]
+    assert signs_of_collapse({"feature_spread": 0.09, "rankme": 1.9}, untrained) == [
+        "feature spread is 0.09 (below 0.10)",
+        "RankMe is 1.9 (below 2.0)",
+    ]

@@ -1,5 +1,7 @@
 """Recipes: TOML there and back, errors that name the nearest key, every shipped recipe."""
 
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,13 @@ def test_toml_there_and_back(
         pairs=(("first", "second"), ("first*", "second*")),
     )  # fmt: skip
     assert from_table(tomllib.loads(dump_recipe(recipe))) == recipe
+
+
+def test_a_name_in_place_of_a_part_is_one_clear_line() -> None:
+    """In a process of its own: here the type checker would say so first."""
+    code = "from sparring.recipe import Recipe; Recipe(method='simclr')"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "InputError: method: expected a Part, such as sparring.Part('simclr')" in ended.stderr
 
 
 @pytest.mark.parametrize(

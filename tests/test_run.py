@@ -77,3 +77,13 @@ def test_the_environment_says_what_a_reader_must_know(tmp_path: Path) -> None:
     assert facts["torch"] == torch.__version__.partition("+")[0]
     assert facts["train_images"] == 12
     assert {"processor", "cores", "python", "commit", "started"} <= facts.keys()
+
+
+def test_a_run_names_its_images_by_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Resumed from another folder, it must not find other images of the same name."""
+    monkeypatch.chdir(tmp_path)
+    run = Run(Path("run"))
+    run.claim(Recipe(data="classes", data_root="root"))
+    assert run.recipe() == Recipe(data=str(tmp_path / "classes"), data_root=str(tmp_path / "root"))
+    run.claim(Recipe(data="cifar10"))
+    assert run.recipe() == Recipe(data="cifar10")

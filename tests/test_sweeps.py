@@ -101,10 +101,10 @@ def test_the_same_command_trains_what_is_missing_and_leaves_the_rest(luck: dict[
 
 def test_a_cell_that_goes_on_looks_for_its_data_where_it_is_now(luck: dict[int, str], tmp_path: Path) -> None:
     luck[0] = "bad"
-    (cell,) = sparring.sweep(replace(TINY, data_root="old"), out=tmp_path, seeds=1)
+    (cell,) = sparring.sweep(replace(TINY, data_root="/old"), out=tmp_path, seeds=1)
     luck[0] = "good"
-    sparring.sweep(replace(TINY, data_root="new"), out=tmp_path, seeds=1)
-    assert Run(cell.path).recipe().data_root == "new"
+    sparring.sweep(replace(TINY, data_root="/new"), out=tmp_path, seeds=1)
+    assert Run(cell.path).recipe().data_root == "/new"
 
 
 def test_every_arm_of_a_seed_is_trained_before_the_next_seed(luck: dict[int, str], tmp_path: Path) -> None:

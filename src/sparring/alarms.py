@@ -1,21 +1,23 @@
 """When a figure means trouble: thresholds, and what to try. Imports no torch."""
 
+import math
 from collections.abc import Mapping
 
-COLLAPSED_SPREAD = 0.3
-"""Squared, this is about the share of a feature that differs between images: below 0.3 less than a tenth does."""
-COLLAPSED_RANK = 3.0
-"""Fewer than three directions in use cannot hold more than a handful of classes apart."""
 DEAD_MARGIN = 0.1
 """Of the random control's own effect: an advantage below this is within what a small test batch varies by."""
+OF_UNTRAINED = 0.5
+"""An untrained encoder's features are narrow by nature: only what falls below this share of them has collapsed."""
 RUNAWAY_SHARE = 0.8
 """Of the way from the clean view's loss to the loss against another image's view."""
 
+LEAST = {"feature_spread": ("feature spread", ".2f", 0.3), "rankme": ("RankMe", ".1f", 3.0)}
+"""Name, form, and what is too little. The spread's square is about the share of a feature that differs between images:
+below 0.3 less than a tenth does. Fewer than three directions cannot hold more than a handful of classes apart."""
 HINTS = {
-    "collapsed": "try a smaller --learning-rate or --strength",
-    "idle": "try a larger --strength, or a wider bound of the transform",
+    "collapsed": "try a smaller --learning-rate, or a tighter bound of the transform",
+    "idle": "try a wider bound of the transform, or a larger --adversary-learning-rate",
     "dead": "try a larger --adversary-learning-rate, or compare with --adversary random",
-    "runaway": "try a smaller --strength, a tighter bound of the transform, or the penalty hardness_bound",
+    "runaway": "try a tighter bound of the transform, a smaller --probability, or the penalty hardness_bound",
 }
 STATES = {
     "idle": "the adversary is idle: its views are no harder than clean ones",
@@ -24,14 +26,25 @@ STATES = {
 }
 
 
-def signs_of_collapse(spread: float | None, rank: float | None) -> list[str]:
-    """What says that features hardly differ between images; empty if nothing does."""
+def signs_of_collapse(figures: Mapping[str, float], untrained: Mapping[str, float]) -> list[str]:
+    """What says that features hardly differ between images; empty if nothing does.
+
+    Args:
+        figures: an evaluation's, by name; `feature_spread` and `rankme` are judged where they were measured.
+        untrained: the same of the untrained encoder, where they are known.
+    """
     signs = []
-    if spread is not None and spread < COLLAPSED_SPREAD:
-        signs.append(f"feature spread is {spread:.2f} (below {COLLAPSED_SPREAD:g}; healthy is near 1)")
-    if rank is not None and rank < COLLAPSED_RANK:
-        signs.append(f"RankMe is {rank:.1f} (below {COLLAPSED_RANK:g})")
+    for key, (name, form, _) in LEAST.items():
+        limit = collapsed_below(key, untrained)
+        if key in figures and figures[key] < limit:
+            signs.append(f"{name} is {figures[key]:{form}} (below {limit:{form}})")
     return signs
+
+
+def collapsed_below(key: str, untrained: Mapping[str, float]) -> float:
+    """Below which `feature_spread` or `rankme` says that features have collapsed."""
+    _, _, least = LEAST[key]
+    return min(least, OF_UNTRAINED * untrained.get(key, math.inf))
 
 
 def state_of(figures: Mapping[str, float | None]) -> str:
@@ -53,15 +66,16 @@ def state_of(figures: Mapping[str, float | None]) -> str:
     return "alive"
 
 
-def alarms(figures: Mapping[str, float], *, against_chance: bool) -> dict[str, str]:
+def alarms(figures: Mapping[str, float], untrained: Mapping[str, float], *, against_chance: bool) -> dict[str, str]:
     """Sentences by kind, each with what to try, on an evaluation's figures; empty if all is well.
 
     Args:
         figures: by name, as a run records them.
+        untrained: the same of the untrained encoder, where they are known.
         against_chance: whether there is an adversary other than the random control.
     """
     found = {}
-    if signs := signs_of_collapse(figures.get("feature_spread"), figures.get("rankme")):
+    if signs := signs_of_collapse(figures, untrained):
         found["collapsed"] = f"the features have collapsed: {' and '.join(signs)}"
     state = state_of({key.removeprefix("hardness/"): value for key, value in figures.items() if "hardness/" in key})
     if against_chance and state in STATES:

@@ -4,6 +4,8 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr
 from dataclasses import fields, replace
+from functools import partial
+from importlib.metadata import version
 from io import StringIO
 from itertools import takewhile
 from pathlib import Path
@@ -44,6 +46,8 @@ def _stop(line: str, code: int) -> NoReturn:
 
 def parse(argv: list[str]) -> Any:
     """The command that a command line asks for, ready to be called."""
+    if argv[:1] == ["--version"]:
+        return partial(print, "sparring", version("sparring"))
     if not argv or argv[0].startswith("-"):
         kinds: Any = Union[tuple(Annotated[kind, subcommand(name)] for name, kind in COMMANDS.items())]  # noqa: UP007
         return _parse(kinds, argv[:1] or ["--help"], prog="sparring")

@@ -1,5 +1,6 @@
 """Bad input: one clear line that says what was expected, what came, and what to do."""
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -13,9 +14,15 @@ class InputError(ValueError):
 def unknown(kind: str, got: str, known: Iterable[str]) -> InputError:
     """The error for a name that does not exist: names the nearest one, or all of them if none is near."""
     names = sorted(known)
-    near = get_close_matches(got, names, n=1, cutoff=0.5)
+    short = [name for name in names if len(got.strip("-")) > 1 and _initials(name) == got.strip("-")]
+    near = short or get_close_matches(got, names, n=1, cutoff=0.5)
     listed = (
         f"expected one of: {', '.join(names)}" if len(names) <= LISTED else f"none of the {len(names)} known is near"
     )
     hint = f"did you mean {near[0]!r}?" if near else listed
     return InputError(f"unknown {kind} {got!r}; {hint}")
+
+
+def _initials(name: str) -> str:
+    """Of the words of a name: `lr` of `--learning-rate`."""
+    return "".join(word[0] for word in re.findall(r"\w+", name.replace("_", "-")))

@@ -53,6 +53,10 @@ def evaluate(
     findings = measure(subject, evaluations)
     if findings.refused and not findings.figures:
         raise findings.refused
+    if not findings.figures:
+        raise InputError(
+            f"{name}: expected labels for {', '.join(findings.left_out)}, found none; try --probe collapse"
+        )
     _warn(findings, subject, [each for each in evaluations.values() if isinstance(each, Knn)])
     _print(findings, path, name, per_class=per_class, as_json=as_json)
     if features:

@@ -55,7 +55,7 @@ class Fit:
         self.module, *self.optimisers = fabric.setup(self.learner, *make_optimisers(self.learner, recipe))
         self.evaluations = (Knn(recipe.knn_k, recipe.knn_t), collapse)
         self.step, self.losses, self.pace = 0, LossLog(), Pace()
-        self.latest: dict[str, float] = {}  # figures of the trained encoder, for alarms
+        self.untrained, self.latest = dict[str, float](), dict[str, float]()  # figures of the encoder, for alarms
 
     def train(self) -> None:
         """Train to the last epoch; Ctrl-C saves and raises KeyboardInterrupt with the way to go on."""
@@ -77,6 +77,7 @@ class Fit:
             self._load_state(state)
         if self.fabric.is_global_zero:
             self.run.rewind(self.step if state is not None else -1)
+            self.untrained = next(iter(self.run.metrics()), {})
         self.fabric.barrier()
 
     def _loop(self, stop: StopSignal) -> None:
@@ -123,7 +124,7 @@ class Fit:
             "images_per_second": self.pace.steps_per_second(self.step) * self.recipe.batch_size,
             "learning_rate": self.optimisers[0].param_groups[0]["lr"],
             "cost": self.learner.meter.take().units,
-            **averaged({"feature_spread": spread(features).item(), **chosen}, self.fabric.device),
+            **averaged({"batch_spread": spread(features).item(), **chosen}, self.fabric.device),
         }
         self.losses.clear()
         self._record(record)
@@ -179,10 +180,12 @@ class Fit:
         return averaged(figures, self.fabric.device)
 
     def _warn(self, record: Mapping[str, float]) -> None:
-        if self.step:  # an untrained encoder's features are narrow by nature
-            self.latest |= record
-            against_chance = self.learner.adversary.control() is not self.learner.adversary
-            self.display.warn(alarms(self.latest, against_chance=against_chance))
+        if self.step == 0:
+            self.untrained = dict(record)
+            return
+        self.latest |= record
+        against_chance = self.learner.adversary.control() is not self.learner.adversary
+        self.display.warn(alarms(self.latest, self.untrained, against_chance=against_chance))
 
     def _show(self, stage: str) -> None:
         """Keep a few images with their views, and of which class the nearest negatives of hard views are."""

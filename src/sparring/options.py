@@ -52,7 +52,7 @@ class Train:
     """Clear a folder that already holds a run."""
 
     def __call__(self) -> None:
-        if self.resume and (self.settings != Recipe() or self.recipe or self.run):
+        if self.resume and (self.settings != Recipe() or self.recipe or self.run or self.overwrite):
             raise InputError("--resume takes every setting from the run's own recipe; leave the other options out")
         from sparring.commands import train
 

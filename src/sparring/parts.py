@@ -96,6 +96,14 @@ def context_of(data: DataSet) -> dict[str, Any]:
     }
 
 
+def _check_star(recipe: Recipe) -> None:
+    if recipe.adversary.name != "none" and not any(view.endswith("*") for pair in recipe.pairs for view in pair):
+        raise InputError(
+            'pairs: expected a star behind a view for the adversary to change, such as [["first", "second*"]], got '
+            "none; without an adversary: --adversary none"
+        )
+
+
 def _check_strength(learner: Learner, recipe: Recipe) -> None:
     if 0 < recipe.strength < 1 or recipe.ramp:
         learner.adversary.transform.require_identity("strength, ramp")
@@ -141,6 +149,7 @@ def build_learner(
         autocast=autocast,
         pixels=prod(context["image_shape"][1:]),
     )
+    _check_star(recipe)
     _check_strength(learner, recipe)
     _check_sides(learner, recipe, context["image_shape"])
     return learner

@@ -42,7 +42,7 @@ RANGES = {
     **dict.fromkeys(
         ("epochs", "evaluate_every", "log_every", "devices", "nodes", "replays", "adversary_every"), ONE_UP
     ),
-    "hardness_every": ANY,
+    **dict.fromkeys(("hardness_every", "seed"), ANY),
     "batch_size": (2, math.inf),
 }
 VIEW_RANGES = {
@@ -182,6 +182,9 @@ class Recipe:
     """auto is bf16 where the processor computes it fast."""
 
     def __post_init__(self) -> None:
+        for name in ("encoder", "method", "adversary", "transform"):
+            if not isinstance(value := getattr(self, name), Part):
+                raise InputError(f"{name}: expected a Part, such as sparring.Part({str(value)!r}), got {value!r}")
         check_ranges(self, RANGES)
         check_neighbours(self.knn_k, self.knn_t)
         _check_pairs(self.pairs)

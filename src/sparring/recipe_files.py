@@ -34,6 +34,9 @@ def read_table(path: Path) -> dict[str, Any]:
         if path.suffix == ".toml":
             raise InputError(f"recipe {path}: expected an existing file, found none; see `sparring list`") from None
         raise unknown("recipe", str(path), shipped_recipes()) from None
+    except IsADirectoryError:
+        inside = "; did you mean its recipe.toml?" if (path / "recipe.toml").is_file() else ""
+        raise InputError(f"recipe {path}: expected a TOML file, got a folder{inside}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"recipe {path}: expected a readable TOML file; {error}") from None
     except tomllib.TOMLDecodeError as error:

@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from importlib.metadata import version
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from sparring.datasets import DATASETS
 from sparring.errors import InputError
 from sparring.recipe import Recipe
 from sparring.recipe_files import dump_recipe, load_recipe
@@ -75,7 +77,7 @@ class Run:
 
     def place(self, recipe: Recipe) -> None:
         """Let a run that has begun go on elsewhere: the same recipe with another data root, devices or nodes."""
-        replace_file(self.recipe_path, lambda temporary: temporary.write_text(dump_recipe(recipe)))
+        replace_file(self.recipe_path, lambda temporary: temporary.write_text(dump_recipe(located(recipe))))
 
     @property
     def recipe_path(self) -> Path:
@@ -157,6 +159,16 @@ class Run:
         """Write what the run ran on, with `facts` about its data and size."""
         text = json.dumps({**environment(), **facts}, indent=2)
         replace_file(self.environment_path, lambda temporary: temporary.write_text(text + "\n"))
+
+
+def located(recipe: Recipe) -> Recipe:
+    """The same recipe with absolute paths, so that it names the same images from any folder."""
+    data = recipe.data if recipe.data in DATASETS else _absolute(recipe.data)
+    return replace(recipe, data=data, data_root=_absolute(recipe.data_root) if recipe.data_root else None)
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().absolute())
 
 
 def replace_file(path: Path, write: Callable[[Path], Any]) -> None:

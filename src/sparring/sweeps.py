@@ -21,7 +21,7 @@ from sparring.reports import write_report
 from sparring.reports.cost import total_cost
 from sparring.reports.record import Run as Record
 from sparring.reports.record import read_runs
-from sparring.run import Run, replace_file
+from sparring.run import Run, located, replace_file
 from sparring.setup import count_steps
 
 FIGURES = ("loss", "knn", "rankme", "feature_spread")
@@ -90,7 +90,7 @@ def check_folder(run: Run, recipe: Recipe) -> None:
 
 def _check_same(run: Run, recipe: Recipe) -> None:
     # through TOML and back, so that lists equal tuples and what is not set is left out
-    there, here = (tomllib.loads(dump_recipe(each)) for each in (run.recipe(), recipe))
+    there, here = (tomllib.loads(dump_recipe(each)) for each in (run.recipe(), located(recipe)))
     for key in {**there, **here}:
         if key not in PLACEMENT and there.get(key) != here.get(key):
             got, asked = there.get(key, "not set"), here.get(key, "not set")

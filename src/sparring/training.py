@@ -1,11 +1,13 @@
 """`sparring train` as a function, and the processes it runs in."""
 
+import os
 import sys
 from itertools import count
 from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment
 from lightning_fabric.strategies import DDPStrategy
 
 from sparring.datasets import DataSet, load_dataset
@@ -27,10 +29,21 @@ def launch(recipe: Recipe) -> Fabric:
             # an adversary whose strength is 0 is skipped, and so are its weights
             strategy=DDPStrategy(find_unused_parameters=True) if many else "auto",
         )
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, ImportError) as error:
         raise InputError(f"accelerator {recipe.accelerator!r} cannot be used here; {error}") from None
+    if recipe.nodes > 1 and not _has_launcher(fabric):
+        raise InputError(
+            f"nodes: expected a launcher (torchrun, SLURM) or MASTER_ADDR and NODE_RANK for {recipe.nodes} machines, "
+            "found none; see docs/scaling.md"
+        )
     fabric.launch()
     return fabric
+
+
+def _has_launcher(fabric: Fabric) -> bool:
+    """Whether something has told this process where the other machines are."""
+    environment = getattr(fabric.strategy, "cluster_environment", None)
+    return "MASTER_ADDR" in os.environ or not isinstance(environment, LightningEnvironment)
 
 
 def train(
@@ -66,7 +79,7 @@ def train(
     if fabric.is_global_zero:
         if not folder.environment_path.exists():  # a run may have been stopped before it got here
             folder.describe_environment(_facts(fit, data))
-        print(_about(data), file=sys.stderr)
+        print(_about(data, recipe), file=sys.stderr)
     if resume:
         fit.restore()
     fit.train()
@@ -95,10 +108,12 @@ def _free_path(recipe: Recipe) -> Path:
     return next(path for i in count() if not (path := Path("runs") / f"{name}-{i}").exists())
 
 
-def _about(data: DataSet) -> str:
+def _about(data: DataSet, recipe: Recipe) -> str:
     """How many images there are, and what was decided about them."""
     tested = f", {len(data.test):,} test" if data.test else ""
-    return f"data  {len(data.train):,} training{tested} images" + (f"; {data.note}" if data.note else "")
+    count = f"data  {len(data.train):,} training{tested} images"
+    clipped = f"k of kNN is clipped to {len(data.train):,}" if data.test and max(recipe.knn_k) > len(data.train) else ""
+    return "; ".join(filter(None, (count, data.note, clipped)))
 
 
 def _facts(fit: Fit, data: DataSet) -> dict[str, object]:

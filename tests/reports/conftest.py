@@ -33,6 +33,8 @@ FakeRun = Callable[..., Path]
 def evaluation(
     epoch: float, labelled: bool, spread: float, rankme: float, hardness: dict[str, float]
 ) -> dict[str, Any]:
+    if epoch == 0:
+        spread, rankme = 0.8, 30.0  # the untrained encoder's
     measured = {f"hardness/{player}": value for player, value in hardness.items()}
     line = {"step": int(epoch * 4), "epoch": epoch, "feature_spread": spread, "rankme": rankme, **measured}
     return {**line, "knn": KNN[int(epoch)], "knn/k=20,t=0.07": 99.0} if labelled else line

@@ -79,8 +79,8 @@ class Rounded(Rows):
         products[:, len(self.bank) :] = -torch.inf
         best = products.view(-1, BLOCK, blocks).amax(dim=1).topk(count, dim=1, sorted=False).indices
         places = (best[:, None] + blocks * torch.arange(BLOCK)[:, None]).flatten(1)
-        values, order = products.gather(1, places).topk(count, dim=1)
-        least = values[:, -1].float()
+        values, order = products.gather(1, places).topk(count, dim=1, sorted=False)
+        least = values.amin(dim=1).float()
         lost = (queries - near.float()).norm(dim=1) * self.norm + near.float().norm(dim=1) * self.lost
         return least + lost + 2**-7 * least.abs() + 1e-5, places.gather(1, order)
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from sparring.alarms import COLLAPSED_RANK, COLLAPSED_SPREAD
+from sparring.alarms import collapsed_below
 from sparring.reports.compare import grouped
 from sparring.reports.panels import CHANNEL_COLOURS, DASHES, RUN_COLOURS, Curve, Panel
 from sparring.reports.record import Run
@@ -38,11 +38,15 @@ def loss(runs: Sequence[Run]) -> list[Panel]:
 
 def collapse(runs: Sequence[Run]) -> list[Panel]:
     """Feature spread and RankMe, with the levels below which features count as collapsed."""
-    spread, rank = (COLLAPSED_SPREAD, "collapse"), (COLLAPSED_RANK, "collapse")
     return [
-        *_shared(runs, "feature_spread", "Feature spread", ".2f", reference=spread, across=2),
-        *_shared(runs, "rankme", "RankMe (effective rank)", ".1f", reference=rank, across=2),
+        *_collapse(runs, "feature_spread", "Feature spread", ".2f"),
+        *_collapse(runs, "rankme", "RankMe (effective rank)", ".1f"),
     ]
+
+
+def _collapse(runs: Sequence[Run], key: str, title: str, form: str) -> list[Panel]:
+    limit = collapsed_below(key, runs[0].untrained)
+    return _shared(runs, key, title, form, reference=(limit, "collapse"), across=2)
 
 
 def hardness(runs: Sequence[Run]) -> list[Panel]:

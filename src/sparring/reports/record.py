@@ -72,6 +72,12 @@ class Run:
         return {key: float(whole[-1][key]) for key in ("epoch", *keys)} if whole else {}
 
     @property
+    def untrained(self) -> dict[str, float]:
+        """What was measured before training."""
+        lines = [line for line in self.lines if line.get("epoch") == 0]
+        return {key: value for line in lines for key, value in line.items() if is_number(value)}
+
+    @property
     def reached(self) -> float:
         """The epoch that training reached."""
         return max((line["epoch"] for line in self.lines if is_number(line.get("epoch"))), default=0.0)

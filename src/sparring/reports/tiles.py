@@ -4,7 +4,7 @@ from html import escape
 from statistics import mean
 
 from sparring.reports.record import Run
-from sparring.reports.words import name, written
+from sparring.reports.words import CHANCE, name, written
 
 Tile = tuple[str, str, str, str]
 """Name, figure, unit, and the line under it."""
@@ -37,7 +37,7 @@ def _epochs(run: Run) -> Tile:
 
 def _spread(run: Run) -> Tile | None:
     value = run.last("feature_spread")
-    return None if value is None else ("Feature spread", f"{value:.2f}", "", "1 is healthy, 0 collapsed")
+    return None if value is None else ("Feature spread", f"{value:.2f}", "", "0 is collapsed")
 
 
 def _rank(run: Run) -> Tile | None:
@@ -47,7 +47,7 @@ def _rank(run: Run) -> Tile | None:
 
 def _lead(run: Run) -> Tile | None:
     losses = run.together("hardness/")
-    if not {"hardness/adversary", "hardness/random"} <= losses.keys() or name(run.recipe, "adversary") == "random":
+    if not {"hardness/adversary", "hardness/random"} <= losses.keys() or name(run.recipe, "adversary") in CHANCE:
         return None
     lead = losses["hardness/adversary"] - losses["hardness/random"]
     return "Adversary", written(lead, "+.3f"), "", "loss beyond chance"

@@ -1,9 +1,10 @@
 """What a report says in plain words: the verdict, the warnings, and what hardness means."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from sparring.alarms import STATES, signs_of_collapse, state_of
+from sparring.alarms import LEAST, STATES, signs_of_collapse, state_of
 from sparring.reports.record import Run, is_number
 
 ADVERSARIES = {
@@ -11,6 +12,7 @@ ADVERSARIES = {
     "search": "an adversary that searches for each image",
     "random": "the random control",
 }
+CHANCE = {"": "There is no adversary", "random": "The adversary is the random control itself"}
 MEASURES = ("knn", "rankme")
 """What every evaluation has: groups are compared by the first that was measured."""
 PROPER_NAMES = {"simsiam": "SimSiam", "simclr": "SimCLR", "byol": "BYOL", "moco": "MoCo", "vicreg": "VICReg"}
@@ -73,7 +75,7 @@ def _trained(run: Run) -> str:
     method, data = name(run.recipe, "method"), name(run.recipe, "data")
     encoder = _with_settings(run.recipe, "encoder") or "an encoder"
     sentence = f"{PROPER_NAMES.get(method, method) or 'The recipe'} trains {encoder} without labels"
-    sentence += f" on {data}" if data else ""
+    sentence += f" on {Path(data).name}" if data else ""
     if run.recipe.get("strength") == 0 or not (adversary := name(run.recipe, "adversary")):
         return f"{sentence}; there is no adversary."
     transform = _with_settings(run.recipe, "transform")
@@ -117,7 +119,8 @@ def _progress(run: Run) -> str:
 def _collapse(run: Run) -> list[str]:
     if run.reached == 0:
         return []  # an untrained encoder's features are narrow by nature
-    signs = signs_of_collapse(run.last("feature_spread"), run.last("rankme"))
+    figures = {key: value for key in LEAST if (value := run.last(key)) is not None}
+    signs = signs_of_collapse(figures, run.untrained)
     if not signs:
         return []
     return [f"The features have collapsed: {' and '.join(signs)}. The encoder can hardly tell images apart."]
@@ -129,8 +132,8 @@ def _diverged(run: Run) -> list[str]:
 
 
 def _judged(run: Run, losses: Mapping[str, float]) -> str:
-    if name(run.recipe, "adversary") == "random":
-        return "The adversary is the random control itself"
+    if name(run.recipe, "adversary") in CHANCE:
+        return CHANCE[name(run.recipe, "adversary")]
     if (state := state_of(losses)) in STATES:
         return STATES[state][0].upper() + STATES[state][1:]
     if "random" not in losses:
