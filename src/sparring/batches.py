@@ -52,12 +52,12 @@ class Batches:
         for number in range(count):
             yield self._draw(chosen[number::count][self.rank :: self.ranks], "probe", draw + number, step)
 
-    def labels(self, batch: Batch) -> Int[Tensor, "b"] | None:
+    def labels(self, batch: Batch) -> Int[Tensor, " b"] | None:
         """The classes of a batch's images, where they are known."""
         labels = self.images.labels
         return None if labels is None else labels[batch.indices.cpu()].to(batch.indices.device)
 
-    def _draw(self, indices: Int[Tensor, "b"], stream: str, draw: int, step: int) -> Batch:
+    def _draw(self, indices: Int[Tensor, " b"], stream: str, draw: int, step: int) -> Batch:
         pixels, places = self._sent(self.images.pixels[indices]), self._sent(indices)
         release()
         draws = partial(generator_for, self.recipe.seed, draw, self.rank, device=self.device)
@@ -75,6 +75,6 @@ class Batches:
         return pinned.to(self.device, non_blocking=True)
 
 
-def evenly(count: int, total: int) -> Int[Tensor, "count"]:
+def evenly(count: int, total: int) -> Int[Tensor, " count"]:
     """`count` different places of `total`, from the first to the last."""
     return torch.arange(count) * (total - 1) // max(count - 1, 1)

@@ -16,34 +16,34 @@ LUMA = (0.299, 0.587, 0.114)
 RGB_TO_YIQ = (LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 
 
-def identity(like: Float[Tensor, "b"]) -> Float[Tensor, "b 3 4"]:
+def identity(like: Float[Tensor, " b"]) -> Float[Tensor, "b 3 4"]:
     """The matrix that changes nothing, one per entry of `like`."""
     return torch.eye(3, 4, dtype=like.dtype, device=like.device).expand(len(like), 3, 4)
 
 
-def luma(like: Tensor) -> Float[Tensor, "3"]:
+def luma(like: Tensor) -> Float[Tensor, " 3"]:
     """`LUMA` with the type and device of `like`."""
     return torch.tensor(LUMA, dtype=like.dtype, device=like.device)
 
 
-def brightness(factor: Float[Tensor, "b"]) -> Float[Tensor, "b 3 4"]:
+def brightness(factor: Float[Tensor, " b"]) -> Float[Tensor, "b 3 4"]:
     """Multiply by `factor`."""
     return identity(factor) * factor[:, None, None]
 
 
-def contrast(factor: Float[Tensor, "b"], means: Float[Tensor, "b 3"]) -> Float[Tensor, "b 3 4"]:
+def contrast(factor: Float[Tensor, " b"], means: Float[Tensor, "b 3"]) -> Float[Tensor, "b 3 4"]:
     """Blend with the image's mean grey; `means` are the channel means of the image it is applied to."""
     offset = (1 - factor) * (means @ luma(means))
     return brightness(factor) + torch.nn.functional.pad(offset[:, None, None].expand(-1, 3, 1), (3, 0))
 
 
-def saturation(factor: Float[Tensor, "b"]) -> Float[Tensor, "b 3 4"]:
+def saturation(factor: Float[Tensor, " b"]) -> Float[Tensor, "b 3 4"]:
     """Blend with the image's own grey version; a factor of 0 is grey."""
     grey = torch.nn.functional.pad(luma(factor).expand(3, 3), (0, 1))
     return factor[:, None, None] * identity(factor) + (1 - factor)[:, None, None] * grey
 
 
-def hue(turns: Float[Tensor, "b"], basis: Float[Tensor, "3 3"] | None = None) -> Float[Tensor, "b 3 4"]:
+def hue(turns: Float[Tensor, " b"], basis: Float[Tensor, "3 3"] | None = None) -> Float[Tensor, "b 3 4"]:
     """Rotate the chroma plane by `turns` of a full circle; `basis` maps RGB to luma and two chroma axes (YIQ)."""
     to_chroma = torch.tensor(RGB_TO_YIQ, dtype=turns.dtype, device=turns.device) if basis is None else basis
     angle = 2 * math.pi * turns

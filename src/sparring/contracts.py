@@ -26,11 +26,11 @@ class Transform(nn.Module, ABC):
     def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:
         """Shape of one image's parameters."""
 
-    def project(self, params: Float[Tensor, "b *p"]) -> Float[Tensor, "b *p"]:
+    def project(self, params: Float[Tensor, " b *p"]) -> Float[Tensor, " b *p"]:
         """The nearest parameters that are allowed."""
         return params.clamp(-1, 1)
 
-    def steepest(self, gradient: Float[Tensor, "b *p"]) -> Float[Tensor, "b *p"]:
+    def steepest(self, gradient: Float[Tensor, " b *p"]) -> Float[Tensor, " b *p"]:
         """The move of length 1 that raises the loss most, by this transform's own measure of length."""
         return gradient.sign()
 
@@ -43,10 +43,10 @@ class Transform(nn.Module, ABC):
             )
 
     @abstractmethod
-    def forward(self, images: Float[Tensor, "b c h w"], params: Float[Tensor, "b *p"]) -> Float[Tensor, "b c h w"]:
+    def forward(self, images: Float[Tensor, "b c h w"], params: Float[Tensor, " b *p"]) -> Float[Tensor, "b c h w"]:
         """Images in [0, 1] to harder images in [0, 1]."""
 
-    def describe(self, params: Float[Tensor, "b *p"]) -> dict[str, Float[Tensor, "b"]]:
+    def describe(self, params: Float[Tensor, " b *p"]) -> dict[str, Float[Tensor, " b"]]:
         """What the parameters mean, by name and in physical units, for the log."""
         return {}
 
@@ -57,7 +57,7 @@ class Turn:
 
     images: Float[Tensor, "b c h w"]
     """The view that is to be made harder."""
-    indices: Int[Tensor, "b"]
+    indices: Int[Tensor, " b"]
     """Each image's place in the data set."""
     partner_features: Callable[[], Tensor]
     """Of the partner view, detached; costs one encoder forward where that view is not itself compared."""
@@ -75,9 +75,9 @@ class Turn:
 class Proposal:
     """What an adversary chose: parameters (None: leave the view as it is), and its own costs per image."""
 
-    params: Float[Tensor, "b *p"] | None
-    penalty: Float[Tensor, "b"] | None = None
-    log_probability: Float[Tensor, "b"] | None = None
+    params: Float[Tensor, " b *p"] | None
+    penalty: Float[Tensor, " b"] | None = None
+    log_probability: Float[Tensor, " b"] | None = None
     """Of a sampled choice: the learner reinforces it by its hardness (Williams 1992), where no gradient reaches it."""
 
 
@@ -120,7 +120,7 @@ class Move:
 
     images: Float[Tensor, "b c h w"]
     hard: Float[Tensor, "b c h w"]
-    params: Float[Tensor, "b *p"]
+    params: Float[Tensor, " b *p"]
     transform: Transform
     loss_of: Callable[[Tensor], Tensor]
     """Loss per image if the round compared this view, in [0, 1] (b c h w): differentiable in the view, never in the
@@ -139,7 +139,7 @@ class Penalty(nn.Module, ABC):
         self.weight = weight
 
     @abstractmethod
-    def forward(self, move: Move) -> Float[Tensor, "b"]:
+    def forward(self, move: Move) -> Float[Tensor, " b"]:
         """Cost per image, 0 where the move is within bounds."""
 
     def after_step(self, encoder: Encoder) -> None:
@@ -157,7 +157,7 @@ class Embedding:  # not frozen, since Fabric rebuilds what a module returns
     """Of the other view's projection, where the method has a predictor."""
     target: Float[Tensor, "b k"] | None = None
     """The projection under a momentum encoder, where the method has one."""
-    indices: Int[Tensor, "b"] | None = None
+    indices: Int[Tensor, " b"] | None = None
     """Each image's place in the data set; the learner fills it in."""
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> "Embedding":
@@ -187,7 +187,7 @@ class Method(nn.Module, ABC):
         """Embed one view; called once per view."""
 
     @abstractmethod
-    def compare(self, first: Embedding, second: Embedding) -> Float[Tensor, "b"]:
+    def compare(self, first: Embedding, second: Embedding) -> Float[Tensor, " b"]:
         """Loss per image; pure."""
 
     def after_step(self, embeddings: Mapping[str, Embedding]) -> None:
@@ -203,8 +203,8 @@ class Features:
 
     bank: Float[Tensor, "n d"]
     queries: Float[Tensor, "m d"]
-    bank_labels: Int[Tensor, "n"] | None = None
-    query_labels: Int[Tensor, "m"] | None = None
+    bank_labels: Int[Tensor, " n"] | None = None
+    query_labels: Int[Tensor, " m"] | None = None
 
 
 Evaluation = Callable[[Features], dict[str, float]]

@@ -22,7 +22,7 @@ class DualNorm(nn.Module):
         super().__init__()
         self.clean, self.hard, self.plays_hard = norm, deepcopy(norm), False
 
-    def forward(self, maps: Float[Tensor, "b *d"]) -> Float[Tensor, "b *d"]:
+    def forward(self, maps: Float[Tensor, " b *d"]) -> Float[Tensor, " b *d"]:
         return self.hard(maps) if self.plays_hard else self.clean(maps)
 
 

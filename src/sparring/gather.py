@@ -22,12 +22,12 @@ def ranks() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
-def dealt(rows: Shaped[Tensor, "n *r"]) -> Shaped[Tensor, "m *r"]:
+def dealt(rows: Shaped[Tensor, " n *r"]) -> Shaped[Tensor, " m *r"]:
     """This rank's share of rows that all ranks hold: dealt out in turn."""
     return rows[rank() :: ranks()]
 
 
-def collected(mine: Shaped[Tensor, "m *r"], total: int) -> Shaped[Tensor, "{total} *r"]:
+def collected(mine: Shaped[Tensor, " m *r"], total: int) -> Shaped[Tensor, " {total} *r"]:
     """All `total` rows that were dealt out, in their order, on every rank and on the device of `mine`; no gradient.
 
     All ranks must call it.
@@ -40,7 +40,7 @@ def collected(mine: Shaped[Tensor, "m *r"], total: int) -> Shaped[Tensor, "{tota
     return torch.cat(chunks)[:total]
 
 
-def _interleaved(rows: Shaped[Tensor, "m *r"]) -> Shaped[Tensor, "n *r"]:
+def _interleaved(rows: Shaped[Tensor, " m *r"]) -> Shaped[Tensor, " n *r"]:
     """The first row of each rank, then the second of each."""
     sent = rows.to("cuda" if dist.get_backend() == "nccl" else rows.device)  # NCCL takes nothing else
     parts = [torch.empty_like(sent) for _ in range(ranks())]

@@ -17,7 +17,7 @@ from sparring.rounds import Batch, Outcome, Pairs, base_name, partner_of
 from sparring.statistics import frozen_statistics, frozen_weights, running_statistics
 
 
-def _own_objective(proposal: Proposal, comparison: Float[Tensor, "b"]) -> Tensor | float:
+def _own_objective(proposal: Proposal, comparison: Float[Tensor, " b"]) -> Tensor | float:
     """What the adversary ascends besides the comparison: less its penalty, and the score of what it sampled."""
     penalty = 0.0 if proposal.penalty is None else proposal.penalty.mean()
     if proposal.log_probability is None:
@@ -136,7 +136,7 @@ class Learner(nn.Module):
     def _penalties(self) -> list[Penalty]:
         return [each for each in self.penalties if isinstance(each, Penalty)]
 
-    def _cost_of(self, move: Move) -> Float[Tensor, "b"]:
+    def _cost_of(self, move: Move) -> Float[Tensor, " b"]:
         costs = [penalty.weight * penalty(move) for penalty in self._penalties()]
         return sum(costs, start=move.images.new_zeros(len(move.images)))
 
@@ -148,12 +148,12 @@ class Learner(nn.Module):
             penalty.after_step(self.method.encoder)
 
     @torch.no_grad()
-    def glance(self, images: Float[Tensor, "b c h w"], indices: Int[Tensor, "b"], *, hard: bool = False) -> Embedding:
+    def glance(self, images: Float[Tensor, "b c h w"], indices: Int[Tensor, " b"], *, hard: bool = False) -> Embedding:
         """Embed a view that is not itself compared; changes nothing."""
         with frozen_statistics(self.method):
             return self._encode(images, indices, hard=hard)
 
-    def _encode(self, images: Float[Tensor, "b c h w"], indices: Int[Tensor, "b"], *, hard: bool = False) -> Embedding:
+    def _encode(self, images: Float[Tensor, "b c h w"], indices: Int[Tensor, " b"], *, hard: bool = False) -> Embedding:
         with self.autocast(), norms_for(self.method, hard=hard):
             embedding = self.method.encode(images.contiguous(memory_format=torch.channels_last))
         if not torch.is_grad_enabled():

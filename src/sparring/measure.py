@@ -85,7 +85,7 @@ def _judged(
     return evaluation.figures(subject.probe, features.queries, labels)
 
 
-def _judge(findings: Findings, name: str, subject: Subject, predicted: Int[Tensor, "m"]) -> None:
+def _judge(findings: Findings, name: str, subject: Subject, predicted: Int[Tensor, " m"]) -> None:
     """Keep whose answers were what; those of the linear probe rather than the neighbours'."""
     labels, names = subject.features.query_labels, subject.shown.classes
     if findings.judge == "linear" or labels is None:

@@ -21,7 +21,7 @@ GALLERY_IMAGES, TABLE_BATCHES = 8, 8
 
 
 @torch.no_grad()
-def hardness(learner: Learner, batch: Batch, labels: Int[Tensor, "b"] | None = None) -> dict[str, float]:
+def hardness(learner: Learner, batch: Batch, labels: Int[Tensor, " b"] | None = None) -> dict[str, float]:
     """Mean loss on this batch under the adversary, its control, untouched, and against another image's view.
 
     Also the alignment of the untouched views, unless a view plays against itself; and for methods with scores what
@@ -91,7 +91,7 @@ def _intraclass(values: Float[Tensor, "k b p"]) -> Float[Tensor, ""]:
 
 @torch.no_grad()
 def nearest(
-    learner: Learner, batches: Iterable[tuple[Batch, Int[Tensor, "b"] | None]], classes: int
+    learner: Learner, batches: Iterable[tuple[Batch, Int[Tensor, " b"] | None]], classes: int
 ) -> Float[Tensor, "2 c c"] | None:
     """How often the nearest negative of a hard view of class i is of class j, over batches with labels; and by chance.
 

@@ -18,7 +18,7 @@ class Batch:  # not frozen, since Fabric rebuilds what a module takes and return
 
     views: Mapping[str, Float[Tensor, "b c _ _"]]
     """The base views in [0, 1]: `first` and `second` are drawn at random, `image` is the image itself, at its size."""
-    indices: Int[Tensor, "b"]
+    indices: Int[Tensor, " b"]
     """Each image's place in the data set."""
     step: int
     strength: float
@@ -32,7 +32,7 @@ class Outcome:
 
     loss: Float[Tensor, ""]
     """The encoder descends it, the adversary ascends it: mean comparison less mean penalty."""
-    comparison: Float[Tensor, "b"]
+    comparison: Float[Tensor, " b"]
     """Loss per image, detached."""
     embeddings: Mapping[str, Embedding]
     """By view, detached."""

@@ -39,6 +39,6 @@ def side_at(recipe: Recipe, step: int, steps_per_epoch: int, whole: int) -> int 
     return sides[min(step, total - 1) * len(sides) // total] if sides else None
 
 
-def epoch_order(images: int, seed: int, epoch: int) -> Int[Tensor, "n"]:
+def epoch_order(images: int, seed: int, epoch: int) -> Int[Tensor, " n"]:
     """The order in which an epoch visits the images."""
     return torch.randperm(images, generator=generator_for(seed, epoch, stream="order"))

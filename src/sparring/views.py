@@ -25,13 +25,13 @@ class ViewDraw:
 
     boxes: Float[Tensor, "b 4"]
     """Top, left, height, width in pixels (whole numbers)."""
-    flips: Bool[Tensor, "b"]
+    flips: Bool[Tensor, " b"]
     factors: Float[Tensor, "b 4"]
     """Brightness, contrast, saturation (factors) and hue (turns)."""
     orders: Int[Tensor, "b 4"]
     """In which order the four are applied."""
-    jittered: Bool[Tensor, "b"]
-    greys: Bool[Tensor, "b"]
+    jittered: Bool[Tensor, " b"]
+    greys: Bool[Tensor, " b"]
 
 
 def _uniform(n: int, low: float, high: float, generator: torch.Generator, columns: int = 1) -> Tensor:
@@ -39,7 +39,7 @@ def _uniform(n: int, low: float, high: float, generator: torch.Generator, column
     return low + (high - low) * draw
 
 
-def _coins(n: int, probability: float, generator: torch.Generator) -> Bool[Tensor, "b"]:
+def _coins(n: int, probability: float, generator: torch.Generator) -> Bool[Tensor, " b"]:
     return torch.rand(n, generator=generator, device=generator.device) < probability
 
 
@@ -83,7 +83,7 @@ def draw_view(n: int, height: int, width: int, views: Views, generator: torch.Ge
 
 
 def _coordinates(
-    start: Float[Tensor, "b"], length: Float[Tensor, "b"], out: int, size: int
+    start: Float[Tensor, " b"], length: Float[Tensor, " b"], out: int, size: int
 ) -> Float[Tensor, "b {out}"]:
     """Where each output pixel samples along one axis, in grid_sample's units, held inside the box."""
     steps = (torch.arange(out, device=start.device, dtype=start.dtype) + 0.5) / out
@@ -94,7 +94,7 @@ def _coordinates(
 def crop(
     images: Float[Tensor, "b c h w"],
     boxes: Float[Tensor, "b 4"],
-    flips: Bool[Tensor, "b"],
+    flips: Bool[Tensor, " b"],
     side: int | None = None,
 ) -> Float[Tensor, "b c h2 w2"]:
     """Cut each image's box, resize it (bilinear) to the full size or to `side`, and mirror it where `flips` says so."""

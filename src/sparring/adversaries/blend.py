@@ -68,7 +68,7 @@ class Blend(Adversary):
     def _opponents(self) -> list[Adversary]:
         return [opponent for opponent in self.opponents if isinstance(opponent, Adversary)]
 
-    def _draw(self, turn: Turn) -> Int[Tensor, "b"]:
+    def _draw(self, turn: Turn) -> Int[Tensor, " b"]:
         count, b, device = len(self.opponents), len(turn.images), turn.generator.device
         if self.turns == "cyclic":
             return torch.full((b,), turn.step % count, device=turn.images.device)

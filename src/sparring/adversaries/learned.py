@@ -50,7 +50,9 @@ class Learned(Adversary):
         inputs = noise + (features if reads != "nothing" else 0)
         self.head = nn.Linear(max(1, inputs), prod(self.shape))
 
-    def choose(self, features: Float[Tensor, "b d"], generator: torch.Generator | None = None) -> Float[Tensor, "b *p"]:
+    def choose(
+        self, features: Float[Tensor, "b d"], generator: torch.Generator | None = None
+    ) -> Float[Tensor, " b *p"]:
         """Parameters for images whose views have these features; `generator` draws the noise, if there is any."""
         b, like = len(features), features
         parts = [] if self.reads == "nothing" else [F.layer_norm(features, features.shape[1:])]

@@ -9,7 +9,7 @@ from torch import Tensor
 from sparring.contracts import Proposal
 
 
-def picked(chosen: Int[Tensor, "b"], proposals: Sequence[Proposal]) -> Proposal:
+def picked(chosen: Int[Tensor, " b"], proposals: Sequence[Proposal]) -> Proposal:
     """Each image's own from the proposal that is chosen for it."""
     return Proposal(
         params=_of_chosen(chosen, [proposal.params for proposal in proposals]),
@@ -19,8 +19,8 @@ def picked(chosen: Int[Tensor, "b"], proposals: Sequence[Proposal]) -> Proposal:
 
 
 def _of_chosen(
-    chosen: Int[Tensor, "b"], values: Sequence[Float[Tensor, "b *p"] | None]
-) -> Float[Tensor, "b *p"] | None:
+    chosen: Int[Tensor, " b"], values: Sequence[Float[Tensor, " b *p"] | None]
+) -> Float[Tensor, " b *p"] | None:
     """Each image's value from the proposal that is chosen for it, 0 if that one has none; None if none has."""
     own = [
         torch.where((chosen == place).view(-1, *[1] * (value.ndim - 1)), value, 0.0)

@@ -10,7 +10,7 @@ from sparring.contracts import Chance, Proposal, Turn
 class Random(Chance):
     """Draw each image's parameters uniformly from the box: the random control of every other adversary."""
 
-    def draw(self, turn: Turn) -> Float[Tensor, "b *p"]:
+    def draw(self, turn: Turn) -> Float[Tensor, " b *p"]:
         """Uniform parameters, projected onto what the transform allows."""
         b, channels, height, width = turn.images.shape
         shape = (b, *self.transform.parameter_shape((channels, height, width)))

@@ -72,7 +72,7 @@ class UNet(Adversary):
             maps = F.relu(layer(torch.cat([resize(maps, (height, width)), skip], dim=1)))
         return self.head(maps).unflatten(1, (self.masks, self.shape[0])).softmax(dim=1)
 
-    def penalty(self, masks: Float[Tensor, "b n m h w"]) -> Float[Tensor, "b"]:
+    def penalty(self, masks: Float[Tensor, "b n m h w"]) -> Float[Tensor, " b"]:
         """What masks near empty or full cost: smallest where all have the same area."""
         means = masks.mean(dim=(2, 3, 4))
         nearest = torch.minimum(means, 1 - means)  # the same sine, and never below 0 by rounding

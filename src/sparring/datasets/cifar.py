@@ -22,7 +22,7 @@ from sparring.errors import InputError
 
 SIDE = 32
 VALUES = 3 * SIDE * SIDE
-Split = tuple[UInt8[np.ndarray, "n 3 32 32"], Int[np.ndarray, "n"]]
+Split = tuple[UInt8[np.ndarray, "n 3 32 32"], Int[np.ndarray, " n"]]
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def _read_or_reason(path: str, image_size: int) -> UInt8[np.ndarray, "3 s s"] | 
 
 
 def _check_broken(
-    broken: Int[np.ndarray, "_"], files: Sequence[File], folder: Path, log: Path, max_broken: float
+    broken: Int[np.ndarray, " _"], files: Sequence[File], folder: Path, log: Path, max_broken: float
 ) -> None:
     share = len(broken) / len(files)
     if share < 1 and share <= max_broken:
@@ -102,7 +102,7 @@ def _check_broken(
     )
 
 
-def _cut(layout: Layout, pixels: UInt8[Tensor, "n 3 s s"], broken: Int[np.ndarray, "_"]) -> dict[str, Images]:
+def _cut(layout: Layout, pixels: UInt8[Tensor, "n 3 s s"], broken: Int[np.ndarray, " _"]) -> dict[str, Images]:
     """Each split is a range of the decoded images: a view, so nothing is read."""
     classes = tuple(sorted({name for part in layout.parts.values() for name in part.names or ()}))
     splits, start, first = {}, 0, 0

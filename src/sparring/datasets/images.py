@@ -20,7 +20,7 @@ class Images:
     """One split; pixels may be a read-only memory map, so take copies (index with a tensor) and never write to them."""
 
     pixels: UInt8[Tensor, "n 3 h w"]
-    labels: Int[Tensor, "n"] | None
+    labels: Int[Tensor, " n"] | None
     """int64 places in `classes`."""
     classes: tuple[str, ...]
     """Names; () without labels."""
@@ -60,6 +60,6 @@ class DataSet:
         return _triple(mean / 255), _triple(deviation / 255)
 
 
-def _triple(values: Float[np.ndarray, "3"]) -> Triple:
+def _triple(values: Float[np.ndarray, " 3"]) -> Triple:
     red, green, blue = values.tolist()
     return red, green, blue

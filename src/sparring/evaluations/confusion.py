@@ -5,16 +5,16 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 
-def confusion(truth: Int[Tensor, "n"], predicted: Int[Tensor, "n"], classes: int) -> Int[Tensor, "classes classes"]:
+def confusion(truth: Int[Tensor, " n"], predicted: Int[Tensor, " n"], classes: int) -> Int[Tensor, "classes classes"]:
     """How many images of each class (row) were taken for each class (column)."""
     return torch.bincount(classes * truth + predicted, minlength=classes**2).view(classes, classes)
 
 
-def class_accuracies(matrix: Int[Tensor, "c c"]) -> Float[Tensor, "c"]:
+def class_accuracies(matrix: Int[Tensor, "c c"]) -> Float[Tensor, " c"]:
     """Percent of each class's images that were recognised; not a number for a class without images."""
     return 100 * matrix.diagonal().double() / matrix.sum(dim=1)
 
 
-def percent_right(truth: Int[Tensor, "n"], predicted: Int[Tensor, "n"]) -> float:
+def percent_right(truth: Int[Tensor, " n"], predicted: Int[Tensor, " n"]) -> float:
     """Percent of the images that were recognised."""
     return (truth == predicted).double().mean().item() * 100

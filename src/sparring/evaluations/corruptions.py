@@ -61,7 +61,7 @@ def gaussian_blur(images: Tensor, sigma: float, generator: torch.Generator) -> T
     return F.conv2d(F.conv2d(padded, kernel, groups=channels), kernel.mT, groups=channels)
 
 
-def _gaussian(sigma: float, reach: int) -> Float[Tensor, "k"]:
+def _gaussian(sigma: float, reach: int) -> Float[Tensor, " k"]:
     weights = (-0.5 * (torch.arange(-reach, reach + 1.0) / sigma) ** 2).exp()
     return weights / weights.sum()
 

@@ -15,7 +15,7 @@ from sparring.randomness import generator_for
 CHUNK = 100  # episodes at a time: 5 classes of 1,000 images are 2 MB of draws
 
 
-def class_places(labels: Int[Tensor, "n"], least: int) -> tuple[Int[Tensor, "c most"], Bool[Tensor, "c most"]]:
+def class_places(labels: Int[Tensor, " n"], least: int) -> tuple[Int[Tensor, "c most"], Bool[Tensor, "c most"]]:
     """The images of each class with at least this many, a class a row, and which entries of a row are filled."""
     sizes = labels.bincount()
     kept = [(labels == label).nonzero()[:, 0] for label in (sizes >= least).nonzero()[:, 0]]
@@ -24,7 +24,7 @@ def class_places(labels: Int[Tensor, "n"], least: int) -> tuple[Int[Tensor, "c m
 
 
 def draw_episodes(
-    labels: Int[Tensor, "n"], *, ways: int, images: int, episodes: int, generator: torch.Generator
+    labels: Int[Tensor, " n"], *, ways: int, images: int, episodes: int, generator: torch.Generator
 ) -> Int[Tensor, "e ways images"]:
     """For each episode distinct random classes, and of each distinct random images, as places in `labels`."""
     rows, filled = class_places(labels, images)
@@ -39,7 +39,7 @@ def draw_episodes(
     return rows[classes].gather(2, chosen)
 
 
-def episode_accuracies(features: Float[Tensor, "e ways images d"], shots: int) -> Float[Tensor, "e"]:
+def episode_accuracies(features: Float[Tensor, "e ways images d"], shots: int) -> Float[Tensor, " e"]:
     """Share of each episode's queries whose nearest centroid is their class's; the first `shots` images are given."""
     centroids, queries = features[:, :, :shots].mean(dim=2), features[:, :, shots:]
     episodes, ways, count, d = queries.shape
@@ -87,7 +87,7 @@ class FewShot:
             figures |= {name: accuracies.mean().item(), f"{name}/ci95": 1.96 * error.item()}
         return figures
 
-    def accuracies(self, rows: Float[Tensor, "m d"], labels: Int[Tensor, "m"], shots: int) -> Float[Tensor, "e"]:
+    def accuracies(self, rows: Float[Tensor, "m d"], labels: Int[Tensor, " m"], shots: int) -> Float[Tensor, " e"]:
         """Share of right answers of each episode."""
         generator = generator_for(self.seed, shots, 0, "few_shot")
         found = []

@@ -16,7 +16,7 @@ from sparring.schema import check_neighbours
 def knn_scores(
     queries: Float[Tensor, "m d"],
     bank: Float[Tensor, "n d"],
-    labels: Int[Tensor, "n"],
+    labels: Int[Tensor, " n"],
     *,
     classes: int,
     settings: Sequence[tuple[int, float]],
@@ -66,7 +66,7 @@ class Knn:
         scores = knn_scores(mine, features.bank, labels, classes=classes, settings=self.settings)
         return collected(scores.argmax(dim=2).T.contiguous(), len(features.queries)).T
 
-    def figures(self, predicted: Int[Tensor, "s m"], labels: Int[Tensor, "m"]) -> dict[str, float]:
+    def figures(self, predicted: Int[Tensor, "s m"], labels: Int[Tensor, " m"]) -> dict[str, float]:
         """Accuracies of predicted classes, in percent."""
         accuracies = (predicted == labels).double().mean(dim=1) * 100
         figures = dict(zip(self.settings, accuracies.tolist(), strict=True))

@@ -34,7 +34,7 @@ class Probe:
     """Whether every fit, those of the grid included, reached its tolerance."""
 
     @torch.no_grad()
-    def predict(self, features: Float[Tensor, "n d"]) -> Int[Tensor, "n"]:
+    def predict(self, features: Float[Tensor, "n d"]) -> Int[Tensor, " n"]:
         """The most likely class of each image."""
         return self.head(features).argmax(dim=1)
 
@@ -43,8 +43,8 @@ class Probe:
 class Scale:
     """Mean and standard deviation of each feature over a bank; a constant feature is only centred."""
 
-    mean: Float[Tensor, "d"]
-    deviation: Float[Tensor, "d"]
+    mean: Float[Tensor, " d"]
+    deviation: Float[Tensor, " d"]
 
     @classmethod
     def of(cls, bank: Float[Tensor, "n d"]) -> "Scale":
@@ -56,7 +56,7 @@ class Scale:
     def __call__(self, features: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
         return ((features.double() - self.mean) / self.deviation).float()
 
-    def fold(self, weight: Float[Tensor, "c d"], bias: Float[Tensor, "c"]) -> nn.Linear:
+    def fold(self, weight: Float[Tensor, "c d"], bias: Float[Tensor, " c"]) -> nn.Linear:
         """The layer that gives on raw features what weight and bias give on standardised ones."""
         weight = weight.double() / self.deviation
         head = nn.Linear(weight.shape[1], len(weight))
@@ -97,12 +97,12 @@ class Linear:
         probe = self.fit(features.bank, features.bank_labels)
         return self.figures(probe, features.queries, features.query_labels)
 
-    def figures(self, probe: Probe, queries: Float[Tensor, "m d"], labels: Int[Tensor, "m"]) -> dict[str, float]:
+    def figures(self, probe: Probe, queries: Float[Tensor, "m d"], labels: Int[Tensor, " m"]) -> dict[str, float]:
         """Accuracy and C of a fitted probe; `linear/unconverged` is there, and 1, where a fit stopped too early."""
         warned = {} if probe.converged else {"linear/unconverged": 1.0}
         return {"linear": percent_right(labels, probe.predict(queries)), "linear/c": probe.c, **warned}
 
-    def fit(self, bank: Float[Tensor, "n d"], labels: Int[Tensor, "n"], scale: Scale | None = None) -> Probe:
+    def fit(self, bank: Float[Tensor, "n d"], labels: Int[Tensor, " n"], scale: Scale | None = None) -> Probe:
         """Choose C, then fit the whole bank; `scale` is the bank's own if not given."""
         if len(labels.unique()) < 2:
             raise InputError("linear: expected training images of at least two classes, got one; try --probe knn")
@@ -112,7 +112,7 @@ class Linear:
         weight, bias, converged = self._fit(rows, labels, c)
         return Probe(scale.fold(weight, bias), c, converged and chosen_well)
 
-    def _choose(self, rows: Float[Tensor, "n d"], labels: Int[Tensor, "n"]) -> tuple[float, bool]:
+    def _choose(self, rows: Float[Tensor, "n d"], labels: Int[Tensor, " n"]) -> tuple[float, bool]:
         held = draw_stratified(labels, _held_out, generator_for(self.seed, 0, 0, "linear"))
         if not len(held) or len(self.grid) == 1:
             return (self.grid[0] if len(self.grid) == 1 else UNCHOSEN_C), True
@@ -125,8 +125,8 @@ class Linear:
         return self.grid[int(np.argmax(accuracies))], good
 
     def _fit(
-        self, rows: Float[Tensor, "n d"], labels: Int[Tensor, "n"], c: float
-    ) -> tuple[Float[Tensor, "classes d"], Float[Tensor, "classes"], bool]:
+        self, rows: Float[Tensor, "n d"], labels: Int[Tensor, " n"], c: float
+    ) -> tuple[Float[Tensor, "classes d"], Float[Tensor, " classes"], bool]:
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
         from threadpoolctl import threadpool_limits
@@ -150,7 +150,7 @@ def _held_out(size: int) -> int:
 
 def _per_class(
     weight: np.ndarray, bias: np.ndarray, classes: np.ndarray
-) -> tuple[Float[Tensor, "classes d"], Float[Tensor, "classes"]]:
+) -> tuple[Float[Tensor, "classes d"], Float[Tensor, " classes"]]:
     """A row for each label up to the largest; scikit-learn has one row for two classes, and none for absent ones."""
     if len(classes) == 2:
         weight, bias = np.concatenate([0 * weight, weight]), np.concatenate([0 * bias, bias])

@@ -60,7 +60,7 @@ class LowLabel:
             early += sum(not converged for _, converged in results)
         return {**figures, "low_label/unconverged": float(early)} if early else figures
 
-    def draw(self, labels: Int[Tensor, "n"], count: Callable[[int], int], number: int) -> Int[Tensor, "m"]:
+    def draw(self, labels: Int[Tensor, " n"], count: Callable[[int], int], number: int) -> Int[Tensor, " m"]:
         """The places whose labels the draw of this number shows."""
         return draw_stratified(labels, count, generator_for(self.seed, number, 0, "low_label"))
 

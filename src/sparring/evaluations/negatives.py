@@ -52,20 +52,22 @@ def split(method: Scored, first: Embedding, second: Embedding) -> Split:
     return Split(pull, push, 2 * pushes[-len(projection) :], scores)
 
 
-def classes_of_negatives(scores: Scores, labels: Int[Tensor, "b"]) -> Int[Tensor, "n"] | None:
+def classes_of_negatives(scores: Scores, labels: Int[Tensor, " b"]) -> Int[Tensor, " n"] | None:
     """Of both views of all images of all ranks; None where the negatives are a queue's keys, which have no labels."""
     if scores.kept().all():  # among the views of a batch each anchor meets itself, which is no negative
         return None
     return gather(labels[:, None].float()).squeeze(1).long().repeat(2)
 
 
-def false_negatives(scores: Scores, labels: Int[Tensor, "b"]) -> Bool[Tensor, "b n"] | None:
+def false_negatives(scores: Scores, labels: Int[Tensor, " b"]) -> Bool[Tensor, "b n"] | None:
     """Which negatives of each second view are false ones, other images of its class; None without their labels."""
     theirs = classes_of_negatives(scores, labels)
     return None if theirs is None else (labels[:, None] == theirs) & scores.kept()[-len(labels) :]
 
 
-def negatives(method: Scored, first: Embedding, second: Embedding, labels: Int[Tensor, "b"] | None) -> dict[str, float]:
+def negatives(
+    method: Scored, first: Embedding, second: Embedding, labels: Int[Tensor, " b"] | None
+) -> dict[str, float]:
     """Sizes of both parts of the gradient, and with labels what lies on false negatives.
 
     - `pull`, `push`: mean length of the positive and of the negative part, each image's gradient for itself.
@@ -91,14 +93,14 @@ def _are_anchors(scores: Scores, second: Embedding) -> bool:
     return len(scores.positive) == 2 * len(second.projection)
 
 
-def nearest_negatives(scores: Scores, b: int) -> Int[Tensor, "b"]:
+def nearest_negatives(scores: Scores, b: int) -> Int[Tensor, " b"]:
     """Place of the nearest negative of each of `b` second views among all negatives."""
     return scores.negative[-b:].argmax(dim=1)
 
 
 @torch.no_grad()
 def nearest_classes(
-    method: Scored, first: Embedding, second: Embedding, labels: Int[Tensor, "b"], classes: int
+    method: Scored, first: Embedding, second: Embedding, labels: Int[Tensor, " b"], classes: int
 ) -> Int[Tensor, "c c"] | None:
     """How often the nearest negative of a second view of class i is of class j; None in a queue, without labels."""
     scores = method.scores(first, second)
@@ -124,7 +126,7 @@ def tabled(counts: Float[Tensor, "c c"], chance: Float[Tensor, "c c"], names: Se
 
 
 @torch.no_grad()
-def chance_classes(labels: Int[Tensor, "b"], classes: int) -> Float[Tensor, "c c"]:
+def chance_classes(labels: Int[Tensor, " b"], classes: int) -> Float[Tensor, "c c"]:
     """What `nearest_classes` is on average if every negative in the batch is as likely to be the nearest."""
     own = F.one_hot(labels, classes).float()
     everyone = gather(own)

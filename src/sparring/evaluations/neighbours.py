@@ -69,7 +69,7 @@ class Rounded(Rows):
 
     def _candidates(
         self, queries: Float[Tensor, "m d"], count: int
-    ) -> tuple[Float[Tensor, "m"], Int[Tensor, "m count"]]:
+    ) -> tuple[Float[Tensor, " m"], Int[Tensor, "m count"]]:
         """The largest centred product that a row left out can have, and the places of the best rows in bf16.
 
         A row is among the best `count` only if its block's maximum is among the `count` largest.

@@ -33,7 +33,7 @@ class PixelsAround(Transform):
     def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:
         return image_shape
 
-    def project(self, params: Float[Tensor, "b *p"]) -> Float[Tensor, "b *p"]:
+    def project(self, params: Float[Tensor, " b *p"]) -> Float[Tensor, " b *p"]:
         return params.clamp(self.lowest, self.highest)
 
     def forward(self, images: Float[Tensor, "b c h w"], params: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
@@ -43,7 +43,7 @@ class PixelsAround(Transform):
 def attacked(
     classifier: nn.Module,
     images: Float[Tensor, "b c h w"],
-    labels: Int[Tensor, "b"],
+    labels: Int[Tensor, " b"],
     adversary: Callable[[Transform], Adversary],
     *,
     eps: float,
@@ -102,7 +102,7 @@ class Robustness(Inspection):
         return self.figures(classifier, pixels.float() / 255, labels)
 
     def figures(
-        self, classifier: nn.Module, images: Float[Tensor, "n c h w"], labels: Int[Tensor, "n"]
+        self, classifier: nn.Module, images: Float[Tensor, "n c h w"], labels: Int[Tensor, " n"]
     ) -> dict[str, float]:
         """Accuracies of any classifier of images in [0, 1], in evaluation mode."""
         players: dict[str, Callable[[Transform], Adversary]] = {"noise": Random, "pgd": self._search}
@@ -121,5 +121,5 @@ class Robustness(Inspection):
 
 
 @torch.no_grad()
-def _recognised(classifier: nn.Module, images: Float[Tensor, "b c h w"]) -> Int[Tensor, "b"]:
+def _recognised(classifier: nn.Module, images: Float[Tensor, "b c h w"]) -> Int[Tensor, " b"]:
     return classifier(images).argmax(dim=1)

@@ -8,8 +8,8 @@ from torch import Tensor
 
 
 def draw_stratified(
-    labels: Int[Tensor, "n"], count: Callable[[int], int], generator: torch.Generator
-) -> Int[Tensor, "m"]:
+    labels: Int[Tensor, " n"], count: Callable[[int], int], generator: torch.Generator
+) -> Int[Tensor, " m"]:
     """Places of random images, `count(size)` of each class of that size; in ascending order."""
     shuffled = torch.randperm(len(labels), generator=generator)
     drawn = []
@@ -24,7 +24,7 @@ def of_share(share: float, size: int) -> int:
     return max(1, round(share * size))
 
 
-def others(places: Int[Tensor, "m"], n: int) -> Int[Tensor, "k"]:
+def others(places: Int[Tensor, " m"], n: int) -> Int[Tensor, " k"]:
     """The places below `n` that were not drawn."""
     kept = torch.ones(n, dtype=torch.bool)
     kept[places] = False

@@ -47,7 +47,7 @@ class Subject:
         assert self.features.bank_labels is not None
         return self.linear.fit(self.features.bank, self.features.bank_labels)
 
-    def sample(self, count: int) -> tuple[UInt8[Tensor, "n 3 h w"], Int[Tensor, "n"] | None]:
+    def sample(self, count: int) -> tuple[UInt8[Tensor, "n 3 h w"], Int[Tensor, " n"] | None]:
         """At most `count` of the measured images, evenly spread, with their labels."""
         images = self.shown
         places = torch.linspace(0, len(images) - 1, min(count, len(images))).long()

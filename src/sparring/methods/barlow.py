@@ -15,7 +15,7 @@ def _standardised(projection: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
     return F.batch_norm(projection, None, None, training=True)
 
 
-def barlow_twins(first: Float[Tensor, "b k"], second: Float[Tensor, "b k"], redundancy: float) -> Float[Tensor, "b"]:
+def barlow_twins(first: Float[Tensor, "b k"], second: Float[Tensor, "b k"], redundancy: float) -> Float[Tensor, " b"]:
     """Each image's share of sum_i (1 - C_ii)^2 + redundancy sum_{i != j} C_ij^2.
 
     C is the mean over images of x_i y_j, with x and y standardised over the batch of all ranks. So the loss is
@@ -51,5 +51,5 @@ class BarlowTwins(Method):
         features = self.encoder(images)
         return Embedding(features, self.projector(features))
 
-    def compare(self, first: Embedding, second: Embedding) -> Float[Tensor, "b"]:
+    def compare(self, first: Embedding, second: Embedding) -> Float[Tensor, " b"]:
         return self.scale * barlow_twins(first.projection, second.projection, self.redundancy)

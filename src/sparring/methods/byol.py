@@ -38,7 +38,7 @@ class BYOL(Method):
         projection = self.projector(features)
         return Embedding(features, projection, self.predictor(projection), self.target(images))
 
-    def compare(self, first: Embedding, second: Embedding) -> Float[Tensor, "b"]:
+    def compare(self, first: Embedding, second: Embedding) -> Float[Tensor, " b"]:
         assert first.prediction is not None
         assert first.target is not None
         assert second.prediction is not None

@@ -20,7 +20,7 @@ def ring_of(scores: Scores, *, nearest: float, furthest: float) -> Bool[Tensor, 
     return (ranks >= (nearest * count).floor()) & (ranks < (furthest * count).ceil())
 
 
-def in_ring(scores: Scores, *, nearest: float, furthest: float) -> Float[Tensor, "a"]:
+def in_ring(scores: Scores, *, nearest: float, furthest: float) -> Float[Tensor, " a"]:
     """InfoNCE against the ring's negatives; their number is (furthest - nearest) N, not N."""
     ring = ring_of(scores, nearest=nearest, furthest=furthest)
     return info_nce(replace(scores, negative=scores.negative.masked_fill(~ring, -math.inf)))

@@ -14,7 +14,7 @@ from sparring.gather import gather, rank
 class Scores:
     """Cosine similarities over the temperature."""
 
-    positive: Float[Tensor, "a"]
+    positive: Float[Tensor, " a"]
     """Of each anchor with the other view of its image."""
     negative: Float[Tensor, "a n"]
     """Of each anchor with everybody; -inf where that is no negative: the anchor itself and its positive."""
@@ -33,7 +33,7 @@ def joined(one: Scores, other: Scores) -> Scores:
     return Scores(positive, negative, one.temperature)
 
 
-def info_nce(scores: Scores) -> Float[Tensor, "a"]:
+def info_nce(scores: Scores) -> Float[Tensor, " a"]:
     """-log of the softmax share of the positive: -log e^p / (e^p + sum e^n)."""
     logits = torch.cat([scores.positive[:, None], scores.negative], dim=1)
     return torch.logsumexp(logits, dim=1) - scores.positive
@@ -43,7 +43,7 @@ def all_against_all(
     first: Float[Tensor, "b k"],
     second: Float[Tensor, "b k"],
     temperature: float,
-    labels: Float[Tensor, "b"] | None = None,
+    labels: Float[Tensor, " b"] | None = None,
 ) -> Scores:
     """Both views of each image as anchors, 2b of them, against both views of all images of all ranks (SimCLR).
 
@@ -65,7 +65,7 @@ def all_against_all(
     return Scores(positive, logits.scatter(1, apart, -torch.inf), temperature, same)
 
 
-def _same_class(labels: Float[Tensor, "b"]) -> Bool[Tensor, "a n"]:
+def _same_class(labels: Float[Tensor, " b"]) -> Bool[Tensor, "a n"]:
     everyone = gather(labels[:, None]).squeeze(1)
     return labels.repeat(2)[:, None] == everyone.repeat(2)[None]
 

@@ -39,7 +39,7 @@ class Contrastive(Method):
         projection: int,
         temperature: float,
         batch_norm: bool = True,
-        labels: Int[Tensor, "n"] | None = None,
+        labels: Int[Tensor, " n"] | None = None,
     ) -> None:
         super().__init__()
         check_positive("contrastive", "temperature", temperature)
@@ -55,17 +55,17 @@ class Contrastive(Method):
         """What the loss is a function of: the first views as anchors, then the second."""
         return all_against_all(first.projection, second.projection, self.temperature, self._labels_of(first))
 
-    def compare(self, first: Embedding, second: Embedding) -> Float[Tensor, "b"]:
+    def compare(self, first: Embedding, second: Embedding) -> Float[Tensor, " b"]:
         return self.loss(self.scores(first, second)).view(2, -1).mean(dim=0)
 
-    def _labels_of(self, embedding: Embedding) -> Float[Tensor, "b"] | None:
+    def _labels_of(self, embedding: Embedding) -> Float[Tensor, " b"] | None:
         if self.labels is None:
             return None
         assert embedding.indices is not None
         return self.labels[embedding.indices].float()
 
 
-def known(labels: Int[Tensor, "n"] | None, method: str) -> Int[Tensor, "n"]:
+def known(labels: Int[Tensor, " n"] | None, method: str) -> Int[Tensor, " n"]:
     """The labels that an oracle needs, or one clear line."""
     if labels is None:
         raise InputError(f"{method}: expected data with labels, got data without; choose simclr, or folders by class")

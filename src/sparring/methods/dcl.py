@@ -9,7 +9,7 @@ from sparring.methods.contrast import Scores
 from sparring.methods.contrastive import Contrastive
 
 
-def decoupled(scores: Scores) -> Float[Tensor, "a"]:
+def decoupled(scores: Scores) -> Float[Tensor, " a"]:
     """-p + log sum e^n: InfoNCE without the factor that fades the gradient of easy positives."""
     return torch.logsumexp(scores.negative, dim=1) - scores.positive
 

@@ -13,7 +13,7 @@ from sparring.methods.contrastive import Contrastive
 from sparring.methods.heads import check_share
 
 
-def corrected(scores: Scores, *, tau_plus: float, beta: float) -> Float[Tensor, "a"]:
+def corrected(scores: Scores, *, tau_plus: float, beta: float) -> Float[Tensor, " a"]:
     """-log e^p / (e^p + N g), g the mean negative after correction.
 
     g = max((sum e^{(1 + beta) n} / sum e^{beta n} - tau_plus e^p) / (1 - tau_plus), e^{-1/t})

@@ -67,11 +67,11 @@ class MoCHi(Method):
         features = self.encoder(images)
         return Embedding(features, self.projector(features), target=self.target(images))
 
-    def compare(self, first: Embedding, second: Embedding) -> Float[Tensor, "b"]:
+    def compare(self, first: Embedding, second: Embedding) -> Float[Tensor, " b"]:
         forth = self._find(first, second)
         return (forth + self._find(second, first)) / 2 if self.symmetric else forth
 
-    def _find(self, query: Embedding, key: Embedding) -> Float[Tensor, "b"]:
+    def _find(self, query: Embedding, key: Embedding) -> Float[Tensor, " b"]:
         assert key.target is not None
         queue = self.queue.keys.clone()
         scores = against_queue(query.projection, key.target, queue, self.temperature)

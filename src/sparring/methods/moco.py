@@ -57,7 +57,7 @@ class MoCo(Method):
         features = self.encoder(images)
         return Embedding(features, self.projector(features), target=self.target(images))
 
-    def compare(self, first: Embedding, second: Embedding) -> Float[Tensor, "b"]:
+    def compare(self, first: Embedding, second: Embedding) -> Float[Tensor, " b"]:
         return self.loss(self.scores(first, second)).view(-1, len(first.projection)).mean(dim=0)
 
     def scores(self, first: Embedding, second: Embedding) -> Scores:

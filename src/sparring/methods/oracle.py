@@ -11,7 +11,7 @@ from sparring.methods.contrast import Scores, info_nce
 from sparring.methods.contrastive import Contrastive, known
 
 
-def without_false_negatives(scores: Scores) -> Float[Tensor, "a"]:
+def without_false_negatives(scores: Scores) -> Float[Tensor, " a"]:
     """InfoNCE against the other classes only."""
     assert scores.same is not None
     return info_nce(replace(scores, negative=scores.negative.masked_fill(scores.same, -torch.inf)))
@@ -19,7 +19,7 @@ def without_false_negatives(scores: Scores) -> Float[Tensor, "a"]:
 
 def oracle(
     encoder: Encoder,
-    labels: Int[Tensor, "n"] | None,
+    labels: Int[Tensor, " n"] | None,
     *,
     hidden: int = 512,
     projection: int = 128,

@@ -74,11 +74,11 @@ class PCL(Method):
         features = self.encoder(images)
         return Embedding(features, self.projector(features), target=self.target(images))
 
-    def compare(self, first: Embedding, second: Embedding) -> Float[Tensor, "b"]:
+    def compare(self, first: Embedding, second: Embedding) -> Float[Tensor, " b"]:
         forth = self._find(first, second)
         return (forth + self._find(second, first)) / 2 if self.symmetric else forth
 
-    def _find(self, query: Embedding, key: Embedding) -> Float[Tensor, "b"]:
+    def _find(self, query: Embedding, key: Embedding) -> Float[Tensor, " b"]:
         assert key.target is not None
         assert query.indices is not None
         instance = info_nce(against_queue(query.projection, key.target, self.queue.keys.clone(), self.temperature))

@@ -12,8 +12,8 @@ SMOOTHING = 10.0
 
 
 def concentrations(
-    distances: Float[Tensor, "n"], clusters: Int[Tensor, "n"], count: int, mean: float
-) -> Float[Tensor, "c"]:
+    distances: Float[Tensor, " n"], clusters: Int[Tensor, " n"], count: int, mean: float
+) -> Float[Tensor, " c"]:
     """phi_c = sum of the distances to centre c / (Z log(Z + 10)) over its Z members, scaled to this mean over clusters.
 
     As in the paper's code: clusters of at most one member take the largest, and the range is cut at its 10th and
@@ -48,7 +48,7 @@ class Clustering(nn.Module):
         self.register_buffer("phi", torch.ones(clusters))
         self.register_buffer("own", torch.full((images,), -1))
 
-    def forward(self, query: Float[Tensor, "b k"], indices: Int[Tensor, "b"]) -> Float[Tensor, "b"]:
+    def forward(self, query: Float[Tensor, "b k"], indices: Int[Tensor, " b"]) -> Float[Tensor, " b"]:
         """-log softmax of q c / phi_c at the image's own cluster; 0 for images that have none yet."""
         logits = F.normalize(query) @ self.centres.clone().T / self.phi.clone()
         return F.cross_entropy(logits, self.own[indices], ignore_index=-1, reduction="none")
@@ -67,7 +67,7 @@ class Clustering(nn.Module):
         self.own.fill_(-1)[filled] = clusters
 
 
-def k_means(points: Float[Tensor, "n k"], clusters: int) -> tuple[Float[Tensor, "c k"], Int[Tensor, "n"]]:
+def k_means(points: Float[Tensor, "n k"], clusters: int) -> tuple[Float[Tensor, "c k"], Int[Tensor, " n"]]:
     """Centres, and each point's cluster; deterministic (scikit-learn's mini-batch k-means)."""
     from sklearn.cluster import MiniBatchKMeans
     from sklearn.exceptions import ConvergenceWarning

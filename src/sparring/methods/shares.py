@@ -10,6 +10,6 @@ def off_diagonal(matrix: Float[Tensor, "k k"]) -> Float[Tensor, "k k"]:
     return matrix - torch.diag(matrix.diagonal())
 
 
-def squares(matrix: Float[Tensor, "k k"], x: Float[Tensor, "b k"], y: Float[Tensor, "b k"]) -> Float[Tensor, "b"]:
+def squares(matrix: Float[Tensor, "k k"], x: Float[Tensor, "b k"], y: Float[Tensor, "b k"]) -> Float[Tensor, " b"]:
     """Shares of sum_{i != j} C_ij^2, C the mean over images of x_i y_j: an image has sum_{i != j} C_ij x_i y_j."""
     return ((x @ off_diagonal(matrix)) * y).sum(dim=1)

@@ -46,7 +46,7 @@ class SimSiam(Method):
         projection = self.projector(features)
         return Embedding(features, projection, self.predictor(projection))
 
-    def compare(self, first: Embedding, second: Embedding) -> Float[Tensor, "b"]:
+    def compare(self, first: Embedding, second: Embedding) -> Float[Tensor, " b"]:
         assert first.prediction is not None
         assert second.prediction is not None
         forth = F.cosine_similarity(first.prediction, second.projection.detach())

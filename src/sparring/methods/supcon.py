@@ -9,7 +9,7 @@ from sparring.methods.contrast import Scores
 from sparring.methods.contrastive import Contrastive, known
 
 
-def supervised(scores: Scores) -> Float[Tensor, "a"]:
+def supervised(scores: Scores) -> Float[Tensor, " a"]:
     """log(e^p + sum e^n) - (mean of p and all n of the anchor's class): L_out of the paper."""
     assert scores.same is not None
     everyone = torch.cat([scores.positive[:, None], scores.negative], dim=1)
@@ -19,7 +19,7 @@ def supervised(scores: Scores) -> Float[Tensor, "a"]:
 
 def supcon(
     encoder: Encoder,
-    labels: Int[Tensor, "n"] | None,
+    labels: Int[Tensor, " n"] | None,
     *,
     hidden: int = 512,
     projection: int = 128,

@@ -25,7 +25,7 @@ class Weights:
     covariance: float
 
 
-def _spread(projection: Float[Tensor, "b k"], weights: Weights) -> Float[Tensor, "b"]:
+def _spread(projection: Float[Tensor, "b k"], weights: Weights) -> Float[Tensor, " b"]:
     """Each image's share of one view's variance / 2 and covariance terms, over the batch of all ranks."""
     everyone, b, place = gather(projection), len(projection), rank()
     centred = everyone - everyone.mean(dim=0)
@@ -38,7 +38,7 @@ def _spread(projection: Float[Tensor, "b k"], weights: Weights) -> Float[Tensor,
     return weights.variance * hinge / 2 + weights.covariance * unbiased * squares(covariance, own, own) / own.shape[1]
 
 
-def vicreg_loss(first: Float[Tensor, "b k"], second: Float[Tensor, "b k"], weights: Weights) -> Float[Tensor, "b"]:
+def vicreg_loss(first: Float[Tensor, "b k"], second: Float[Tensor, "b k"], weights: Weights) -> Float[Tensor, " b"]:
     """Each image's share of the published loss; the mean of the shares is that loss, and so is the gradient."""
     invariance = (first - second).square().mean(dim=1)
     return weights.invariance * invariance + _spread(first, weights) + _spread(second, weights)
@@ -74,5 +74,5 @@ class VICReg(Method):
         features = self.encoder(images)
         return Embedding(features, self.projector(features))
 
-    def compare(self, first: Embedding, second: Embedding) -> Float[Tensor, "b"]:
+    def compare(self, first: Embedding, second: Embedding) -> Float[Tensor, " b"]:
         return vicreg_loss(first.projection, second.projection, self.weights)

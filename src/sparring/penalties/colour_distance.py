@@ -28,7 +28,7 @@ class ColourDistance(Penalty):
             raise InputError(f"penalty colour_distance: expected a budget > 0, got {budget}")
         self.budget = budget
 
-    def forward(self, move: Move) -> Float[Tensor, "b"]:
+    def forward(self, move: Move) -> Float[Tensor, " b"]:
         difference = rgb_to_lab(move.hard) - rgb_to_lab(move.images)
         distance = (difference.square().sum(dim=1) + TINY).sqrt().mean(dim=(1, 2))
         return torch.relu(distance / self.budget - 1)

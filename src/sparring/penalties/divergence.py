@@ -35,7 +35,7 @@ class IdentityDivergence(Penalty):
         super().__init__(weight)
         _require_colour("kl_identity", transform)
 
-    def forward(self, move: Move) -> Float[Tensor, "b"]:
+    def forward(self, move: Move) -> Float[Tensor, " b"]:
         return -(_matrix(move).diagonal(dim1=1, dim2=2) + TINY).log().mean(dim=1)
 
 
@@ -51,7 +51,7 @@ class UniformDivergence(Penalty):
         super().__init__(weight)
         _require_colour("kl_uniform", transform)
 
-    def forward(self, move: Move) -> Float[Tensor, "b"]:
+    def forward(self, move: Move) -> Float[Tensor, " b"]:
         return math.log(3) - _entropy(_matrix(move)).mean(dim=1)
 
 
@@ -74,7 +74,7 @@ class EntropyBand(Penalty):
             raise InputError(f"penalty entropy_band: expected 0 <= low <= high <= 1, got {low} and {high}")
         self.low, self.high = low, high
 
-    def forward(self, move: Move) -> Float[Tensor, "b"]:
+    def forward(self, move: Move) -> Float[Tensor, " b"]:
         entropy = _entropy(_matrix(move).mean(dim=0)).mean() / math.log(3)
         return (torch.relu(self.low - entropy) + torch.relu(entropy - self.high)).expand(len(move.params))
 

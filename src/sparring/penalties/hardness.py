@@ -29,7 +29,7 @@ class HardnessBound(Penalty):
             raise InputError(f"penalty hardness_bound: expected ratio >= 0, got {ratio}")
         self.ratio, self.margin = ratio, margin
 
-    def forward(self, move: Move) -> Float[Tensor, "b"]:
+    def forward(self, move: Move) -> Float[Tensor, " b"]:
         with torch.no_grad():
             bound = self.ratio * move.loss_of(move.images) + self.margin
         return 2 * torch.relu(move.loss_of(move.hard) - bound)

@@ -37,7 +37,7 @@ class Teacher(Penalty):
         """The copy stays in evaluation mode: it judges by running statistics and changes nothing."""
         return super().train(False)
 
-    def forward(self, move: Move) -> Float[Tensor, "b"]:
+    def forward(self, move: Move) -> Float[Tensor, " b"]:
         with torch.no_grad():
             clean = self.teacher(move.images)
         return torch.relu(self.floor - F.cosine_similarity(self.teacher(move.hard), clean))

@@ -74,7 +74,7 @@ def _name_classes(axes: Axes, classes: Sequence[str]) -> None:
 
 def save_scatter(
     features: Float[np.ndarray, "n d"],
-    labels: Int[np.ndarray, "n"] | None,
+    labels: Int[np.ndarray, " n"] | None,
     classes: Sequence[str],
     path: Path,
     projection: str = "pca",
@@ -97,7 +97,7 @@ def save_scatter(
 
 
 def _scatter_classes(
-    axes: Axes, places: Float[np.ndarray, "n 2"], labels: Int[np.ndarray, "n"], classes: Sequence[str]
+    axes: Axes, places: Float[np.ndarray, "n 2"], labels: Int[np.ndarray, " n"], classes: Sequence[str]
 ) -> None:
     found, sizes = np.unique(labels, return_counts=True)
     coloured = np.sort(found[np.argsort(-sizes, kind="stable")[:COLOURED]])
@@ -121,7 +121,7 @@ def _draw_legend(axes: Axes, drawn: Sequence[Any], names: Sequence[str]) -> None
         text.set_text(name)
 
 
-def _name_medians(axes: Axes, medians: Sequence[Float[np.ndarray, "2"]], names: Sequence[str]) -> None:
+def _name_medians(axes: Axes, medians: Sequence[Float[np.ndarray, " 2"]], names: Sequence[str]) -> None:
     """Write each class's name at its median, pushed up or down where names would overlap."""
     low, high = axes.get_ylim()
     order = sorted(range(len(names)), key=lambda number: float(medians[number][1]))

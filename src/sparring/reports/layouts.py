@@ -9,11 +9,11 @@ from jaxtyping import Float, Int
 
 from sparring.errors import InputError
 
-Layout = Callable[[Float[np.ndarray, "n d"], Int[np.ndarray, "m"]], tuple[Float[np.ndarray, "m 2"], str]]
+Layout = Callable[[Float[np.ndarray, "n d"], Int[np.ndarray, " m"]], tuple[Float[np.ndarray, "m 2"], str]]
 """All features and the places of those to draw, to their coordinates and what these are."""
 
 
-def principal(features: Float[np.ndarray, "n d"], drawn: Int[np.ndarray, "m"]) -> tuple[Float[np.ndarray, "m 2"], str]:
+def principal(features: Float[np.ndarray, "n d"], drawn: Int[np.ndarray, " m"]) -> tuple[Float[np.ndarray, "m 2"], str]:
     """The first two principal components, those of all features."""
     centred = (features - features.mean(axis=0)).astype(np.float64)
     variances, directions = np.linalg.eigh(centred.T @ centred)
@@ -22,7 +22,7 @@ def principal(features: Float[np.ndarray, "n d"], drawn: Int[np.ndarray, "m"]) -
     return centred[drawn] @ directions[:, [-1, -2]], words
 
 
-def tsne(features: Float[np.ndarray, "n d"], drawn: Int[np.ndarray, "m"]) -> tuple[Float[np.ndarray, "m 2"], str]:
+def tsne(features: Float[np.ndarray, "n d"], drawn: Int[np.ndarray, " m"]) -> tuple[Float[np.ndarray, "m 2"], str]:
     """t-SNE (van der Maaten and Hinton 2008), scikit-learn's."""
     from sklearn.manifold import TSNE
 
@@ -30,7 +30,7 @@ def tsne(features: Float[np.ndarray, "n d"], drawn: Int[np.ndarray, "m"]) -> tup
     return TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(features[drawn]), "t-SNE"
 
 
-def umap(features: Float[np.ndarray, "n d"], drawn: Int[np.ndarray, "m"]) -> tuple[Float[np.ndarray, "m 2"], str]:
+def umap(features: Float[np.ndarray, "n d"], drawn: Int[np.ndarray, " m"]) -> tuple[Float[np.ndarray, "m 2"], str]:
     """UMAP (McInnes et al. 2018), umap-learn's."""
     from umap import UMAP
 

@@ -21,10 +21,10 @@ class Table:
     """Shares of the views of a class (row) whose nearest negative is of a class (column)."""
 
     classes: list[str]
-    seen: Float[np.ndarray, "c"]
+    seen: Float[np.ndarray, " c"]
     """How many views of each class were looked at."""
     shares: Float[np.ndarray, "c c"]
-    chance: Float[np.ndarray, "c"]
+    chance: Float[np.ndarray, " c"]
     """The share on the diagonal, were every negative as likely to be the nearest."""
 
     @classmethod

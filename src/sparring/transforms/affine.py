@@ -45,7 +45,7 @@ class Affine(Transform):
     def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:
         return (6,)
 
-    def _physical(self, params: Float[Tensor, "b 6"]) -> list[Float[Tensor, "b"]]:
+    def _physical(self, params: Float[Tensor, "b 6"]) -> list[Float[Tensor, " b"]]:
         """Degrees, shares of the sides, factors, degrees: as in `NAMES`."""
         angle, right, down, width, height, lean = params.unbind(dim=1)
         factors = [(math.log(self.scale) * size).exp() for size in (width, height)]
@@ -64,5 +64,5 @@ class Affine(Transform):
     def forward(self, images: Float[Tensor, "b c h w"], params: Float[Tensor, "b 6"]) -> Float[Tensor, "b c h w"]:
         return warp(images, self.matrix(params, *images.shape[-2:]), self.padding)
 
-    def describe(self, params: Float[Tensor, "b 6"]) -> dict[str, Float[Tensor, "b"]]:
+    def describe(self, params: Float[Tensor, "b 6"]) -> dict[str, Float[Tensor, " b"]]:
         return {f"affine/{name}": value for name, value in zip(NAMES, self._physical(params), strict=True)}

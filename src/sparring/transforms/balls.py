@@ -16,16 +16,16 @@ SPARSE_SHARE = 0.01
 """Share of the coordinates that one L1 step moves."""
 
 
-def _as(flat: Float[Tensor, "b n"], like: Float[Tensor, "b *p"]) -> Float[Tensor, "b *p"]:
+def _as(flat: Float[Tensor, "b n"], like: Float[Tensor, " b *p"]) -> Float[Tensor, " b *p"]:
     return flat.view(like.shape)
 
 
-def size(params: Float[Tensor, "b *p"], norm: Norm) -> Float[Tensor, "b"]:
+def size(params: Float[Tensor, " b *p"], norm: Norm) -> Float[Tensor, " b"]:
     """The norm of each image's parameters."""
     return torch.linalg.vector_norm(params.flatten(1), ORDERS[norm], dim=1)
 
 
-def onto_l1(params: Float[Tensor, "b *p"], radius: float = 1.0) -> Float[Tensor, "b *p"]:
+def onto_l1(params: Float[Tensor, " b *p"], radius: float = 1.0) -> Float[Tensor, " b *p"]:
     """The nearest point whose L1 norm is at most `radius`: shrink every entry by one threshold per image.
 
     With the sizes in descending order and S_j the sum of the first j, the threshold is max_j (S_j - radius) / j.
@@ -40,7 +40,7 @@ def onto_l1(params: Float[Tensor, "b *p"], radius: float = 1.0) -> Float[Tensor,
     return _as(torch.where(sums[:, -1:] <= radius, flat, shrunk), params)
 
 
-def project(params: Float[Tensor, "b *p"], norm: Norm) -> Float[Tensor, "b *p"]:
+def project(params: Float[Tensor, " b *p"], norm: Norm) -> Float[Tensor, " b *p"]:
     """The nearest point in the unit ball."""
     if norm == "linf":
         return params.clamp(-1, 1)
@@ -50,28 +50,28 @@ def project(params: Float[Tensor, "b *p"], norm: Norm) -> Float[Tensor, "b *p"]:
     return _as(flat / size(flat, "l2").clamp(min=1)[:, None], params)
 
 
-def rescale(params: Float[Tensor, "b *p"], norm: Norm) -> Float[Tensor, "b *p"]:
+def rescale(params: Float[Tensor, " b *p"], norm: Norm) -> Float[Tensor, " b *p"]:
     """The point of the same direction on the unit sphere; zero stays zero."""
     flat = params.flatten(1)
     length = size(flat, norm)
     return _as(flat / torch.where(length == 0, 1.0, length)[:, None], params)
 
 
-def hold(params: Float[Tensor, "b *p"], norm: Norm) -> Float[Tensor, "b *p"]:
+def hold(params: Float[Tensor, " b *p"], norm: Norm) -> Float[Tensor, " b *p"]:
     """Points of the box that lie outside the ball rescaled onto it, the others as they are; no sorting."""
     flat = params.flatten(1)
     length = size(flat, norm)
     return _as(flat / torch.where(length > 1 + SLACK, length, 1.0)[:, None], params)
 
 
-def largest(gradient: Float[Tensor, "b *p"], count: int) -> Float[Tensor, "b *p"]:
+def largest(gradient: Float[Tensor, " b *p"], count: int) -> Float[Tensor, " b *p"]:
     """The signs of the `count` largest entries of each image, 0 elsewhere."""
     flat = gradient.flatten(1)
     places = flat.abs().topk(count, dim=1).indices
     return _as(torch.zeros_like(flat).scatter(1, places, flat.gather(1, places).sign()), gradient)
 
 
-def steepest(gradient: Float[Tensor, "b *p"], norm: Norm) -> Float[Tensor, "b *p"]:
+def steepest(gradient: Float[Tensor, " b *p"], norm: Norm) -> Float[Tensor, " b *p"]:
     """A move of norm 1 along the gradient: signs, the unit vector, or the same move of the largest 1% of the entries.
 
     The steepest L1 move changes a single entry; a share of them is far faster (Tramèr and Boneh 2019).

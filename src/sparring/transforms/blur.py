@@ -33,7 +33,7 @@ class Blur(Transform):
     def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:
         return (1,)
 
-    def _neighbour(self, params: Float[Tensor, "b 1"]) -> Float[Tensor, "b"]:
+    def _neighbour(self, params: Float[Tensor, "b 1"]) -> Float[Tensor, " b"]:
         # not abs(): its gradient at 0 is 0, and a search that starts at the identity would never leave it
         return self.most * torch.where(params < 0, -params, params)[:, 0]
 
@@ -59,5 +59,5 @@ class Blur(Transform):
         rows = images.reshape(b, c * height, width) @ across.transpose(1, 2)
         return (down[:, None] @ rows.view(b, c, height, width)).clamp(0, 1)
 
-    def describe(self, params: Float[Tensor, "b 1"]) -> dict[str, Float[Tensor, "b"]]:
+    def describe(self, params: Float[Tensor, "b 1"]) -> dict[str, Float[Tensor, " b"]]:
         return {"blur/sigma": (-2 * self._neighbour(params).log()).rsqrt()}

@@ -49,7 +49,7 @@ class Chain(Transform):
             images = part(images, piece)
         return images
 
-    def describe(self, params: Float[Tensor, "b p"]) -> dict[str, Float[Tensor, "b"]]:
+    def describe(self, params: Float[Tensor, "b p"]) -> dict[str, Float[Tensor, " b"]]:
         """Each part's own names; where a part comes again, its names end in the number of its turn."""
         named: dict[str, Tensor] = {}
         for number, (part, piece) in enumerate(self._pairs(params), start=1):

@@ -51,7 +51,7 @@ class Colour(Transform):
     def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:
         return (LOGITS[self.space] + self.has_identity,)
 
-    def _amount(self, params: Float[Tensor, "b p"]) -> Float[Tensor, "b"]:
+    def _amount(self, params: Float[Tensor, "b p"]) -> Float[Tensor, " b"]:
         # not abs(): its gradient at 0 is 0, and a search that starts at the identity would never leave it
         first = params[:, 0]
         return self.a_max * torch.where(first < 0, -first, first)
@@ -73,7 +73,7 @@ class Colour(Transform):
     def forward(self, images: Float[Tensor, "b 3 h w"], params: Float[Tensor, "b p"]) -> Float[Tensor, "b 3 h w"]:
         return apply_colour(images, F.pad(self.matrix(params), (0, 1)))
 
-    def describe(self, params: Float[Tensor, "b p"]) -> dict[str, Float[Tensor, "b"]]:
+    def describe(self, params: Float[Tensor, "b p"]) -> dict[str, Float[Tensor, " b"]]:
         matrix = self.matrix(params)
         named = {
             f"colour/{to}_from_{source}": matrix[:, i, j]

@@ -47,6 +47,6 @@ class Crop(Transform):
         rows = [box[:, 0], zero, shift[:, 0], zero, box[:, 1], shift[:, 1]]
         return warp(images, torch.stack(rows, dim=1).view(-1, 2, 3), "border")
 
-    def describe(self, params: Float[Tensor, "b 4"]) -> dict[str, Float[Tensor, "b"]]:
+    def describe(self, params: Float[Tensor, "b 4"]) -> dict[str, Float[Tensor, " b"]]:
         width, height, right, down = self.box(params).unbind(dim=1)
         return {"crop/area": width * height, "crop/right": right, "crop/down": down}

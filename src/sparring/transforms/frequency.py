@@ -57,7 +57,7 @@ class Frequency(Transform):
         """Frequencies in the band of a block."""
         return max(1, round(self.keep * height * width))
 
-    def _places(self, height: int, width: int, device: torch.device) -> Int[Tensor, "k"]:
+    def _places(self, height: int, width: int, device: torch.device) -> Int[Tensor, " k"]:
         """Where the band lies in the flattened coefficients of a block."""
         rows, columns = torch.arange(height, device=device) * width, torch.arange(width, device=device) * height
         order = (rows[:, None] ** 2 + columns**2).flatten().argsort(stable=True)  # in whole numbers: ties are exact
@@ -70,10 +70,10 @@ class Frequency(Transform):
         tall, wide = self._sides(height, width)
         return (channels, (height // tall) * (width // wide) * self._count(tall, wide))
 
-    def project(self, params: Float[Tensor, "b *p"]) -> Float[Tensor, "b *p"]:
+    def project(self, params: Float[Tensor, " b *p"]) -> Float[Tensor, " b *p"]:
         return balls.project(params, self.norm)
 
-    def steepest(self, gradient: Float[Tensor, "b *p"]) -> Float[Tensor, "b *p"]:
+    def steepest(self, gradient: Float[Tensor, " b *p"]) -> Float[Tensor, " b *p"]:
         """The move of length 1 in the norm that raises the loss most; a length of 1 spans the radius."""
         return balls.steepest(gradient, self.norm)
 
@@ -95,7 +95,7 @@ class Frequency(Transform):
     def forward(self, images: Float[Tensor, "b c h w"], params: Float[Tensor, "b c k"]) -> Float[Tensor, "b c h w"]:
         return (images + self.perturbation(params, images.shape[2], images.shape[3])).clamp(0, 1)
 
-    def describe(self, params: Float[Tensor, "b c k"]) -> dict[str, Float[Tensor, "b"]]:
+    def describe(self, params: Float[Tensor, "b c k"]) -> dict[str, Float[Tensor, " b"]]:
         coefficients = self._coefficients(params)
         return {
             "frequency/l2": balls.size(coefficients, "l2"),

@@ -35,6 +35,6 @@ class Gain(Transform):
     def forward(self, images: Float[Tensor, "b 3 h w"], params: Float[Tensor, "b 3"]) -> Float[Tensor, "b 3 h w"]:
         return apply_colour(images, F.pad(self._factors(params).diag_embed(), (0, 1)))
 
-    def describe(self, params: Float[Tensor, "b 3"]) -> dict[str, Float[Tensor, "b"]]:
+    def describe(self, params: Float[Tensor, "b 3"]) -> dict[str, Float[Tensor, " b"]]:
         columns = self._factors(params).unbind(dim=1)
         return {f"gain/{name}": column for name, column in zip(NAMES, columns, strict=True)}

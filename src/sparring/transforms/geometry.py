@@ -33,7 +33,7 @@ def warp(
     return sample(images, grid, padding)
 
 
-def rotation(angle: Float[Tensor, "b"]) -> Float[Tensor, "b 2 2"]:
+def rotation(angle: Float[Tensor, " b"]) -> Float[Tensor, "b 2 2"]:
     """Where pixels sample when the image turns counter-clockwise by `angle` radians."""
     cos, sin = angle.cos(), angle.sin()
     return torch.stack([cos, -sin, sin, cos], dim=1).view(-1, 2, 2)
@@ -60,7 +60,7 @@ class Rotation(Transform):
         matrix = rotation(params[:, 0] * math.radians(self.degrees))
         return warp(images, F.pad(matrix, (0, 1)), self.padding)
 
-    def describe(self, params: Float[Tensor, "b 1"]) -> dict[str, Float[Tensor, "b"]]:
+    def describe(self, params: Float[Tensor, "b 1"]) -> dict[str, Float[Tensor, " b"]]:
         return {"rotation/degrees": params[:, 0] * self.degrees}
 
 
@@ -87,5 +87,5 @@ class Translation(Transform):
         eye = torch.eye(2, dtype=params.dtype, device=params.device).expand(len(params), 2, 2)
         return warp(images, torch.cat([eye, shift[:, :, None]], dim=2), self.padding)
 
-    def describe(self, params: Float[Tensor, "b 2"]) -> dict[str, Float[Tensor, "b"]]:
+    def describe(self, params: Float[Tensor, "b 2"]) -> dict[str, Float[Tensor, " b"]]:
         return {"translation/right": params[:, 0] * self.share, "translation/down": params[:, 1] * self.share}

@@ -69,6 +69,6 @@ class Hsv(Transform):
         falls = (2 - (k - 2).abs()).clamp(0, 1)
         return tops[:, None] - depth[:, None] * falls
 
-    def describe(self, params: Float[Tensor, "b 3"]) -> dict[str, Float[Tensor, "b"]]:
+    def describe(self, params: Float[Tensor, "b 3"]) -> dict[str, Float[Tensor, " b"]]:
         columns = torch.unbind(self._physical(params), dim=1)
         return {f"hsv/{name}": column for name, column in zip(NAMES, columns, strict=True)}

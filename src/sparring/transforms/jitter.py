@@ -47,6 +47,6 @@ class Jitter(Transform):
             matrix = colours.compose(step, matrix)
         return colours.apply_colour(images, matrix)
 
-    def describe(self, params: Float[Tensor, "b 4"]) -> dict[str, Float[Tensor, "b"]]:
+    def describe(self, params: Float[Tensor, "b 4"]) -> dict[str, Float[Tensor, " b"]]:
         columns = torch.unbind(self._physical(params), dim=1)
         return {f"jitter/{name}": column for name, column in zip(NAMES, columns, strict=True)}

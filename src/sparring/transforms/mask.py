@@ -40,10 +40,10 @@ class Mask(Transform):
         height, width = image_shape[1:]
         return (1, height, width) if self.form == "free" else (1, min(self.cells, height), min(self.cells, width))
 
-    def project(self, params: Float[Tensor, "b *p"]) -> Float[Tensor, "b *p"]:
+    def project(self, params: Float[Tensor, " b *p"]) -> Float[Tensor, " b *p"]:
         return balls.onto_l1(params.clamp(-1, 1), self.area * params[0].numel())
 
-    def steepest(self, gradient: Float[Tensor, "b *p"]) -> Float[Tensor, "b *p"]:
+    def steepest(self, gradient: Float[Tensor, " b *p"]) -> Float[Tensor, " b *p"]:
         """The steepest move that fills the area: full steps where the gradient is largest, none elsewhere."""
         return balls.largest(gradient, max(1, int(self.area * gradient[0].numel())))
 
@@ -64,6 +64,6 @@ class Mask(Transform):
         opacity = self.opacity(params, images.shape[2], images.shape[3])
         return (images + opacity * (self._colour(images) - images)).clamp(0, 1)
 
-    def describe(self, params: Float[Tensor, "b 1 y x"]) -> dict[str, Float[Tensor, "b"]]:
+    def describe(self, params: Float[Tensor, "b 1 y x"]) -> dict[str, Float[Tensor, " b"]]:
         opacity = self.opacity(params, *params.shape[2:]).flatten(1)  # of cells: exact where they divide the image
         return {"mask/area": opacity.mean(dim=1), "mask/largest_opacity": opacity.amax(dim=1)}

@@ -86,7 +86,7 @@ class Operations(Transform):
     def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:
         return (len(NAMES),)
 
-    def _physical(self, params: Float[Tensor, "b 14"]) -> list[Float[Tensor, "b"]]:
+    def _physical(self, params: Float[Tensor, "b 14"]) -> list[Float[Tensor, " b"]]:
         return list((params * params.new_tensor(self.bounds)).unbind(dim=1))
 
     def matrix(self, params: Float[Tensor, "b 14"], height: int, width: int) -> Float[Tensor, "b 2 3"]:
@@ -116,5 +116,5 @@ class Operations(Transform):
             images = images + opacity(blend) * (operation(images) - images)
         return images.clamp(0, 1)
 
-    def describe(self, params: Float[Tensor, "b 14"]) -> dict[str, Float[Tensor, "b"]]:
+    def describe(self, params: Float[Tensor, "b 14"]) -> dict[str, Float[Tensor, " b"]]:
         return {f"operations/{name}": value for name, value in zip(NAMES, self._physical(params), strict=True)}

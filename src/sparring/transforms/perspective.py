@@ -39,6 +39,6 @@ class Perspective(Transform):
         hard = warp_perspective(images, matrix, (height, width), padding_mode=self.padding, align_corners=False)
         return hard.clamp(0, 1)
 
-    def describe(self, params: Float[Tensor, "b 4 2"]) -> dict[str, Float[Tensor, "b"]]:
+    def describe(self, params: Float[Tensor, "b 4 2"]) -> dict[str, Float[Tensor, " b"]]:
         shifts = torch.linalg.vector_norm(self.share * params, dim=2).unbind(dim=1)
         return {f"perspective/{name}": shift for name, shift in zip(NAMES, shifts, strict=True)}

@@ -35,21 +35,21 @@ class Pixels(Transform):
     def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:
         return image_shape
 
-    def project(self, params: Float[Tensor, "b *p"]) -> Float[Tensor, "b *p"]:
+    def project(self, params: Float[Tensor, " b *p"]) -> Float[Tensor, " b *p"]:
         return balls.rescale(params, self.norm) if self.sphere else balls.project(params, self.norm)
 
-    def steepest(self, gradient: Float[Tensor, "b *p"]) -> Float[Tensor, "b *p"]:
+    def steepest(self, gradient: Float[Tensor, " b *p"]) -> Float[Tensor, " b *p"]:
         """The move of length 1 in the norm that raises the loss most; a length of 1 spans the radius."""
         return balls.steepest(gradient, self.norm)
 
-    def perturbation(self, params: Float[Tensor, "b *p"]) -> Float[Tensor, "b *p"]:
+    def perturbation(self, params: Float[Tensor, " b *p"]) -> Float[Tensor, " b *p"]:
         """What is added, of norm at most `eps`."""
         return self.eps * (params if self.norm == "linf" else balls.hold(params, self.norm))
 
     def forward(self, images: Float[Tensor, "b c h w"], params: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         return (images + self.perturbation(params)).clamp(0, 1)
 
-    def describe(self, params: Float[Tensor, "b c h w"]) -> dict[str, Float[Tensor, "b"]]:
+    def describe(self, params: Float[Tensor, "b c h w"]) -> dict[str, Float[Tensor, " b"]]:
         added = self.perturbation(params).flatten(1)
         return {
             "pixels/l_inf": balls.size(added, "linf"),

@@ -65,6 +65,6 @@ class ThinPlate(Transform):
         shifts = 2 * self.share * (matrix @ params)
         return sample(images, (places.to(params) - shifts).view(-1, height, width, 2), self.padding)
 
-    def describe(self, params: Float[Tensor, "b n 2"]) -> dict[str, Float[Tensor, "b"]]:
+    def describe(self, params: Float[Tensor, "b n 2"]) -> dict[str, Float[Tensor, " b"]]:
         shifts = torch.linalg.vector_norm(self.share * params, dim=2)
         return {"thin_plate/mean_shift": shifts.mean(dim=1), "thin_plate/largest_shift": shifts.amax(dim=1)}

@@ -88,5 +88,5 @@ class Tone(Transform):
         changed = OPERATIONS[self.operation](images)
         return (images + opacity(params)[:, :, None, None] * (changed - images)).clamp(0, 1)
 
-    def describe(self, params: Float[Tensor, "b 1"]) -> dict[str, Float[Tensor, "b"]]:
+    def describe(self, params: Float[Tensor, "b 1"]) -> dict[str, Float[Tensor, " b"]]:
         return {f"tone/{self.operation}": params[:, 0] if self.operation == "sharpness" else opacity(params[:, 0])}
