@@ -4,7 +4,7 @@ python experiments/collect.py FOLDER_OF_THE_SWEEP EXPERIMENT [ARM_TO_COMPARE_WIT
 
 KEY names the accuracy to gather where a run has several: knn, or knn/k=20,t=0.1. What results.json holds stays, seed by
 seed, unless the folder has the same run: a sweep may be run in pieces, on several machines. Differences are paired by
-seed, with a 95 % bootstrap interval; of three seeds that is the smallest to the largest difference.
+seed, with a 95 % interval by Student's t.
 """
 
 import json

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from sparring.reports import compare, cost, write_report
 from sparring.reports.record import Run, read_runs
@@ -40,6 +41,14 @@ def test_below_three_values_there_is_no_interval(values):
 def test_the_interval_of_three_values_spans_them():
     # all three draws are the least with a chance of 1/27, more than 2.5 %
     assert compare.bootstrap_interval([3.0, -1.0, 2.0]) == (-1.0, 3.0)
+
+
+def test_students_interval_is_scipys():
+    values = [3.0, -1.0, 2.0, 0.5]
+    expected = scipy.stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
+    assert compare.t_interval(values) == pytest.approx((expected.low, expected.high))
+    assert compare.t_interval([2.0, 2.0, 2.0]) == (2.0, 2.0)
+    assert compare.t_interval([1.0, 2.0]) is None
 
 
 def test_the_interval_of_equal_values_is_a_point():
@@ -116,14 +125,15 @@ def test_the_page_says_what_an_equal_cost_means(fake_run, tmp_path, table_of):
     runs += [spend(fake_run(f"learned{seed}", seed=seed), 9.0) for seed in range(3)]
     page = write_report(runs, tmp_path / "page.html")
     last, equal_cost = table_of(page, 0), table_of(page, 1)
+    compared = ["Difference", "95\u00a0% interval", "By bootstrap"]
     assert last == [
-        ["adversary", "Seeds", "Mean kNN, %", "Deviation", "Difference", "95\u00a0% interval", "Epoch", "Cost, M"],
-        ["none", "3", "47.4", "0.0", "baseline", "", "10", "0.024"],
-        ["learned", "3", "47.4", "0.0", "+0.0", "+0.0 to +0.0", "10", "0.036"],
+        ["adversary", "Seeds", "Mean kNN, %", "Deviation", *compared, "Epoch", "Cost, M"],
+        ["none", "3", "47.4", "0.0", "baseline", "", "", "10", "0.024"],
+        ["learned", "3", "47.4", "0.0", "+0.0", "+0.0 to +0.0", "+0.0 to +0.0", "10", "0.036"],
     ]
     assert equal_cost[0][-1] == "Fair epochs"
     # 24,000 of 36,000 passes are spent at epoch 6.67; the last evaluation before is at 4; 6 of 10 epochs are affordable
-    assert equal_cost[2] == ["learned", "3", "61.8", "0.0", "+14.4", "+14.4 to +14.4", "4", "6"]
+    assert equal_cost[2] == ["learned", "3", "61.8", "0.0", "+14.4", *["+14.4 to +14.4"] * 2, "4", "6"]
     text = page.read_text()
     assert "not a fair comparison by itself" in text
     assert "0.024 million encoder passes" in text
@@ -137,7 +147,7 @@ def test_runs_of_different_lengths_are_compared_where_the_shortest_ends(fake_run
     assert [row[:3] for row in table_of(page, 0)[1:]] == [["8", "none", "1"], ["10", "learned", "1"]]
     rows = table_of(page, 1)
     assert [row[3] for row in rows[1:]] == ["58.2", "58.2"]
-    assert rows[2][5:] == ["+0.0", "none: 1 seed", "8"]
+    assert rows[2][5:] == ["+0.0", "none: 1 seed", "", "8"]
     assert "until epoch 8, where the shortest ends" in page.read_text()
 
 

@@ -91,9 +91,10 @@ def judged(arms: Any, bound: dict[str, Any], ends: list[float], tmp_path: Path, 
         ({"at_least": 1.0}, [52.0, 53.0, 54.0], "held"),
         ({"at_least": 1.0}, [50.5, 51.5, 52.5], "did not hold"),
         ({"at_least": 1.0}, [49.0, 50.0, 60.0], "open"),  # +2 on the mean, but the interval reaches below 0
-        ({"at_least": 1.0}, [50.5, 51.5, 54.5], "held"),
+        ({"at_least": 1.0}, [50.8, 52.0, 53.4], "held"),  # +1.07 on the mean, from +0.31
+        ({"at_least": 1.0}, [50.5, 51.5, 54.5], "open"),  # all above 0, and +1.2 on the mean, but too unlike
         ({"at_least": 1.0}, [50.2, 51.2, 54.0], "open"),  # +0.8 on the mean, but the interval reaches 1
-        ({"at_least": 0.0}, [50.1, 51.1, 54.0], "held"),
+        ({"at_least": 0.0}, [50.3, 51.4, 52.2], "held"),
         ({"at_least": 0.0}, [45.0, 56.0, 54.0], "open"),
         ({"at_least": 0.0}, [48.0, 49.0, 50.0], "did not hold"),
         ({"at_least": -0.5}, [40.0, 59.0, 53.0], "open"),  # -0.33 on the mean of -10, +8 and +1
@@ -105,7 +106,7 @@ def judged(arms: Any, bound: dict[str, Any], ends: list[float], tmp_path: Path, 
         ({"at_most": -1.0}, [48.0, 49.0, 50.0], "held"),
         ({"at_most": -1.0}, [49.5, 50.5, 51.5], "did not hold"),
         ({"at_most": -1.0}, [45.0, 52.0, 51.0], "open"),
-        ({"at_most": 0.5}, [50.2, 51.2, 51.0], "held"),
+        ({"at_most": 0.5}, [49.2, 50.1, 51.0], "held"),
         ({"at_least": 1.0}, [60.0, 61.0], "open"),
     ],
 )

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -98,7 +98,12 @@ def bench(
         require_lightly()
     result = measure(size, recipes=recipes, peer=bool(against), repetitions=repetitions, steps=steps)
     around = {**environment(*([against] if against else [])), "threads": torch.get_num_threads()}
-    kept = {"environment": around, "recipe": dump_recipe(size), "steps": steps, **asdict(result)}
+    kept = {
+        "environment": around,
+        "recipe": dump_recipe(replace(size, data_root=None)),
+        "steps": steps,
+        **asdict(result),
+    }
     text = json.dumps({**kept, "table": result.rows(), "figures": result.figures()}, indent=2)
     if out:
         replace_file(out, lambda temporary: temporary.write_text(text + "\n"))

@@ -15,8 +15,7 @@ FEW = f"open: fewer than {LEAST_SEEDS} seeds"
 RULE = (
     "A bound of points holds if the mean keeps it and the whole interval lies on its side of 0 (`within`, and bounds "
     "that allow a loss: on its side of the bound); it fails if the whole interval lies beyond it; else it is open. "
-    "Intervals are 95 % bootstrap intervals over seeds. Of three seeds that is the smallest to the largest difference, "
-    "which covers the truth 75 times in 100."
+    "Intervals are 95 % intervals by Student's t over seeds, paired."
 )
 
 

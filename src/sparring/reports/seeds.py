@@ -70,11 +70,11 @@ def _over_seeds(runs: Sequence[Run]) -> str:
     base = groups[baseline_of(groups)]
     return (
         "Runs that differ in their seed only, each at its last epoch, never its best. Differences are paired: each run "
-        f"against the run of the same seed in the baseline ({label_of(base[0], telling(groups))}). The interval is the "
-        f"95\u00a0% bootstrap interval of the mean difference ({RESAMPLES:,} resamples of the seeds); with fewer than "
-        f"{LEAST_SEEDS} common seeds none is given. With few seeds it is too narrow (of three: from the smallest "
-        "difference to the largest): if differences are normal, three seeds cover the truth 75 times in 100, five 84 "
-        "and ten 90 times. Cost counts encoder passes of one image, in millions, a backward pass as two."
+        f"against the run of the same seed in the baseline ({label_of(base[0], telling(groups))}). The interval of the "
+        f"mean difference is Student's; with fewer than {LEAST_SEEDS} common seeds none is given. Beside it is the "
+        f"bootstrap's ({RESAMPLES:,} resamples of the seeds), which is too narrow with few seeds (of three: from the "
+        "smallest difference to the largest): if differences are normal, its 95\u00a0% are 75 for three seeds, 84 for "
+        "five and 90 for ten. Cost counts encoder passes of one image, in millions, a backward pass as two."
     )
 
 
@@ -86,10 +86,10 @@ def _table(runs: Sequence[Run], key: str, taken: Taken, *shown: Shown) -> str:
     rows = []
     for group in groups:
         cells = recipe_cells(group.runs[0], names)
-        against = _difference(group, base, form) if group is not base else ["baseline", ""]
+        against = _difference(group, base, form) if group is not base else ["baseline", "", ""]
         own = [*_statistics(group, form), *against, _span(group.epochs), *(cell(group.runs[0]) for _, cell in shown)]
         rows.append(row(escape(cells[0]), cells[1:], own))
-    figures = ["Seeds", f"Mean {title}", "Deviation", "Difference", "95\u00a0% interval", "Epoch"]
+    figures = ["Seeds", f"Mean {title}", "Deviation", "Difference", "95\u00a0% interval", "By bootstrap", "Epoch"]
     return table([*map(heading, names), *figures, *(name for name, _ in shown)], len(names), rows)
 
 
@@ -110,11 +110,12 @@ def _statistics(group: _Group, form: str) -> list[str]:
 def _difference(group: _Group, base: _Group, form: str) -> list[str]:
     found = difference(group.values, base.values)
     if found is None:
-        return [ABSENT, "no common seed"]
+        return [ABSENT, "no common seed", ""]
     apart = written(found.mean, f"+{form}")
-    if found.interval is None:
-        return [apart, f"none: {found.seeds} seed{'s' if found.seeds > 1 else ''}"]
-    return [apart, " to ".join(written(end, f"+{form}") for end in found.interval)]
+    if found.interval is None or found.resampled is None:
+        return [apart, f"none: {found.seeds} seed{'s' if found.seeds > 1 else ''}", ""]
+    intervals = (found.interval, found.resampled)
+    return [apart, *(" to ".join(written(end, f"+{form}") for end in interval) for interval in intervals)]
 
 
 def _span(epochs: Sequence[float]) -> str:
