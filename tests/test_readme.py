@@ -8,8 +8,15 @@ import pytest
 import torch
 from torch import nn
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
-BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+from sparring.adversaries import ADVERSARIES
+from sparring.contracts import Turn
+from sparring.run import Run
+from sparring.transforms import TRANSFORMS
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
+BLOCKS = PYTHON.findall(README)
 
 
 @pytest.fixture
@@ -53,6 +60,25 @@ def test_the_command_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     exec(BLOCKS[1].replace("epochs=1", "epochs=1, image_size=16"), names)
     assert names["run"] == Path("runs/sample-simsiam-learned-rotation-0")
     assert names["encoder"](torch.rand(2, 3, 16, 16)).shape == (2, 128)
+
+
+def test_parts_of_ones_own_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """docs/extending.md: a transform, then an adversary that drives it."""
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    with monkeypatch.context() as added:
+        for table, name in ((TRANSFORMS, "fog"), (ADVERSARIES, "wider")):
+            added.setitem(table, name, None)
+        transform, adversary = PYTHON.findall((ROOT / "docs" / "extending.md").read_text())
+        exec(transform.replace("epochs=1", "epochs=1, image_size=16"), names)
+        assert any("adversary/fog/share" in line for line in Run(names["run"]).metrics())
+        exec(adversary, names)
+        images = torch.zeros(500, 3, 8, 8)
+        turn = Turn(
+            images, torch.arange(500), images.mean, images.mean, images.mean, 0, torch.Generator().manual_seed(0)
+        )
+        chosen = names["Wider"](names["Fog"]()).propose(turn).params
+        assert chosen.abs().mean().item() == pytest.approx(2 / 3, abs=0.03)
 
 
 def test_every_command_line_is_understood() -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sparring.errors import InputError
     from sparring.learner import Learner
     from sparring.recipe import Part, Recipe, Views
+    from sparring.recipe_files import load_recipe
     from sparring.saved import load_encoder
     from sparring.sweeps import sweep
     from sparring.training import train
@@ -71,6 +72,7 @@ _HOMES = {
     "sparring.errors": ("InputError",),
     "sparring.learner": ("Learner",),
     "sparring.recipe": ("Part", "Recipe", "Views"),
+    "sparring.recipe_files": ("load_recipe",),
     "sparring.saved": ("load_encoder",),
     "sparring.sweeps": ("sweep",),
     "sparring.training": ("train",),
@@ -135,6 +137,7 @@ __all__ = [
     "UNet",
     "Views",
     "load_encoder",
+    "load_recipe",
     "sweep",
     "train",
 ]

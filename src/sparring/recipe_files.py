@@ -43,9 +43,13 @@ def read_table(path: Path) -> dict[str, Any]:
         raise InputError(f"recipe {path}: not valid TOML; {error}") from None
 
 
-def load_recipe(path: Path) -> Recipe:
-    """Read a TOML file; an unknown key is one clear line, too."""
-    return from_table(read_table(path), f"recipe {path}")
+def load_recipe(path: str | Path) -> Recipe:
+    """The recipe in a TOML file, or a shipped one by name, such as `best`; what it leaves out has Recipe's defaults.
+
+    Raises:
+        InputError: if there is no such file or recipe, or if a key or a value of it cannot be used.
+    """
+    return from_table(read_table(Path(path)), f"recipe {path}")
 
 
 def to_table(recipe: Recipe) -> dict[str, Any]:
