@@ -82,7 +82,7 @@ class Sweep:
     search: Annotated[tuple[str, ...], UseAppendAction] = ()
     """Instead of a grid, a setting for Optuna to choose: NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=VALUE,VALUE."""
     trials: int = 20
-    """How many of a search."""
+    """Number of trials of a search."""
 
     def __call__(self) -> None:
         if self.search and self.set:
@@ -218,7 +218,7 @@ class Bench:
     batch_size: int = 512
     """Images per step."""
     width: float = 0.25
-    """Of the encoder, ResNet-12."""
+    """Width of the encoder, ResNet-12, as a share of its filters."""
     repetitions: int = 5
     """Turns of each that count."""
     steps: int = 8

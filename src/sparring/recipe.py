@@ -123,13 +123,14 @@ class Recipe:
     adversary: Part = field(default_factory=lambda: Part("learned"))
     """Who makes a view harder: learned, search, policy, ..., random (the control) or none (see sparring list)."""
     transform: Part = field(default_factory=lambda: Part("colour"))
-    """What it may change: colour, jitter, rotation, translation, pixels or chain."""
+    """What it may change: colour, jitter, rotation, pixels, chain, ... (see sparring list)."""
     penalties: tuple[Part, ...] = ()
     """What it pays for: colour_distance, entropy_band, hardness_bound, kl_identity, kl_uniform, teacher."""
     pairs: tuple[tuple[str, str], ...] = (("first", "second*"),)
     """Which views are compared: first and second are random views, image is the image itself; a star hardens one."""
     strength: float = 1.0
-    """Multiplies the adversary's parameters, in [0, 1]; 0 is no adversary."""
+    """Multiplies the adversary's parameters, in [0, 1]; 0 is no adversary. Between them only for transforms that leave
+    the image as it is at zero, which the colour space of `best` does not."""
     ramp: float = 0.0
     """Epochs over which the strength rises from 0."""
     dual_norms: bool = False
@@ -145,15 +146,15 @@ class Recipe:
     batch_size: int = 128
     """Images per step, over all devices."""
     learning_rate: float = 0.12
-    """Of the encoder, per 256 images (SGD, cosine to 0)."""
+    """Learning rate of the encoder, per 256 images (SGD, cosine to 0)."""
     momentum: float = 0.9
-    """Of the encoder's SGD."""
+    """Momentum of the encoder's SGD."""
     weight_decay: float = 5e-4
-    """Of the encoder's SGD."""
+    """Weight decay of the encoder's SGD."""
     warmup: float = 0.0
     """Epochs over which the learning rate rises from 0."""
     adversary_learning_rate: float = 1e-3
-    """Of a learned adversary (Adam, ascending, constant)."""
+    """Learning rate of a learned adversary (Adam, ascending, constant)."""
     adversary_every: int = 1
     """Steps per update of a learned adversary."""
     replays: int = 1
