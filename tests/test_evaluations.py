@@ -38,8 +38,18 @@ def test_knn_written_with_loops() -> None:
         similar = [(float(query @ b / query.norm() / b.norm()), int(c)) for b, c in zip(bank, known, strict=True)]
         votes = [0.0, 0.0, 0.0]
         for cosine, c in sorted(similar, reverse=True)[:4]:
-            votes[c] += math.exp((cosine - 1) / 0.2)
+            votes[c] += math.exp((cosine - max(similar)[0]) / 0.2)
         assert row.tolist() == pytest.approx(votes, abs=1e-12)
+
+
+def test_knn_votes_at_small_temperatures_too() -> None:
+    """Neighbours at cosines near 0 weigh exp(-1000) beside a cosine of 1: the nearest decides nevertheless."""
+    bank, known = torch.eye(8), torch.arange(8) % 4
+    queries = bank + 2 * normal(8, 8)
+    similar = F.normalize(queries) @ bank.T
+    (scores,) = knn_scores(queries, bank, known, classes=4, settings=[(8, 1e-3)])
+    assert similar.amax(dim=1).min() < 0.85
+    assert torch.equal(scores.argmax(dim=1), known[similar.argmax(dim=1)])
 
 
 def test_knn_clips_k_to_the_bank_and_stays_finite() -> None:

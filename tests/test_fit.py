@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -218,6 +219,9 @@ def test_schedules() -> None:
     assert rates[:10] == pytest.approx([0.06 * (i + 1) / 10 for i in range(10)])
     assert rates[30] == pytest.approx(0.03)  # halfway between warm-up and end
     assert rates[49] < 1e-3 < rates[45]
+    uneven = [learning_rate_at(replace(recipe, warmup=0.3), step, 4) for step in range(4)]
+    assert uneven[:2] == pytest.approx([0.06 / 1.2, 0.06]), "a warm-up that ends within a step stops at the top"
+    assert max(uneven) <= 0.06
     strengths = [strength_at(recipe, step, 5) for step in (0, 10, 20, 40)]
     assert strengths == pytest.approx([0, 0.25, 0.5, 0.5])
     assert sorted(epoch_order(20, 0, 3).tolist()) == list(range(20))

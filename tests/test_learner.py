@@ -9,11 +9,12 @@ from fits import arena
 from torch import Tensor
 
 from sparring.adversaries import Learned, Random
-from sparring.contracts import Adversary
+from sparring.contracts import Adversary, Proposal, Turn
 from sparring.encoders import HALF, resnet12
 from sparring.learner import Learner
 from sparring.methods import SimSiam, simclr
 from sparring.parts import build_learner
+from sparring.penalties import IdentityDivergence
 from sparring.probes import hard_views, hardness
 from sparring.randomness import generator_for, seeded
 from sparring.recipe import Part, Recipe
@@ -165,6 +166,48 @@ def test_a_probability_hardens_some_images_wholly_and_leaves_the_others(photogra
     assert torch.equal(hard[~untouched], rotated[~untouched])
     n = len(images)
     assert abs((~untouched).double().mean().item() - 0.3) < 4 * (0.3 * 0.7 / n) ** 0.5
+
+
+def test_a_penalty_is_paid_for_views_that_are_played(photographs: Tensor) -> None:
+    opponent = Learned(Colour(), features=32)
+    penalty = IdentityDivergence(opponent.transform, weight=1.0)
+    learner = make(opponent, probability=0.0, penalties=[penalty])
+    batch = make_batch(photographs)
+    outcome = learner(batch)
+    assert outcome.loss.item() == pytest.approx(outcome.comparison.mean().item(), abs=1e-12)
+    learner.probability = 1.0
+    outcome = learner(make_batch(photographs))
+    assert outcome.loss.item() < outcome.comparison.mean().item() - 1e-3
+
+
+def test_a_starred_view_that_comes_first_is_searched_and_measured_in_that_order(photographs: Tensor) -> None:
+    """MoCo without symmetry: the first view of a pair is the query, the second the key."""
+    recipe = Recipe(
+        encoder=Part("resnet12", {"width": 0.0625}),
+        method=Part("moco", {"symmetric": False, "queue": 8, "projection": 16}),
+        adversary=Part("random"),
+        transform=Part("rotation"),
+        pairs=(("first*", "second"),),
+    )
+    seen: list[Tensor] = []
+    context = {"statistics": HALF, "image_shape": (3, 32, 32), "image_count": 8, "labels": None}
+    with seeded(0):
+        learner = build_learner(recipe, context).double()
+    for weight in learner.method.parameters():  # query and key encoders must differ
+        if weight.requires_grad:
+            weight.data.add_(0.05 * torch.randn_like(weight))
+
+    class Looking(Random):
+        def propose(self, turn: Turn) -> Proposal:
+            proposal = super().propose(turn)
+            assert proposal.params is not None
+            seen.append(turn.hardness(proposal.params).detach())
+            return proposal
+
+    learner.adversary = Looking(learner.adversary.transform)
+    assert torch.allclose(learner(make_batch(photographs)).comparison, seen[0], atol=1e-9)
+    expected = learner(make_batch(photographs)).comparison.mean().item()
+    assert hardness(learner, make_batch(photographs))["hardness/adversary"] == pytest.approx(expected, abs=1e-9)
 
 
 def test_the_loss_is_the_mean_over_the_pairs(photographs: Tensor) -> None:

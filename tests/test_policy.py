@@ -36,7 +36,7 @@ from sparring.transforms.operations import NAMES
 SIDE, DRAWS = 32, 7000
 
 
-def turn(count: int = 8, step: int = 0) -> Turn:
+def turn(count: int = 8, step: int = 0, rank: int = 0) -> Turn:
     """A turn of which a policy reads the number of images, and nothing else."""
     images = torch.zeros(count, 3, 1, 1, dtype=torch.float64)
 
@@ -46,7 +46,7 @@ def turn(count: int = 8, step: int = 0) -> Turn:
     def features() -> Tensor:
         raise AssertionError("a policy looks at no features")
 
-    draws = generator_for(0, step, stream="adversary")
+    draws = generator_for(0, step, rank, stream="adversary")
     return Turn(images, torch.arange(count), lambda: torch.ones(count, 4).double(), unasked, features, step, draws)
 
 
@@ -292,6 +292,14 @@ def test_a_share_of_the_batches_meets_the_past() -> None:
     assert binomtest(300 - found.count(5), 300, 0.3).pvalue > 1e-3
     assert set(proposed(remembering(5, share=0.0), 30)) == {5}
     assert set(proposed(remembering(1, share=1.0), 30)) == {1}, "there is no past yet"
+
+
+def test_processes_agree_on_when_the_past_plays() -> None:
+    """Each rank's generator is its own; a penalty that waits for all ranks would wait forever if they parted."""
+    replay = remembering(7, share=0.5)
+    ranks = [[replay.propose(turn(3, step, rank)).params[0].item() for step in range(40)] for rank in (0, 1)]
+    assert ranks[0] == ranks[1]
+    assert len(set(ranks[0])) > 2
 
 
 def test_the_past_is_neither_trained_nor_reinforced() -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sparring.adversaries import Power, Search
 from sparring.contracts import Transform, Turn
-from sparring.transforms import Chain, Colour, Mask, Pixels, Rotation
+from sparring.transforms import Blur, Chain, Colour, Mask, Pixels, Rotation, Tone
 
 
 class Classifier(nn.Module):
@@ -91,3 +91,43 @@ def test_a_chain_moves_each_part_its_own_steepest_way(photographs: Tensor) -> No
     for part, start, end, shape in zip(parts, ends, ends[1:], shapes, strict=False):
         expected = part.steepest(gradient[:, start:end].reshape(2, *shape)).flatten(1)
         assert torch.equal(chain.steepest(gradient)[:, start:end], expected)
+
+
+UNSIGNED = {"blur": Blur(sigma=2.0), "mask": Mask(), "mix": Colour(), "invert": Tone(operation="invert")}
+
+
+@pytest.mark.parametrize("transform", UNSIGNED.values(), ids=UNSIGNED)
+@pytest.mark.parametrize("start", ["identity", "chance"])
+def test_a_search_leaves_alone_what_only_helps_the_encoder(
+    transform: Transform, start: str, photographs: Tensor
+) -> None:
+    """The size of a parameter is what counts: a step to less of it must not come out as more of it behind 0."""
+    images = photographs[:4]
+
+    def loss(views: Tensor) -> Tensor:
+        return -(views - images).abs().flatten(1).mean(dim=1)
+
+    search = Search(transform, steps=6, step_size=0.5, random_start=start == "chance")
+    found = search.propose(turn(images, loss, transform)).params
+    assert found is not None
+    unsigned = transform.unsigned(found)
+    assert unsigned.any()
+    assert (found[unsigned] == 0).all()
+    assert torch.allclose(transform(images, found), images, atol=1e-6)
+
+
+def test_the_last_step_of_a_search_is_written_out() -> None:
+    """Loss a|p| of an opacity: up from 0 and from either side where a > 0, to 0 and no further where a < 0."""
+    transform = Blur()
+    params = torch.tensor([[0.0], [0.3], [-0.3], [0.0], [0.3], [-0.3]])
+    gradient = torch.tensor([[1.0], [1.0], [-1.0], [-1.0], [-1.0], [1.0]])
+    assert transform.ascend(params, gradient, 0.5).flatten().tolist() == pytest.approx([0.5, 0.8, -0.8, 0, 0, 0])
+    signed = Rotation()
+    assert signed.ascend(params, gradient, 0.5).flatten().tolist() == pytest.approx([0.5, 0.8, -0.8, -0.5, -0.2, 0.2])
+
+
+def test_power_leaves_alone_what_only_helps_the_encoder(photographs: Tensor) -> None:
+    images = photographs[:4]
+    found = Power(Blur()).propose(turn(images, lambda views: -(views - images).abs().sum(dim=(1, 2, 3)), Blur())).params
+    assert found is not None
+    assert (found == 0).all()

@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -46,6 +47,21 @@ def begun(folder: Path) -> list[str]:
     return sorted(
         file.parent.name for file in folder.glob("*/train.log") for _ in range(file.read_text().count("begun"))
     )
+
+
+@pytest.mark.parametrize(
+    ("space", "drawn", "value"),
+    [
+        (Range(0.99, 0.9999), 0.9997345, 0.99973),
+        (Range(0.99, 0.9999), 0.9998999, 0.9999),
+        (Range(0.1, 1.0), 0.123456, 0.123),
+        (Range(0.001, 1.0, log=True), 0.00123456, 0.00123),
+        (Range(100.0, 900.0), 123.456, 123.0),
+    ],
+)
+def test_what_is_tried_has_few_digits_and_stays_in_its_range(space: Range, drawn: float, value: float) -> None:
+    trial = SimpleNamespace(suggest_float=lambda *_, **__: drawn)
+    assert space.suggest(trial, "x") == pytest.approx(value, rel=1e-12)  # type: ignore[arg-type]
 
 
 def test_spaces_are_read_from_words() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
@@ -33,6 +33,19 @@ class Transform(nn.Module, ABC):
     def steepest(self, gradient: Float[Tensor, " b *p"]) -> Float[Tensor, " b *p"]:
         """The move of length 1 that raises the loss most, by this transform's own measure of length."""
         return gradient.sign()
+
+    def unsigned(self, params: Float[Tensor, " b *p"]) -> Bool[Tensor, " b *p"]:
+        """Which entries count by their size alone, so that none can be less than 0; none unless a transform says so."""
+        return torch.zeros_like(params, dtype=torch.bool)
+
+    def ascend(
+        self, params: Float[Tensor, " b *p"], gradient: Float[Tensor, " b *p"], length: float
+    ) -> Float[Tensor, " b *p"]:
+        """Allowed parameters after a steepest step; an unsigned entry stops at 0 instead of growing on beyond it."""
+        unsigned = self.unsigned(params)
+        slope = gradient.masked_fill(unsigned & (params == 0) & (gradient < 0), 0)
+        moved = params + length * self.steepest(slope)
+        return self.project(moved.masked_fill(unsigned & (params * moved < 0), 0))
 
     def require_identity(self, owner: str) -> None:
         """One clear line, on behalf of `owner`, if there is none."""
@@ -79,6 +92,14 @@ class Proposal:
     penalty: Float[Tensor, " b"] | None = None
     log_probability: Float[Tensor, " b"] | None = None
     """Of a sampled choice: the learner reinforces it by its hardness (Williams 1992), where no gradient reaches it."""
+
+    def of(self, played: Bool[Tensor, " b"]) -> "Proposal":
+        """The same parameters, with costs and log-probabilities of the images alone for which they are played."""
+
+        def masked(values: Tensor | None) -> Tensor | None:
+            return None if values is None else values * played
+
+        return replace(self, penalty=masked(self.penalty), log_probability=masked(self.log_probability))
 
 
 class Adversary(nn.Module, ABC):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from sparring.contracts import Adversary, Embedding, Method, Move, Penalty, Proposal, Turn
 from sparring.cost import Meter
 from sparring.dual_norm import norms_for
-from sparring.rounds import Batch, Outcome, Pairs, base_name, partner_of
+from sparring.rounds import Batch, Outcome, Pairs, base_name, hardened_of, partner_of
 from sparring.statistics import frozen_statistics, frozen_weights, running_statistics
 
 
@@ -67,7 +67,7 @@ class Learner(nn.Module):
             view = batch.views[base_name(name)]
             if name.endswith("*"):
                 partner = self._partner(partner_of(name, self.pairs), embeddings, batch)
-                view, proposals[name] = self._harden(view, partner, batch, self.adversary)
+                view, proposals[name] = self._harden(name, view, partner, batch, self.adversary)
             embeddings[name] = self._encode(view, batch.indices, hard=name.endswith("*"))
         comparison = torch.stack([self.method.compare(embeddings[a], embeddings[b]) for a, b in self.pairs]).mean(0)
         extras = [_own_objective(proposal, comparison.detach()) for proposal in proposals.values()]
@@ -78,8 +78,13 @@ class Learner(nn.Module):
     def harden(
         self, images: Float[Tensor, "b c h w"], partner: Embedding, batch: Batch, adversary: Adversary
     ) -> tuple[Float[Tensor, "b c h w"], Proposal]:
-        """The view that the adversary makes of `images`, and what it chose."""
-        return self._harden(images, lambda: partner, batch, adversary)
+        """The view that the adversary makes of `images`, in the place of the first hardened view, and what it chose."""
+        return self._harden(hardened_of(self.pairs), images, lambda: partner, batch, adversary)
+
+    def compare(self, name: str, partner: Embedding, hard: Embedding) -> Float[Tensor, " b"]:
+        """Loss per image of the hardened view `name` and its partner, in the order in which the pairs have them."""
+        leads = (name, partner_of(name, self.pairs)) in self.pairs
+        return self.method.compare(hard, partner) if leads else self.method.compare(partner, hard)
 
     def _partner(self, name: str, embeddings: Mapping[str, Embedding], batch: Batch) -> Callable[[], Embedding]:
         """Whom a hard view plays against; a view that is not itself compared is only encoded if somebody asks."""
@@ -91,14 +96,19 @@ class Learner(nn.Module):
         return partner
 
     def _harden(
-        self, images: Float[Tensor, "b c h w"], partner: Callable[[], Embedding], batch: Batch, adversary: Adversary
+        self,
+        name: str,
+        images: Float[Tensor, "b c h w"],
+        partner: Callable[[], Embedding],
+        batch: Batch,
+        adversary: Adversary,
     ) -> tuple[Float[Tensor, "b c h w"], Proposal]:
         if batch.strength == 0:
             return images, Proposal(None)
 
         def look(view: Tensor) -> Tensor:
             with frozen_statistics(self.method):
-                return self.method.compare(partner(), self._encode(view, batch.indices, hard=True))
+                return self.compare(name, partner(), self._encode(view, batch.indices, hard=True))
 
         def frozen_look(view: Tensor) -> Tensor:
             with frozen_weights(self.method):
@@ -130,7 +140,9 @@ class Learner(nn.Module):
         proposal = replace(proposal, penalty=cost if proposal.penalty is None else cost + proposal.penalty)
         if self.probability < 1:
             draw = torch.rand(len(images), generator=batch.generator, device=batch.generator.device)
-            hard = torch.where((draw < self.probability).to(hard.device)[:, None, None, None], hard, images)
+            played = (draw < self.probability).to(hard.device)
+            hard = torch.where(played[:, None, None, None], hard, images)
+            proposal = proposal.of(played)
         return hard, proposal
 
     def _penalties(self) -> list[Penalty]:

@@ -32,8 +32,8 @@ def hardness(learner: Learner, batch: Batch, labels: Int[Tensor, " b"] | None = 
     view, partner = _seats(learner, batch)
     seen = {name: _seen(learner, view, partner, batch, opponent) for name, opponent in opponents.items()}
     seen["stranger"] = seen["clean"].of_others()
-    figures = {f"hardness/{name}": method.compare(partner, other).mean().item() for name, other in seen.items()}
     name = hardened_of(learner.pairs)
+    figures = {f"hardness/{kind}": learner.compare(name, partner, other).mean().item() for kind, other in seen.items()}
     if partner_of(name, learner.pairs) != base_name(name):
         figures["alignment"] = alignment(partner.features, seen["clean"].features).item()
     if isinstance(method, Scored):

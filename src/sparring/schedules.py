@@ -15,7 +15,7 @@ def learning_rate_at(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
     top, total = recipe.learning_rate * recipe.batch_size / 256, recipe.epochs * steps_per_epoch
     warmup = recipe.warmup * steps_per_epoch
     if step < warmup:
-        return top * (step + 1) / warmup
+        return top * min(1.0, (step + 1) / warmup)
     return top * (1 + math.cos(math.pi * (step - warmup) / (total - warmup))) / 2
 
 

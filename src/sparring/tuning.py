@@ -1,6 +1,7 @@
 """`sparring sweep --search` as a function: Optuna proposes settings, and each trial is cells of a sweep."""
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -26,7 +27,7 @@ TRIALS = 20
 NUMBER = r"-?(?:\d+\.?\d*|\.\d+)(?:e-?\d+)?"
 RANGE = re.compile(rf"({NUMBER}):({NUMBER})(:log)?")
 DIGITS = 3
-"""Significant ones of a number that is tried, so that folders have readable names."""
+"""Significant ones of a number that is tried, or of its place in the range, so that folders have readable names."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,9 @@ class Range:
         """The value that a trial takes."""
         if isinstance(self.low, int) and isinstance(self.high, int):
             return trial.suggest_int(name, self.low, self.high, log=self.log)
-        return float(f"{trial.suggest_float(name, self.low, self.high, log=self.log):.{DIGITS}g}")
+        value = trial.suggest_float(name, self.low, self.high, log=self.log)
+        place = math.floor(math.log10(value if self.log else self.high - self.low))  # of the first digit that matters
+        return min(max(round(value, DIGITS - 1 - place), self.low), self.high)
 
     def ends(self) -> list[Any]:
         """The values at which a range is tried out before anything is trained."""

@@ -54,6 +54,16 @@ def test_zero_is_the_identity(part: Part, images: Tensor) -> None:
 
 
 @every
+def test_the_sign_of_an_unsigned_entry_does_not_matter(part: Part, images: Tensor) -> None:
+    transform = make(part)
+    params = draw(transform, len(images))
+    unsigned = transform.unsigned(params)
+    assert unsigned.shape == params.shape
+    mirrored = torch.where(unsigned, -params, params)
+    assert torch.equal(transform(images, mirrored), transform(images, params))
+
+
+@every
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_the_output_is_an_image_of_the_same_kind(part: Part, images: Tensor, dtype: torch.dtype) -> None:
     transform = make(part).to(dtype)

@@ -89,6 +89,15 @@ def test_warps_are_composed_in_the_order_of_their_names() -> None:
     assert (matrix[:, :2] @ point + matrix[:, 2]).tolist() == pytest.approx([x, y], abs=1e-12)
 
 
+def test_smaller_views_are_shifted_by_the_same_share() -> None:
+    transform = Operations(image_shape=(3, 32, 32))
+    params = torch.zeros(1, len(NAMES), dtype=torch.float64)
+    params[0, 2:4] = torch.tensor([0.8, -0.5], dtype=torch.float64)
+    whole, half = (transform.matrix(params, side, side)[0, :, 2] for side in (32, 16))
+    assert torch.allclose(half, whole / 2)
+    assert whole.abs().min() > 1
+
+
 @pytest.mark.parametrize(
     ("operation", "theirs", "tolerance"),
     [

@@ -51,7 +51,7 @@ class Free(Adversary):
     def _moved(self, rows: Tensor, gradient: Tensor, length: float) -> Tensor:
         """Rows of the memory after a step of this length along their gradient."""
         start, slope = rows.view(-1, *self.shape), gradient.view(-1, *self.shape)
-        return self.transform.project(start + length * self.transform.steepest(slope)).flatten(1)
+        return self.transform.ascend(start, slope, length).flatten(1)
 
 
 class RowAscent(Optimizer):

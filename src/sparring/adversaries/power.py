@@ -36,6 +36,8 @@ class Power(Adversary):
         for _ in range(self.iterations):
             params = (self.xi * self._towards(slope)).detach().requires_grad_()
             (slope,) = torch.autograd.grad(turn.hardness(params).sum(), params)
+            shrinks = torch.where(params == 0, slope < 0, params * slope < 0)
+            slope = slope.masked_fill(self.transform.unsigned(params) & shrinks, 0)  # 0 is the least of those
         return Proposal(self._towards(slope).detach())
 
     def _towards(self, slope: torch.Tensor) -> torch.Tensor:

@@ -8,6 +8,7 @@ from torch.optim import Optimizer
 
 from sparring.contracts import Adversary, Proposal, Turn
 from sparring.errors import InputError
+from sparring.randomness import generator_for
 from sparring.schema import check_ranges
 
 
@@ -21,7 +22,8 @@ class Replay(Adversary):
         opponent: an adversary with weights of its own.
         size: number of copies.
         every: steps between copies.
-        share: probability that a batch is hardened by one of the copies, each as likely as any, once there are any.
+        share: probability that a batch is hardened by one of the copies, each as likely as any, once there are any;
+            which steps these are depends on nothing else, so that several processes agree.
 
     Source: fictitious self-play (Heinrich et al. 2015, "Fictitious Self-Play in Extensive-Form Games"); for images the
     history of generated samples of Shrivastava et al. 2017, "Learning from Simulated and Unsupervised Images".
@@ -39,7 +41,7 @@ class Replay(Adversary):
 
     def propose(self, turn: Turn) -> Proposal:
         held = min(self.copies, self.size)
-        draw = torch.rand(2, generator=turn.generator, device=turn.generator.device).tolist()
+        draw = torch.rand(2, generator=generator_for(0, turn.step, stream="replay")).tolist()  # alike on all ranks
         if held == 0 or draw[0] >= self.share:
             return self.opponent.propose(turn)
         with torch.no_grad():

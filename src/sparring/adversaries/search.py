@@ -50,5 +50,5 @@ class Search(Adversary):
         for _ in range(self.steps):
             params = params.detach().requires_grad_()
             (gradient,) = torch.autograd.grad(turn.hardness(params, running=self.running).sum(), params)
-            params = self.transform.project(params + self.step_size * self.transform.steepest(gradient))
+            params = self.transform.ascend(params, gradient, self.step_size)
         return Proposal(params.detach())

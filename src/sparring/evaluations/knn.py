@@ -24,7 +24,7 @@ def knn_scores(
     """The vote for each class under each (k, temperature): neighbours by cosine, weighted by exp(cosine / t).
 
     k is clipped to the bank. Neighbours are searched once for the largest k, in chunks, so memory stays bounded.
-    Scores are scaled by exp(-1 / t), which changes no vote and keeps small temperatures finite.
+    A query's scores are divided by its nearest neighbour's, which changes no vote and keeps small temperatures finite.
 
     Source: Wu et al. 2018, "Unsupervised Feature Learning via Non-Parametric Instance Discrimination".
     """
@@ -37,7 +37,7 @@ def knn_scores(
 def _vote(
     similar: Float[Tensor, "m k"], labels: Int[Tensor, "m k"], temperature: float, classes: int
 ) -> Float[Tensor, "m classes"]:
-    weights = ((similar - 1) / temperature).exp()
+    weights = ((similar - similar[:, :1]) / temperature).exp()
     return similar.new_zeros(len(similar), classes).scatter_add_(1, labels, weights)
 
 

@@ -3,7 +3,7 @@
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sparring.contracts import Transform
@@ -32,6 +32,9 @@ class Blur(Transform):
 
     def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:
         return (1,)
+
+    def unsigned(self, params: Float[Tensor, "b 1"]) -> Bool[Tensor, "b 1"]:
+        return torch.ones_like(params, dtype=torch.bool)
 
     def _neighbour(self, params: Float[Tensor, "b 1"]) -> Float[Tensor, " b"]:
         # not abs(): its gradient at 0 is 0, and a search that starts at the identity would never leave it

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import prod
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from sparring.contracts import Transform
@@ -43,6 +43,9 @@ class Chain(Transform):
     def steepest(self, gradient: Float[Tensor, "b p"]) -> Float[Tensor, "b p"]:
         """Each part's own steepest move."""
         return torch.cat([part.steepest(piece).flatten(1) for part, piece in self._pairs(gradient)], dim=1)
+
+    def unsigned(self, params: Float[Tensor, "b p"]) -> Bool[Tensor, "b p"]:
+        return torch.cat([part.unsigned(piece).flatten(1) for part, piece in self._pairs(params)], dim=1)
 
     def forward(self, images: Float[Tensor, "b c h w"], params: Float[Tensor, "b p"]) -> Float[Tensor, "b c h w"]:
         for part, piece in self._pairs(params):

@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sparring.colours import apply_colour
@@ -50,6 +50,9 @@ class Colour(Transform):
 
     def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:
         return (LOGITS[self.space] + self.has_identity,)
+
+    def unsigned(self, params: Float[Tensor, "b p"]) -> Bool[Tensor, "b p"]:
+        return (torch.arange(params.shape[1], device=params.device) < self.has_identity).expand_as(params)
 
     def _amount(self, params: Float[Tensor, "b p"]) -> Float[Tensor, " b"]:
         # not abs(): its gradient at 0 is 0, and a search that starts at the identity would never leave it

@@ -3,7 +3,7 @@
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sparring.contracts import Transform
@@ -31,6 +31,9 @@ class Crop(Transform):
 
     def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:
         return (4,)
+
+    def unsigned(self, params: Float[Tensor, "b 4"]) -> Bool[Tensor, "b 4"]:
+        return (torch.arange(4, device=params.device) == 0).expand_as(params)
 
     def box(self, params: Float[Tensor, "b 4"]) -> Float[Tensor, "b 4"]:
         """Width, height and the centre's place (right, down of the image's centre) as shares of the image's sides."""

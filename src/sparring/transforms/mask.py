@@ -4,7 +4,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sparring.contracts import Transform
@@ -39,6 +39,9 @@ class Mask(Transform):
     def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:
         height, width = image_shape[1:]
         return (1, height, width) if self.form == "free" else (1, min(self.cells, height), min(self.cells, width))
+
+    def unsigned(self, params: Float[Tensor, " b *p"]) -> Bool[Tensor, " b *p"]:
+        return torch.ones_like(params, dtype=torch.bool)
 
     def project(self, params: Float[Tensor, " b *p"]) -> Float[Tensor, " b *p"]:
         return balls.onto_l1(params.clamp(-1, 1), self.area * params[0].numel())

@@ -5,7 +5,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from kornia.enhance import sharpness
 from torch import Tensor
 from torchvision.transforms import AutoAugment, TrivialAugmentWide
@@ -86,12 +86,16 @@ class Operations(Transform):
     def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:
         return (len(NAMES),)
 
+    def unsigned(self, params: Float[Tensor, "b 14"]) -> Bool[Tensor, "b 14"]:
+        return (torch.arange(len(NAMES), device=params.device) >= NAMES.index("Posterize")).expand_as(params)
+
     def _physical(self, params: Float[Tensor, "b 14"]) -> list[Float[Tensor, " b"]]:
         return list((params * params.new_tensor(self.bounds)).unbind(dim=1))
 
     def matrix(self, params: Float[Tensor, "b 14"], height: int, width: int) -> Float[Tensor, "b 2 3"]:
         """Where each output pixel samples; x and y in pixels from the centre. Shears keep the upper left corner."""
         lean_x, lean_y, right, down, degrees = self._physical(params)[:5]
+        right, down = right * width / self.image_shape[2], down * height / self.image_shape[1]  # of smaller views, less
         zero, one = torch.zeros_like(right), torch.ones_like(right)
         shear_x = torch.stack([one, lean_x, lean_x * height / 2, zero, one, zero], dim=1).view(-1, 2, 3)
         shear_y = torch.stack([one, zero, zero, lean_y, one, lean_y * width / 2], dim=1).view(-1, 2, 3)

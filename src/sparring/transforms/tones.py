@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Literal, get_args
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from kornia.enhance import sharpness
 from torch import Tensor
 from torchvision.transforms.v2.functional import equalize  # Kornia's loses a level where k / 255 * 255 is below k
@@ -81,6 +81,9 @@ class Tone(Transform):
 
     def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:
         return (1,)
+
+    def unsigned(self, params: Float[Tensor, "b 1"]) -> Bool[Tensor, "b 1"]:
+        return torch.full_like(params, self.operation != "sharpness", dtype=torch.bool)
 
     def forward(self, images: Float[Tensor, "b c h w"], params: Float[Tensor, "b 1"]) -> Float[Tensor, "b c h w"]:
         if self.operation == "sharpness":
