@@ -17,7 +17,8 @@ def make_optimisers(learner: Learner, recipe: Recipe) -> list[Optimizer]:
 def count_steps(recipe: Recipe, images: int, ranks: int) -> int:
     """Steps per epoch; a batch or a warm-up that cannot be is one clear line."""
     if recipe.warmup > recipe.epochs:
-        raise InputError(f"warmup: expected at most the {recipe.epochs} epochs of training, got {recipe.warmup:g}")
+        expected = f"expected at most the {recipe.epochs} epochs of training, got {recipe.warmup:g}"
+        raise InputError(f"warmup: {expected}; try --warmup {recipe.epochs / 10:g}")
     if recipe.batch_size % ranks:
         raise InputError(f"batch_size: expected a multiple of the {ranks} processes, got {recipe.batch_size}")
     if recipe.batch_size > images:
