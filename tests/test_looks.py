@@ -83,14 +83,17 @@ def test_alarms_see_a_look_beside_the_last_evaluation_of_a_trained_encoder(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[dict[str, float]] = []
+    beside: list[float] = []
 
-    def noted(figures: dict[str, float], *, against_chance: bool) -> dict[str, str]:
+    def noted(figures: dict[str, float], untrained: dict[str, float], *, against_chance: bool) -> dict[str, str]:
         seen.append(dict(figures))
+        beside.append(untrained["rankme"])
         return {}
 
     monkeypatch.setattr(fit, "alarms", noted)
     lines = measured(sparring.train(small(folder, epochs=2, hardness_every=4), run=tmp_path / "run"))
     at_4, at_5, at_8, at_10 = seen
+    assert set(beside) == {lines[0]["rankme"]}
     assert "rankme" not in at_4  # the untrained encoder's is not held against it
     assert at_8["rankme"] == at_5["rankme"] != at_10["rankme"]
     (look,) = [line for line in lines if is_look(line) and line["step"] == 8]
