@@ -54,8 +54,7 @@ class Fit:
             self.learner = synchronised(self.learner)
         self.module, *self.optimisers = fabric.setup(self.learner, *make_optimisers(self.learner, recipe))
         self.evaluations = (Knn(recipe.knn_k, recipe.knn_t), collapse)
-        self.step, self.losses, self.pace = 0, LossLog(), Pace()
-        self.untrained, self.latest = dict[str, float](), dict[str, float]()  # figures of the encoder, for alarms
+        self.step, self.losses, self.pace, self.latest = 0, LossLog(), Pace(), dict[str, float]()
 
     def train(self) -> None:
         """Train to the last epoch; Ctrl-C saves and raises KeyboardInterrupt with the way to go on."""
@@ -64,6 +63,7 @@ class Fit:
             if self.step == 0:
                 self._evaluate()
                 self._show("before")
+            self.untrained = next(iter(self.run.metrics()), {})  # what `latest` is held against
             self._loop(stop)
         self._show("after")
         if self.fabric.is_global_zero:
@@ -77,7 +77,6 @@ class Fit:
             self._load_state(state)
         if self.fabric.is_global_zero:
             self.run.rewind(self.step if state is not None else -1)
-            self.untrained = next(iter(self.run.metrics()), {})
         self.fabric.barrier()
 
     def _loop(self, stop: StopSignal) -> None:
@@ -180,12 +179,10 @@ class Fit:
         return averaged(figures, self.fabric.device)
 
     def _warn(self, record: Mapping[str, float]) -> None:
-        if self.step == 0:
-            self.untrained = dict(record)
-            return
-        self.latest |= record
-        against_chance = self.learner.adversary.control() is not self.learner.adversary
-        self.display.warn(alarms(self.latest, self.untrained, against_chance=against_chance))
+        if self.step:
+            self.latest |= record
+            against_chance = self.learner.adversary.control() is not self.learner.adversary
+            self.display.warn(alarms(self.latest, self.untrained, against_chance=against_chance))
 
     def _show(self, stage: str) -> None:
         """Keep a few images with their views, and of which class the nearest negatives of hard views are."""
