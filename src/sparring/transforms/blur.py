@@ -9,6 +9,7 @@ from torch import Tensor
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
 from sparring.schema import check_ranges
+from sparring.transforms.magnitude import magnitude
 
 REACH = 3  # of the kernel, in the largest deviations: it holds 99.7 % of the weight
 
@@ -37,8 +38,7 @@ class Blur(Transform):
         return torch.ones_like(params, dtype=torch.bool)
 
     def _neighbour(self, params: Float[Tensor, "b 1"]) -> Float[Tensor, " b"]:
-        # not abs(): its gradient at 0 is 0, and a search that starts at the identity would never leave it
-        return self.most * torch.where(params < 0, -params, params)[:, 0]
+        return self.most * magnitude(params[:, 0])
 
     def kernel(self, params: Float[Tensor, "b 1"]) -> Float[Tensor, "b k"]:
         """Weights at the distances -radius ... radius, of sum 1."""

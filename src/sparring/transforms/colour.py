@@ -13,6 +13,7 @@ from sparring.colours import apply_colour
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
 from sparring.errors import InputError
+from sparring.transforms.magnitude import magnitude
 
 Space = Literal["mix", "softmax", "grey", "doubly_stochastic"]
 
@@ -55,9 +56,7 @@ class Colour(Transform):
         return (torch.arange(params.shape[1], device=params.device) < self.has_identity).expand_as(params)
 
     def _amount(self, params: Float[Tensor, "b p"]) -> Float[Tensor, " b"]:
-        # not abs(): its gradient at 0 is 0, and a search that starts at the identity would never leave it
-        first = params[:, 0]
-        return self.a_max * torch.where(first < 0, -first, first)
+        return self.a_max * magnitude(params[:, 0])
 
     def _stochastic(self, logits: Float[Tensor, "b p"]) -> Float[Tensor, "b 3 3"]:
         if self.space == "doubly_stochastic":

@@ -10,6 +10,7 @@ from sparring.contracts import Transform
 from sparring.encoders import ImageShape
 from sparring.schema import check_ranges
 from sparring.transforms.geometry import warp
+from sparring.transforms.magnitude import magnitude
 
 
 class Crop(Transform):
@@ -38,8 +39,7 @@ class Crop(Transform):
     def box(self, params: Float[Tensor, "b 4"]) -> Float[Tensor, "b 4"]:
         """Width, height and the centre's place (right, down of the image's centre) as shares of the image's sides."""
         size, aspect, right, down = params.unbind(dim=1)
-        # not abs(): its gradient at 0 is 0, and a search that starts at the identity would never leave it
-        area = 1 - (1 - self.area) * torch.where(size < 0, -size, size)
+        area = 1 - (1 - self.area) * magnitude(size)
         stretch = (math.log(self.ratio) / 2 * aspect).exp()
         width, height = (area.sqrt() * stretch).clamp(max=1), (area.sqrt() / stretch).clamp(max=1)
         return torch.stack([width, height, right * (1 - width) / 2, down * (1 - height) / 2], dim=1)

@@ -11,6 +11,7 @@ from sparring.contracts import Transform
 from sparring.encoders import ImageShape
 from sparring.schema import check_ranges
 from sparring.transforms import balls
+from sparring.transforms.magnitude import magnitude
 
 TINY = 1e-12  # stands for an area of 0 in a divisor
 Form = Literal["grid", "free"]
@@ -52,9 +53,7 @@ class Mask(Transform):
 
     def opacity(self, params: Float[Tensor, "b 1 y x"], height: int, width: int) -> Float[Tensor, "b 1 h w"]:
         """How much of each pixel is hidden, in [0, 1]; scaled down where the area would still be exceeded."""
-        # not abs(): its gradient at 0 is 0, and a search that starts at the identity would never leave it
-        cells = torch.where(params < 0, -params, params)
-        pixels = F.interpolate(cells, (height, width), mode="nearest-exact")
+        pixels = F.interpolate(magnitude(params), (height, width), mode="nearest-exact")
         share = pixels.mean(dim=(1, 2, 3), keepdim=True)
         return pixels * torch.where(share > self.area * (1 + balls.SLACK), self.area / share.clamp(min=TINY), 1.0)
 

@@ -15,7 +15,8 @@ from sparring.contracts import Transform
 from sparring.encoders import ImageShape
 from sparring.errors import unknown
 from sparring.transforms.geometry import Padding, rotation, warp
-from sparring.transforms.tones import autocontrast, equalize, opacity, posterize, solarize
+from sparring.transforms.magnitude import magnitude
+from sparring.transforms.tones import autocontrast, equalize, posterize, solarize
 
 Ranges = Literal["standard", "wide"]
 Space = dict[str, tuple[Tensor, bool]]
@@ -114,10 +115,10 @@ class Operations(Transform):
         images = self._recolour(images, params)
         sharper, bits, above, *blends = (each[:, None, None, None] for each in self._physical(params)[8:])
         images = sharpness(images, 1 + sharper.flatten())
-        images = posterize(images, ALL_BITS - opacity(bits).round())
-        images = torch.where(above == 0, images, solarize(images, 1 - opacity(above) / WHITE))
+        images = posterize(images, ALL_BITS - magnitude(bits).round())
+        images = torch.where(above == 0, images, solarize(images, 1 - magnitude(above) / WHITE))
         for blend, operation in zip(blends, (autocontrast, equalize, lambda image: 1 - image), strict=True):
-            images = images + opacity(blend) * (operation(images) - images)
+            images = images + magnitude(blend) * (operation(images) - images)
         return images.clamp(0, 1)
 
     def describe(self, params: Float[Tensor, "b 14"]) -> dict[str, Float[Tensor, " b"]]:

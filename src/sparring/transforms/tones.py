@@ -12,6 +12,7 @@ from torchvision.transforms.v2.functional import equalize  # Kornia's loses a le
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
 from sparring.errors import unknown
+from sparring.transforms.magnitude import magnitude
 
 Operation = Literal["solarize", "posterize", "equalize", "autocontrast", "sharpness", "invert"]
 
@@ -19,11 +20,6 @@ LEVELS = 255
 SLACK = 1e-3
 """Of a level of 8 bits, so that the k-th level counts as k in float32 too."""
 MIDDLE, HALF_THE_BITS = 0.5, 4
-
-
-def opacity(params: Tensor) -> Tensor:
-    """The size of parameters whose sign does not matter; not abs(), whose gradient at 0 is 0."""
-    return torch.where(params < 0, -params, params)
 
 
 def solarize(images: Float[Tensor, "b c h w"], threshold: Float[Tensor, "#b 1 1 1"]) -> Float[Tensor, "b c h w"]:
@@ -89,7 +85,7 @@ class Tone(Transform):
         if self.operation == "sharpness":
             return sharpness(images, 1 + params[:, 0])
         changed = OPERATIONS[self.operation](images)
-        return (images + opacity(params)[:, :, None, None] * (changed - images)).clamp(0, 1)
+        return (images + magnitude(params)[:, :, None, None] * (changed - images)).clamp(0, 1)
 
     def describe(self, params: Float[Tensor, "b 1"]) -> dict[str, Float[Tensor, " b"]]:
-        return {f"tone/{self.operation}": params[:, 0] if self.operation == "sharpness" else opacity(params[:, 0])}
+        return {f"tone/{self.operation}": params[:, 0] if self.operation == "sharpness" else magnitude(params[:, 0])}
