@@ -21,6 +21,8 @@ from sparring.reports.cost import total_cost
 from sparring.reports.record import Run, read_runs
 
 ACCENT = "#2a78d6"
+SHOWN = 16
+"""Points behind the best arm up to which an arm has its place in the figure."""
 MEASURED = ("knn/", "rankme", "hardness/", "negatives/", "adversary/", "spread/", "parameters/")
 """Beginnings of what is kept of a run's last evaluation besides the accuracy: also what the adversary chose."""
 
@@ -79,19 +81,25 @@ def _curve(run: Run, key: str) -> tuple[list[float], list[float]]:
     return list(series.epochs), list(series.values)
 
 
+def _is_behind(arms: dict[str, dict[str, Any]], arm: str, best: str) -> bool:
+    return bool(arms[arm]["mean"] < arms[best]["mean"] - SHOWN)
+
+
 def draw(arms: dict[str, dict[str, Any]], path: Path) -> None:
-    """A row for each arm, best above: a dot for each seed, a line at the mean of several."""
+    """A row for each arm, best above: a dot for each seed, a line at the mean of several; far behind, a triangle."""
     order = sorted(arms, key=lambda arm: arms[arm]["mean"])
+    near = [value for arm in order if not _is_behind(arms, arm, order[-1]) for value in arms[arm]["knn"].values()]
+    edge = min(near) - 0.15 * (max(near) - min(near))
     figure = Figure(figsize=(7.2, 0.7 + 0.32 * len(order)), layout="constrained")
     axes = figure.subplots()
     for place, arm in enumerate(order):
-        values = list(arms[arm]["knn"].values())
-        axes.plot(values, [place] * len(values), "o", color=ACCENT, ms=4, alpha=0.6)
+        behind = _is_behind(arms, arm, order[-1])
+        values = [edge] if behind else list(arms[arm]["knn"].values())
+        axes.plot(values, [place] * len(values), "<" if behind else "o", color=ACCENT, ms=4, alpha=0.6)
         if len(values) > 1:
             axes.plot([arms[arm]["mean"]] * 2, [place - 0.3, place + 0.3], color=ACCENT, lw=2)
-        axes.annotate(
-            f"{arms[arm]['mean']:.1f}", (max(values), place), (7, 0), textcoords="offset points", va="center", size=7
-        )
+        words = f"{arms[arm]['mean']:.1f}{', off the scale' if behind else ''}"
+        axes.annotate(words, (max(values), place), (7, 0), textcoords="offset points", va="center", size=7)
     axes.set_yticks(range(len(order)), order, fontsize=8)
     axes.set_xlabel("kNN accuracy at the last epoch, %: a dot for each seed, a line at the mean of several", fontsize=8)
     axes.tick_params(labelsize=8, length=0)
