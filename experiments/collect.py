@@ -1,6 +1,7 @@
 """Gather a sweep's finished cells by arm into results.json and figure.png, and print their table.
 
 python experiments/collect.py FOLDER_OF_THE_SWEEP EXPERIMENT [ARM_TO_COMPARE_WITH [KEY]]
+python experiments/collect.py - EXPERIMENT [ARM_TO_COMPARE_WITH [KEY]]      # the table of what results.json holds
 
 KEY names the accuracy to gather where a run has several: knn, or knn/k=20,t=0.1. What results.json holds stays, seed by
 seed, unless the folder has the same run: a sweep may be run in pieces, on several machines. Differences are paired by
@@ -126,9 +127,21 @@ def table(arms: dict[str, dict[str, Any]], rival: str | None) -> str:
     return "\n".join(lines)
 
 
-def main(folder: Path, out: Path, rival: str | None = None, key: str = "knn") -> None:
+def by_key(arms: dict[str, dict[str, Any]], key: str | None) -> dict[str, dict[str, Any]]:
+    """The arms that have this accuracy at their last evaluation, with it in place of the gathered one."""
+    if key is None:
+        return arms
+    figures = {arm: {seed: last[key] for seed, last in own["last"].items() if key in last} for arm, own in arms.items()}
+    return {arm: _summed_up({**arms[arm], "knn": own}) for arm, own in figures.items() if own}
+
+
+def main(folder: str, out: Path, rival: str | None = None, key: str | None = None) -> None:
     results = out / "results.json"
-    arms = merge(json.loads(results.read_text()) if results.exists() else {}, gather(folder, key))
+    arms = json.loads(results.read_text()) if results.exists() else {}
+    if folder == "-":
+        print(table(by_key(arms, key), rival))
+        return
+    arms = merge(arms, gather(Path(folder), key or "knn"))
     print(table(arms, rival))
     results.write_text(json.dumps(arms, indent=1) + "\n")
     draw(arms, out / "figure.png")
@@ -136,6 +149,6 @@ def main(folder: Path, out: Path, rival: str | None = None, key: str = "knn") ->
 
 if __name__ == "__main__":
     try:
-        main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])
+        main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])
     except InputError as error:
         sys.exit(f"collect.py: error: {error}")
