@@ -69,12 +69,13 @@ def _over_seeds(runs: Sequence[Run]) -> str:
     groups = grouped(runs)
     base = groups[baseline_of(groups)]
     return (
-        "Runs that differ in their seed only, each at its last epoch, never its best. Differences are paired: each run "
-        f"against the run of the same seed in the baseline ({label_of(base[0], telling(groups))}). The interval of the "
-        f"mean difference is Student's; with fewer than {LEAST_SEEDS} common seeds none is given. Beside it is the "
-        f"bootstrap's ({RESAMPLES:,} resamples of the seeds), which is too narrow with few seeds (of three: from the "
-        "smallest difference to the largest): if differences are normal, its 95\u00a0% are 75 for three seeds, 84 for "
-        "five and 90 for ten. Cost counts encoder passes of one image, in millions, a backward pass as two."
+        "Means over runs that differ in their seed only, each at its last epoch, never its best. Differences are "
+        "paired: each run against the run of the same seed in the baseline "
+        f"({label_of(base[0], telling(groups))}). The interval of the mean difference is Student's; with fewer than "
+        f"{LEAST_SEEDS} common seeds none is given. The last column is the bootstrap's ({RESAMPLES:,} resamples of the "
+        "seeds), which is too narrow with few seeds (of three: from the smallest difference to the largest): if "
+        "differences are normal, its 95\u00a0% are 75 for three seeds, 84 for five and 90 for ten. Cost counts encoder "
+        "passes of one image, in millions, a backward pass as two."
     )
 
 
@@ -86,11 +87,11 @@ def _table(runs: Sequence[Run], key: str, taken: Taken, *shown: Shown) -> str:
     rows = []
     for group in groups:
         cells = recipe_cells(group.runs[0], names)
-        against = _difference(group, base, form) if group is not base else ["baseline", "", ""]
+        *against, resampled = _difference(group, base, form) if group is not base else ["baseline", "", ""]
         own = [*_statistics(group, form), *against, _span(group.epochs), *(cell(group.runs[0]) for _, cell in shown)]
-        rows.append(row(escape(cells[0]), cells[1:], own))
-    figures = ["Seeds", f"Mean {title}", "Deviation", "Difference", "95\u00a0% interval", "By bootstrap", "Epoch"]
-    return table([*map(heading, names), *figures, *(name for name, _ in shown)], len(names), rows)
+        rows.append(row(escape(cells[0]), cells[1:], [*own, resampled]))
+    figures = ["Seeds", title, "Deviation", "Difference", "95\u00a0% interval", "Epoch"]
+    return table([*map(heading, names), *figures, *(name for name, _ in shown), "Bootstrap"], len(names), rows)
 
 
 class _Group:
