@@ -214,3 +214,12 @@ def test_other_data_is_read_at_the_size_that_the_encoder_knows(folder: Path, tmp
     )
     main(["evaluate", str(run), "--data", "sample", "--probe", "collapse"])
     assert sizes == [64]
+
+
+def test_a_folder_has_one_name_however_it_is_written(
+    trained: Path, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    evaluated(capsys, trained, "--data", f"{folder.name}/")
+    assert [name for name in Run(trained).evaluations() if Path(name).name == folder.name] == [str(folder)]
+    assert not list((trained / "figures").glob(f"*-{folder.name}.png"))

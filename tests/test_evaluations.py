@@ -9,7 +9,7 @@ from lightly.utils.benchmarking.knn import knn_predict
 from torch import Tensor
 
 from sparring.contracts import Features
-from sparring.evaluations import Knn, collapse, extract, knn_scores
+from sparring.evaluations import Collapse, Knn, extract, knn_scores
 from sparring.evaluations.collapse import rankme, spread
 from sparring.evaluations.neighbours import CHUNK
 
@@ -77,7 +77,7 @@ def test_rankme_counts_equal_directions() -> None:
     assert rankme(torch.ones(30, 12)).item() == pytest.approx(1, abs=1e-3)
     halves = torch.diag(torch.tensor([1.0, 1.0, 0.0, 0.0]))
     assert rankme(halves).item() == pytest.approx(2, rel=1e-3)
-    assert collapse(Features(halves, torch.eye(4)))["rankme"] == pytest.approx(4, rel=1e-3)
+    assert Collapse()(Features(halves, torch.eye(4)))["rankme"] == pytest.approx(4, rel=1e-3)
 
 
 def test_features_are_extracted_in_evaluation_mode_and_in_order() -> None:

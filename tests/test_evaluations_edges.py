@@ -9,7 +9,7 @@ from lightly.utils.benchmarking.knn import knn_predict
 from torch import Tensor
 
 from sparring.contracts import Features
-from sparring.evaluations import Collapse, Knn, collapse, knn_scores
+from sparring.evaluations import Collapse, Knn, knn_scores
 from sparring.evaluations.collapse import rankme, spread
 from sparring.evaluations.neighbours import CHUNK
 
@@ -70,7 +70,7 @@ def test_rankme_of_two_unequal_directions() -> None:
 def test_features_of_nothing_are_the_worst_collapse_and_finite() -> None:
     """An encoder whose last ReLU is dead gives zeros; their rank is not above that of one direction."""
     zeros = torch.zeros(20, 6)
-    figures = collapse(Features(zeros, zeros))
+    figures = Collapse()(Features(zeros, zeros))
     assert figures["feature_spread"] == 0
     assert 0 <= figures["rankme"] <= 1.001
 

@@ -23,7 +23,7 @@ import sparring
 from sparring.batches import Batches
 from sparring.datasets import load_dataset
 from sparring.errors import InputError
-from sparring.evaluations import Knn, collapse, extract, features_of
+from sparring.evaluations import Collapse, Knn, extract, features_of
 from sparring.parts import build, build_learner, context_of
 from sparring.recipe import Part, Recipe, Views
 from sparring.recipe_files import dump_recipe
@@ -199,7 +199,7 @@ def test_ranks_share_out_what_is_evaluated(folder: Path, tmp_path: Path) -> None
     data = load_dataset(str(folder), image_size=16)
     features = features_of(data, partial(extract, sparring.load_encoder(tmp_path / "run")))
     evaluated = measured(tmp_path / "run")[-1]
-    expected = {**Knn()(features), **collapse(features)}
+    expected = {**Knn()(features), **Collapse()(features)}
     assert {name: evaluated[name] for name in expected} == pytest.approx(expected, rel=1e-5)
 
 

@@ -70,7 +70,7 @@ def test_eq_3_written_with_loops() -> None:
     assert torch.allclose(parts.weights, weights, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", [*SCORED, "moco"])
+@pytest.mark.parametrize("name", [*SCORED, "moco", "mochi"])
 def test_both_parts_make_the_gradient_of_the_loss(name: str) -> None:
     method, first, second = make(name), embedding(0), embedding(1)
     assert isinstance(method, Scored)

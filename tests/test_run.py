@@ -1,10 +1,14 @@
 """A run's folder: never lost, never half written."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sparring.errors import InputError
 from sparring.recipe import Recipe
@@ -51,6 +55,32 @@ def test_rewinding_forgets_what_came_later_and_a_cut_line(tmp_path: Path) -> Non
     assert [line["step"] for line in run.metrics()] == [0, 1, 2, 3, 4]
     run.rewind(2)
     assert [line["loss"] for line in run.metrics()] == [0.0, 1 / 3, 2 / 3]
+
+
+def test_tensorboard_forgets_what_came_later_too(tmp_path: Path) -> None:
+    """What is written after a resume replaces what was written at the same steps before."""
+    interrupted = Run(tmp_path)
+    for step in (10, 20, 30):
+        interrupted.append({"step": step, "epoch": step / 10, "loss": 1.0})
+    interrupted._events.close()
+    resumed = Run(tmp_path)
+    resumed.rewind(10)
+    for step in (20, 30):
+        resumed.append({"step": step, "epoch": step / 10, "loss": 2.0})
+    resumed._events.close()
+    events = EventAccumulator(str(tmp_path / "events"))
+    events.Reload()
+    assert [(event.step, event.value) for event in events.Scalars("loss")] == [(10, 1.0), (20, 2.0), (30, 2.0)]
+
+
+def test_names_in_any_script_are_kept_under_any_locale(tmp_path: Path) -> None:
+    """Python writes in the locale's encoding unless told otherwise; readers take UTF-8."""
+    data = "/f\u00fcr/\u56fe"
+    words = "from pathlib import Path; from sparring.recipe import Recipe; from sparring.run import Run; "
+    words += f"Run(Path({str(tmp_path)!r}) / 'a').claim(Recipe(data={data!a}))"
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([sys.executable, "-c", words], check=True, env=environment)
+    assert Run(tmp_path / "a").recipe().data == data
 
 
 def test_a_checkpoint_that_fails_to_write_leaves_the_last_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from torch.optim import Adam, Optimizer
 
 from sparring.encoders import Encoder, ImageShape
 from sparring.errors import InputError
+from sparring.schema import check_range
 
 
 class Transform(nn.Module, ABC):
@@ -157,6 +158,7 @@ class Penalty(nn.Module, ABC):
 
     def __init__(self, weight: float) -> None:
         super().__init__()
+        check_range("weight", weight, 0)
         self.weight = weight
 
     @abstractmethod

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -11,16 +12,16 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sparring.contracts import Features
-from sparring.datasets import DataSet, load_dataset
+from sparring.datasets import load_dataset
 from sparring.errors import InputError
 from sparring.evaluations import Knn, Linear, Subject
 from sparring.measure import Findings, build_evaluations, measure
-from sparring.recipe import Part, Recipe
+from sparring.recipe import Part
 from sparring.reports import evaluated
 from sparring.reports.afterwards import suffix_of
 from sparring.reports.layouts import check_layout
 from sparring.reports.measures import NO_PERCENT, is_percent, is_shown, margins
-from sparring.run import Run
+from sparring.run import Run, located
 from sparring.saved import image_size_of, load_encoder
 
 CONSOLE = Console(highlight=False)
@@ -46,10 +47,16 @@ def evaluate(
     recipe, encoder, evaluations = run.recipe(), load_encoder(path), build_evaluations(parts)
     _check_file(features)
     check_layout(projection)
-    name = data or recipe.data
+    name = located(replace(recipe, data=data)).data if data else recipe.data
     linear = evaluations.get("linear")
     judge = linear if isinstance(linear, Linear) else Linear()
-    subject = Subject(encoder, _load(recipe, name, data_root, image_size_of(path)), recipe.views, judge)
+    images = load_dataset(
+        name,
+        image_size=image_size_of(path),
+        root=data_root or recipe.data_root,
+        max_broken=recipe.max_broken,
+    )
+    subject = Subject(encoder, images, recipe.views, judge)
     findings = measure(subject, evaluations)
     if findings.refused and not findings.figures:
         raise findings.refused
@@ -78,16 +85,6 @@ def _check_file(features: Path | None) -> None:
         raise InputError(f"--features {features}: expected a name that ends in .safetensors")
     if features and not features.parent.is_dir():
         raise InputError(f"--features {features}: expected an existing folder for the file, found none")
-
-
-def _load(recipe: Recipe, name: str, data_root: str | None, image_size: int) -> DataSet:
-    root = data_root or recipe.data_root
-    return load_dataset(
-        name,
-        image_size=image_size,
-        root=Path(root).expanduser() if root else None,
-        max_broken=recipe.max_broken,
-    )
 
 
 def _warn(findings: Findings, subject: Subject, neighbours: Sequence[Knn]) -> None:

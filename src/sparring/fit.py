@@ -13,7 +13,7 @@ from sparring.alarms import alarms
 from sparring.batches import Batches
 from sparring.datasets import DataSet
 from sparring.errors import InputError
-from sparring.evaluations import Knn, collapse, extract, features_of
+from sparring.evaluations import Collapse, Knn, extract, features_of
 from sparring.evaluations.collapse import spread
 from sparring.gather import averaged, follow_first, summed
 from sparring.loss_log import LossLog
@@ -53,8 +53,8 @@ class Fit:
         if fabric.world_size > 1 and fabric.device.type == "cuda":
             self.learner = synchronised(self.learner)
         self.module, *self.optimisers = fabric.setup(self.learner, *make_optimisers(self.learner, recipe))
-        self.evaluations = (Knn(recipe.knn_k, recipe.knn_t), collapse)
-        self.step, self.losses, self.pace, self.latest = 0, LossLog(), Pace(), dict[str, float]()
+        self.evaluations = (Knn(recipe.knn_k, recipe.knn_t), Collapse())
+        self.step, self.losses, self.pace, self.latest = 0, LossLog(fabric.device), Pace(), dict[str, float]()
 
     def train(self) -> None:
         """Train to the last epoch; Ctrl-C saves and raises KeyboardInterrupt with the way to go on."""
@@ -148,7 +148,8 @@ class Fit:
     def _evaluate(self) -> None:
         """Measure frozen features and the game; ranks share the images of both, but for what the adversary chose."""
         record = self._hardness()
-        record |= choices(self.learner, [self.batches.probe(self.step, draw) for draw in range(PROBE_DRAWS)])
+        with seeded(self.recipe.seed, self.step, self.rank, "choices"):
+            record |= choices(self.learner, [self.batches.probe(self.step, draw) for draw in range(PROBE_DRAWS)])
         encoder = self.learner.method.encoder
         follow_first(encoder)  # on CPUs each rank's BatchNorm has statistics of its own; the first rank's are saved
         features = features_of(
@@ -225,7 +226,7 @@ class Fit:
                 f"{self.run.path}: expected the {began} training images it began with, got {found}; start a new run"
             )
         self.step = state["step"]
-        self.losses.load(state["losses"], self.fabric.device)
+        self.losses.load(state["losses"])
         self.learner.load_state_dict(state["learner"])
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
@@ -237,9 +238,8 @@ class Fit:
         """Whether any rank says so; asked only at log lines when there are several, since it costs an exchange."""
         if self.fabric.world_size == 1:
             return mine
-        return (
-            self._due(self.recipe.log_every) and summed(torch.tensor(mine, device=self.fabric.device).int()).item() > 0
-        )
+        asked = self._due(self.recipe.log_every)
+        return asked and summed(torch.tensor(mine, device=self.fabric.device).int()).item() > 0
 
     def autocast(self) -> torch.autocast:
         # not Fabric's, which would also round the views to bf16

@@ -124,6 +124,7 @@ class Learner(nn.Module):
             with running_statistics(self.method) if running else nullcontext():
                 return look(small) - self._cost_of(tried)
 
+        @cache
         def own_features() -> Tensor:
             return self.glance(images, batch.indices).features
 

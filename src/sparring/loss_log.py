@@ -1,34 +1,36 @@
 """Losses of the steps since the last line of the log."""
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from sparring.gather import collected, dealt, ranks, summed
+from sparring.gather import collected, rank, ranks, summed
 
 
 class LossLog:
-    """A rank's own losses; mean and state are of all ranks, which must all ask."""
+    """The sum of a rank's own losses; mean and state are of all ranks, which must all ask."""
 
-    def __init__(self) -> None:
-        self.losses: list[Tensor] = []
+    def __init__(self, device: torch.device) -> None:
+        self.total, self.steps = torch.zeros(1, device=device), 0
 
-    def add(self, loss: Tensor) -> None:
+    def add(self, loss: Float[Tensor, ""]) -> None:
         """A step's."""
-        self.losses.append(loss)
+        self.total, self.steps = self.total + loss, self.steps + 1
 
     def clear(self) -> None:
         """After a line of the log."""
-        self.losses.clear()
+        self.total, self.steps = torch.zeros_like(self.total), 0
 
     def mean(self) -> float:
         """Over steps and ranks; 0 where there are none."""
-        return summed(torch.stack(self.losses).mean()).item() / ranks() if self.losses else 0.0
+        return summed(self.total).item() / (self.steps * ranks()) if self.steps else 0.0
 
-    def state(self) -> Tensor:
-        """What a checkpoint keeps."""
-        return collected(torch.stack(self.losses), ranks() * len(self.losses)) if self.losses else torch.zeros(0)
+    def state(self) -> tuple[Float[Tensor, " ranks"], int]:
+        """What a checkpoint keeps: each rank's sum, and of how many steps."""
+        return collected(self.total, ranks()), self.steps
 
-    def load(self, state: Tensor | list[Tensor], device: torch.device) -> None:
-        """Go on with this rank's share of a checkpoint (a list, if it is of a version that kept the first rank's)."""
-        rows = state if isinstance(state, list) else list(dealt(state))
-        self.losses = [loss.to(device) for loss in rows]
+    def load(self, state: tuple[Float[Tensor, " ranks"], int]) -> None:
+        """Go on with this rank's sum, or with the mean of all if there were more or fewer ranks."""
+        totals, self.steps = state
+        own = totals[rank() : rank() + 1] if len(totals) == ranks() else totals.mean(dim=0, keepdim=True)
+        self.total = own.to(self.total.device)

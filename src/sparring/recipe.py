@@ -186,6 +186,9 @@ class Recipe:
         for name in ("encoder", "method", "adversary", "transform"):
             if not isinstance(value := getattr(self, name), Part):
                 raise InputError(f"{name}: expected a Part, such as sparring.Part({str(value)!r}), got {value!r}")
+        for penalty in self.penalties:
+            if not isinstance(penalty, Part):
+                raise InputError(f"penalties: expected Parts, such as sparring.Part({str(penalty)!r}), got {penalty!r}")
         check_ranges(self, RANGES)
         check_neighbours(self.knn_k, self.knn_t)
         _check_pairs(self.pairs)

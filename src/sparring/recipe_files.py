@@ -20,7 +20,7 @@ def shipped_recipes() -> dict[str, Path]:
 
 def about(path: Path) -> str:
     """The sentence with which a recipe's comment begins."""
-    lines = path.read_text().splitlines()
+    lines = path.read_text(encoding="utf-8").splitlines()
     comment = " ".join(line.removeprefix("#").strip() for line in takewhile(lambda line: line.startswith("#"), lines))
     return re.split(r"(?<! al)(?<!Eq)\. ", comment)[0].removesuffix(".")
 
@@ -29,7 +29,7 @@ def read_table(path: Path) -> dict[str, Any]:
     """A TOML file, or a shipped recipe by name, as a table; what cannot be read is one clear line."""
     path = path if path.is_file() else shipped_recipes().get(str(path), path)
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         if path.suffix == ".toml":
             raise InputError(f"recipe {path}: expected an existing file, found none; see `sparring list`") from None

@@ -1,6 +1,5 @@
 """The study's claims, each as a grid of runs that ends in figures, a picture and a judgement."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from sparring.reports.compare import by_seed
 from sparring.reports.cost import total_cost
 from sparring.reports.panels import DASHES, RUN_COLOURS, Curve, Panel
 from sparring.reports.record import Run, read_runs
-from sparring.run import replace_file
+from sparring.run import write_json
 from sparring.sweeps import sweep
 
 STUDIES = Path(__file__).parent / "studies"
@@ -101,8 +100,7 @@ def write_results(study: Study, runs: Mapping[str, Sequence[Run]], recipe: Recip
     rows = [_row(arm, own, values[arm]) for arm, own in runs.items()]
     commits = sorted({str(run.environment.get("commit")) for own in runs.values() for run in own})
     origin = {"command": command, "commits": commits, "data": recipe.data, "epochs": recipe.epochs}
-    text = json.dumps({"claim": study.claim, **origin, "arms": rows, "judgements": judged}, indent=2) + "\n"
-    replace_file(folder / "results.json", lambda temporary: temporary.write_text(text))
+    write_json(folder / "results.json", {"claim": study.claim, **origin, "arms": rows, "judgements": judged})
     charts.save_png(_panels(study, runs), folder / "figure.png")
     (folder / "README.md").write_text(_page(study, rows, judged, recipe, command), encoding="utf-8")
     return folder

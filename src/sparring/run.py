@@ -77,7 +77,7 @@ class Run:
 
     def place(self, recipe: Recipe) -> None:
         """Let a run that has begun go on elsewhere: the same recipe with another data root, devices or nodes."""
-        replace_file(self.recipe_path, lambda temporary: temporary.write_text(dump_recipe(located(recipe))))
+        write_text(self.recipe_path, dump_recipe(located(recipe)))
 
     @property
     def recipe_path(self) -> Path:
@@ -98,21 +98,22 @@ class Run:
 
     def append(self, record: Mapping[str, float | int]) -> None:
         """Add one line of measurements."""
-        with (self.path / "metrics.jsonl").open("a") as file:
+        events = self._events  # before the line is there: it reads where a resumed run goes on
+        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
         for name in record.keys() - {"step", "epoch"}:
-            self._events.add_scalar(name, record[name], int(record["step"]))
+            events.add_scalar(name, record[name], int(record["step"]))
 
     def metrics(self) -> list[dict[str, Any]]:
         """All measurements; a last line that was cut off by a crash is left out."""
         file = self.path / "metrics.jsonl"
-        lines = file.read_text().split("\n")[:-1] if file.exists() else []
+        lines = file.read_text(encoding="utf-8").split("\n")[:-1] if file.exists() else []
         return [json.loads(line) for line in lines]
 
     def rewind(self, step: int) -> None:
         """Forget what was measured after `step`."""
         kept = [json.dumps(record) + "\n" for record in self.metrics() if record["step"] <= step]
-        replace_file(self.path / "metrics.jsonl", lambda temporary: temporary.write_text("".join(kept)))
+        write_text(self.path / "metrics.jsonl", "".join(kept))
 
     @cached_property
     def _events(self) -> Any:
@@ -138,13 +139,13 @@ class Run:
 
     def save_json(self, name: str, value: Mapping[str, Any]) -> None:
         """Write a JSON file, whole or not at all."""
-        replace_file(self.path / name, lambda temporary: temporary.write_text(json.dumps(value, indent=1) + "\n"))
+        write_json(self.path / name, value)
 
     def evaluations(self) -> dict[str, dict[str, Any]]:
         """What `sparring evaluate` found, by data set."""
         file = self.path / "evaluation.json"
         try:
-            return dict(json.loads(file.read_text())) if file.exists() else {}
+            return dict(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else {}
         except ValueError as error:
             raise InputError(f"{file}: expected what `sparring evaluate` writes, got {error}; delete it") from None
 
@@ -157,8 +158,7 @@ class Run:
 
     def describe_environment(self, facts: Mapping[str, Any]) -> None:
         """Write what the run ran on, with `facts` about its data and size."""
-        text = json.dumps({**environment(), **facts}, indent=2)
-        replace_file(self.environment_path, lambda temporary: temporary.write_text(text + "\n"))
+        write_json(self.environment_path, {**environment(), **facts})
 
 
 def located(recipe: Recipe) -> Recipe:
@@ -179,6 +179,16 @@ def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
     _sync(temporary)
     temporary.replace(path)
     _sync(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """A text file, whole or not at all."""
+    replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def write_json(path: Path, value: object) -> None:
+    """A JSON file, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def _sync(path: Path) -> None:
@@ -212,7 +222,7 @@ def core_count() -> int:
 def _processor() -> str:
     """Its name, and family and model where Linux tells them: clouds give machines of unequal speed one name."""
     cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     first = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in reversed(lines))}
     if "model name" not in first:
         return platform.processor()

@@ -9,6 +9,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from sparring.errors import InputError
 
+TINY = 1e-9
+"""The least that counts as more than 0."""
 NAMES: dict[object, str] = {
     int: "a whole number",
     float: "a number",
@@ -33,7 +35,9 @@ def describe(hint: Any) -> str:
 
 
 def _scalar(value: Any, hint: Any) -> Any:
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if not math.isfinite(value):
+            raise TypeError
         return float(value)
     if hint is Path and isinstance(value, str):
         return Path(value)
@@ -86,10 +90,15 @@ def checked(value: Any, hint: Any, name: str) -> Any:
 def check_ranges(owner: object, ranges: Mapping[str, tuple[float, float]], prefix: str = "") -> None:
     """Refuse the first number that is out of its range, infinite or not a number."""
     for name, (low, high) in ranges.items():
-        value = getattr(owner, name)
-        if not (low <= value <= high and math.isfinite(value)):
-            expected = f"in [{low:g}, {high:g}]" if math.isfinite(high) else f"of at least {low:g}"
-            raise InputError(f"{prefix}{name}: expected a number {expected}, got {value}")
+        check_range(f"{prefix}{name}", getattr(owner, name), low, high)
+
+
+def check_range(name: str, value: float, low: float, high: float = math.inf) -> None:
+    """Refuse a number that is out of its range, infinite or not a number."""
+    if not (low <= value <= high and math.isfinite(value)):
+        least = f"of at least {low:g}" if math.isfinite(low) else "that is finite"
+        expected = f"in [{low:g}, {high:g}]" if math.isfinite(high) else least
+        raise InputError(f"{name}: expected a number {expected}, got {value}")
 
 
 def check_neighbours(ks: Sequence[int], ts: Sequence[float]) -> None:

@@ -1,6 +1,5 @@
 """`sparring sweep` as a function: check the whole grid, train its cells, put them beside each other."""
 
-import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -8,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sparring.datasets import DataSet, load_dataset
+from sparring.datasets import load_dataset
 from sparring.errors import InputError
 from sparring.grid import SEEDS, Cell, make_cells
 from sparring.jobs import LOG, lock, play
@@ -21,7 +20,7 @@ from sparring.reports import write_report
 from sparring.reports.cost import total_cost
 from sparring.reports.record import Run as Record
 from sparring.reports.record import read_runs
-from sparring.run import Run, located, replace_file
+from sparring.run import Run, located, write_json
 from sparring.setup import count_steps
 
 FIGURES = ("loss", "knn", "rankme", "feature_spread")
@@ -101,17 +100,12 @@ def _check_same(run: Run, recipe: Recipe) -> None:
 
 def check_parts(recipes: Sequence[Recipe]) -> None:
     """Build what each recipe names, so that what cannot be is said before the first cell trains for hours."""
-    load = lru_cache(1)(_load)
+    load = lru_cache(1)(load_dataset)
     for recipe in {dump_recipe(replace(each, seed=0)): each for each in recipes}.values():
-        data = load(recipe.data, recipe.image_size, recipe.data_root, recipe.max_broken)
+        data = load(recipe.data, image_size=recipe.image_size, root=recipe.data_root, max_broken=recipe.max_broken)
         count_steps(recipe, len(data.train), recipe.devices * recipe.nodes)
         with seeded(recipe.seed, "weights"):
             build_learner(recipe, context_of(data))
-
-
-def _load(name: str, image_size: int | None, root: str | None, max_broken: float) -> DataSet:
-    folder = Path(root).expanduser() if root else None
-    return load_dataset(name, image_size=image_size, root=folder, max_broken=max_broken)
 
 
 def summarise(cells: Sequence[Cell], out: Path) -> None:
@@ -119,9 +113,7 @@ def summarise(cells: Sequence[Cell], out: Path) -> None:
     begun = [cell.path for cell in cells if (cell.path / "metrics.jsonl").is_file()]
     records = {run.path: run for run in read_runs(begun)} if begun else {}
     rows = [_row(cell, records.get(cell.path.resolve())) for cell in cells]
-    out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"cells": rows}, indent=2) + "\n"
-    replace_file(out / "sweep.json", lambda temporary: temporary.write_text(text))
+    write_json(out / "sweep.json", {"cells": rows})
     if begun:
         write_report(begun, out / "report.html")
 

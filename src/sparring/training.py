@@ -90,8 +90,7 @@ def train(
 
 def load_data(recipe: Recipe) -> DataSet:
     """The data set that a recipe names."""
-    root = Path(recipe.data_root).expanduser() if recipe.data_root else None
-    return load_dataset(recipe.data, image_size=recipe.image_size, root=root, max_broken=recipe.max_broken)
+    return load_dataset(recipe.data, image_size=recipe.image_size, root=recipe.data_root, max_broken=recipe.max_broken)
 
 
 def _unfinished(path: Path) -> Run:

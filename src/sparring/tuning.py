@@ -1,6 +1,5 @@
 """`sparring sweep --search` as a function: Optuna proposes settings, and each trial is cells of a sweep."""
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ from sparring.grid import SEEDS, Cell, make_cells, split_values
 from sparring.randomness import derived_seed
 from sparring.recipe import Recipe
 from sparring.reports.record import read_runs
-from sparring.run import replace_file
+from sparring.run import write_json
 from sparring.schema import parse_literal
 from sparring.sweeps import check_parts, summarise, train_cells
 from sparring.training import load_data
@@ -185,5 +184,4 @@ def _accuracy(cells: Sequence[Cell]) -> float:
 
 def _write(found: Sequence[Found], cells: Sequence[Cell], out: Path) -> None:
     summarise(cells, out)
-    text = json.dumps({"measure": "knn", "trials": [asdict(each) for each in found]}, indent=2) + "\n"
-    replace_file(out / "search.json", lambda temporary: temporary.write_text(text))
+    write_json(out / "search.json", {"measure": "knn", "trials": [asdict(each) for each in found]})

@@ -148,11 +148,11 @@ def test_offline_and_absent_is_one_line(tmp_path, monkeypatch):
 
     monkeypatch.setattr("urllib.request.urlopen", offline)
     with pytest.raises(InputError, match="'cifar-100-python' or 'cifar-100-binary' there") as caught:
-        load_dataset("cifar100", root=tmp_path, progress=False)
+        load_dataset("cifar100", root=tmp_path)
     assert "no route to host" in str(caught.value)
     assert "\n" not in str(caught.value)
     with pytest.raises(InputError):
-        load_dataset("cifar100", root=tmp_path / "misspelt", progress=False)
+        load_dataset("cifar100", root=tmp_path / "misspelt")
     assert list(tmp_path.iterdir()) == []
 
 

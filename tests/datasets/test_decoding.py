@@ -79,8 +79,9 @@ def test_other_floats_are_stretched(tmp_path):
     assert read[0, :: SIDE - 1, :: SIDE - 1].tolist() == [[0, 128], [255, 191]]  # -3..1, and nan is 0
 
 
+@pytest.mark.parametrize("suffix", ["png", "tif", "webp"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation(tmp_path, orientation):
+def test_exif_orientation(tmp_path, orientation, suffix):
     """By definition of the tag: where the first stored row and column are in the upright picture."""
     corner = {1: (0, 0), 2: (0, -1), 3: (-1, -1), 4: (-1, 0), 5: (0, 0), 6: (0, -1), 7: (-1, -1), 8: (-1, 0)}
     transposed = orientation >= 5
@@ -89,7 +90,7 @@ def test_exif_orientation(tmp_path, orientation):
     stored[0, 0] = (255, 0, 0)  # and starts with red
     exif = Image.Exif()
     exif[0x0112] = orientation
-    upright = read_back(Image.fromarray(stored), tmp_path / "a.png", exif=exif)
+    upright = read_back(Image.fromarray(stored), tmp_path / f"a.{suffix}", exif=exif, lossless=True)
     row, column = corner[orientation]
     assert upright[:, row, column].tolist() == [255, 0, 0]
     line = upright[:, :, column] if transposed else upright[:, row, :]

@@ -39,7 +39,7 @@ def numbered(pattern, count):
 
 
 def load(root, **options):
-    return load_dataset(str(root), image_size=SIDE, progress=False, **options)
+    return load_dataset(str(root), image_size=SIDE, **options)
 
 
 def reds(images):
@@ -226,7 +226,7 @@ def test_a_change_is_seen(root, cache, change):
         path.rename(root / "9.png")
     elif change == "time":
         os.utime(path, ns=(1, 1))
-    load_dataset(str(root), image_size=SIDE + (change == "size"), progress=False)
+    load_dataset(str(root), image_size=SIDE + (change == "size"))
     assert len(list(cache.glob("decoded/*"))) == 2
 
 

@@ -51,7 +51,7 @@ def test_numbers_out_of_range(options, message):
 
 
 def test_the_sample(monkeypatch):
-    data = load_dataset("sample", progress=False)
+    data = load_dataset("sample")
     assert (data.name, data.note, len(data.train.classes)) == ("sample", "", 10)
     assert [len(part) for part in (data.train, data.validation, data.test)] == [3068, 341, 372]
     assert data.train.classes == data.validation.classes == data.test.classes
@@ -60,7 +60,7 @@ def test_the_sample(monkeypatch):
         assert len(part.labels) == len(part)
         assert part.labels.bincount(minlength=10).min() > 0
     monkeypatch.setattr(folder_module, "read_image", None)
-    again = load_dataset("sample", progress=False)
+    again = load_dataset("sample")
     assert torch.equal(again.train.pixels, data.train.pixels)
 
 

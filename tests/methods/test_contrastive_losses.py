@@ -167,9 +167,11 @@ def test_oracles_need_labels(name):
 @pytest.mark.parametrize(
     ("name", "settings", "text"),
     [
-        ("simclr", {"temperature": 0.0}, "expected temperature > 0, got 0.0"),
-        ("hcl", {"tau_plus": 1.0}, "expected tau_plus in"),
-        ("debiased", {"tau_plus": -0.1}, "expected tau_plus in"),
+        ("simclr", {"temperature": 0.0}, "temperature: expected a number of at least 0.001, got 0.0"),
+        ("hcl", {"tau_plus": 1.0}, "tau_plus: expected a number in"),
+        ("hcl", {"beta": -1.0}, "beta: expected a number of at least 0"),
+        ("simclr", {"projection": 0}, "projection: expected a number of at least 1"),
+        ("debiased", {"tau_plus": -0.1}, "tau_plus: expected a number in"),
         ("conditional", {"nearest": 0.5, "furthest": 0.5}, "expected 0 <= nearest < furthest <= 1, got 0.5 and 0.5"),
     ],
 )

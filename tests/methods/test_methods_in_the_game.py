@@ -144,11 +144,14 @@ def _rank(rank, address, found):
     for count in (1, 6, 7):  # more, as many and fewer rows than the ranks share evenly
         rows = torch.arange(3 * count).view(count, 3)
         result[f"dealt {count}"] = bool(collected(dealt(rows), count).equal(rows)), len(dealt(rows))
-    log, resumed = LossLog(), LossLog()
+    log, resumed, fewer = (LossLog(torch.device("cpu")) for _ in range(3))
     for loss in (1.0, 2.0):
         log.add(torch.tensor(loss + 10 * rank))
-    resumed.load(log.state(), torch.device("cpu"))
-    result["losses"] = log.mean(), torch.stack(resumed.losses).tolist()
+    resumed.load(log.state())
+    fewer.load((torch.tensor([3.0, 9.0, 30.0]), 2))  # of three ranks
+    result["losses"] = log.mean(), resumed.total.item(), fewer.mean()
+    fewer.add(torch.tensor(2.0 + rank))
+    result["later losses"] = fewer.mean(), fewer.state()[0].tolist()
     result["averaged"] = averaged({"rank": float(rank), "one": 1.0}, torch.device("cpu"))
     found[rank] = result
     dist.barrier()
@@ -167,7 +170,8 @@ def test_two_ranks_equal_one_on_the_union_batch(tmp_path):
         found = manager.dict()
         mp.spawn(_rank, args=(f"file://{tmp_path}/rendezvous", found), nprocs=2)
         zero, one = found[0], found[1]
-    assert (zero["losses"], one["losses"]) == ((6.5, [1.0, 2.0]), (6.5, [11.0, 12.0])), "each goes on with its own"
+    assert (zero["losses"], one["losses"]) == ((6.5, 3.0, 7.0), (6.5, 23.0, 7.0)), "each goes on with its own"
+    assert zero["later losses"] == one["later losses"] == (pytest.approx((14 + 2.5) / 3), [16.0, 17.0])
     assert zero["averaged"] == one["averaged"] == {"rank": 0.5, "one": 1.0}
     for name in RANKED:
         loss, *gradients = _alone(name)

@@ -48,6 +48,7 @@ def test_a_series_prefers_evaluations_and_leaves_out_what_is_not_finite(fake_run
 def test_labels_take_as_many_parents_as_they_need():
     paths = [Path("/a/x/run"), Path("/b/x/run"), Path("/b/y/run"), Path("/b/other")]
     assert labels(paths) == ["a/x/run", "b/x/run", "y/run", "other"]
+    assert labels([Path("images"), Path("images/"), Path("/a/other")]) == ["images", "images", "other"]
 
 
 def test_a_run_given_twice_is_read_once(fake_run):

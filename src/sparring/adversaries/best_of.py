@@ -6,7 +6,7 @@ from torch.optim import Optimizer
 from sparring.adversaries.picking import picked
 from sparring.adversaries.random import Random
 from sparring.contracts import Adversary, Proposal, Transform, Turn
-from sparring.errors import InputError
+from sparring.schema import check_range
 
 
 class BestOf(Adversary):
@@ -29,8 +29,8 @@ class BestOf(Adversary):
     ) -> None:
         opponent = opponent or Random(transform)
         super().__init__(opponent.transform)
-        if draws < 1 or side < 0:
-            raise InputError(f"best_of: expected draws >= 1 and side >= 0, got {draws} and {side}")
+        check_range("best_of: draws", draws, 1)
+        check_range("best_of: side", side, 0)
         self.draws, self.side, self.opponent = draws, side, opponent
 
     def propose(self, turn: Turn) -> Proposal:

@@ -1,6 +1,5 @@
 """Adversarial training for free: parameters that are kept per image and moved by the encoder's own backward pass."""
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -9,7 +8,7 @@ from torch.optim import Optimizer
 
 from sparring.contracts import Adversary, Proposal, Transform, Turn
 from sparring.encoders import ImageShape
-from sparring.errors import InputError
+from sparring.schema import TINY, check_range
 
 
 class Free(Adversary):
@@ -36,8 +35,7 @@ class Free(Adversary):
         step_size: float = 0.5,
     ) -> None:
         super().__init__(transform)
-        if not 0 < step_size < math.inf:
-            raise InputError(f"free: expected step_size > 0, got {step_size}")
+        check_range("free: step_size", step_size, TINY)
         self.step_size, self.shape = step_size, transform.parameter_shape(image_shape)
         start = 2 * torch.rand(image_count, *self.shape) - 1
         self.memory = nn.Embedding.from_pretrained(transform.project(start).flatten(1), freeze=False, sparse=True)

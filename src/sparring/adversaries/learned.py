@@ -1,5 +1,6 @@
 """An adversary that learns: a head that reads features, noise or nothing and gives the transform's parameters."""
 
+import math
 from math import prod
 from typing import Literal
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from sparring.contracts import Adversary, Proposal, Transform, Turn
 from sparring.encoders import ImageShape
+from sparring.schema import check_ranges
 
 Reads = Literal["partner", "own", "nothing"]
 
@@ -47,6 +49,7 @@ class Learned(Adversary):
         super().__init__(transform)
         self.shape = transform.parameter_shape(image_shape)
         self.reads, self.noise, self.logit_noise = reads, noise, logit_noise
+        check_ranges(self, {"noise": (0, math.inf), "logit_noise": (0, math.inf)}, "learned: ")
         inputs = noise + (features if reads != "nothing" else 0)
         self.head = nn.Linear(max(1, inputs), prod(self.shape))
 

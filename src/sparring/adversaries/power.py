@@ -1,11 +1,9 @@
 """The direction in which the loss bends most: power iteration on its curvature."""
 
-import math
-
 import torch
 
 from sparring.contracts import Adversary, Proposal, Transform, Turn
-from sparring.errors import InputError
+from sparring.schema import TINY, check_range
 
 
 class Power(Adversary):
@@ -24,8 +22,8 @@ class Power(Adversary):
 
     def __init__(self, transform: Transform, *, iterations: int = 1, xi: float = 0.1) -> None:
         super().__init__(transform)
-        if iterations < 1 or not 0 < xi < math.inf:
-            raise InputError(f"power: expected iterations >= 1 and xi > 0, got {iterations} and {xi}")
+        check_range("power: iterations", iterations, 1)
+        check_range("power: xi", xi, TINY)
         self.iterations, self.xi = iterations, xi
 
     @torch.enable_grad()

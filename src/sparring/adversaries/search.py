@@ -1,13 +1,12 @@
 """Projected gradient ascent on the loss itself, anew for each batch."""
 
-import math
 from typing import Literal
 
 import torch
 
 from sparring.adversaries.random import Random
 from sparring.contracts import Adversary, Proposal, Transform, Turn
-from sparring.errors import InputError
+from sparring.schema import TINY, check_range
 
 
 class Search(Adversary):
@@ -37,8 +36,8 @@ class Search(Adversary):
         batch_norm: Literal["batch", "running"] = "batch",
     ) -> None:
         super().__init__(transform)
-        if steps < 1 or not 0 < step_size < math.inf:
-            raise InputError(f"search: expected steps >= 1 and step_size > 0, got {steps} and {step_size}")
+        check_range("search: steps", steps, 1)
+        check_range("search: step_size", step_size, TINY)
         self.steps, self.step_size, self.random_start = steps, step_size, random_start
         self.running = batch_norm == "running"
 

@@ -22,7 +22,7 @@ from sparring.evaluations import Knn
 from sparring.memory import peak
 from sparring.recipe import Recipe
 from sparring.recipe_files import dump_recipe
-from sparring.run import environment, replace_file
+from sparring.run import environment, write_json
 from sparring.training import load_data
 
 CONSOLE = Console(highlight=False)
@@ -104,11 +104,11 @@ def bench(
         "steps": steps,
         **asdict(result),
     }
-    text = json.dumps({**kept, "table": result.rows(), "figures": result.figures()}, indent=2)
+    kept |= {"table": result.rows(), "figures": result.figures()}
     if out:
-        replace_file(out, lambda temporary: temporary.write_text(text + "\n"))
+        write_json(out, kept)
     if as_json:
-        print(text)
+        print(json.dumps(kept, indent=2))
     else:
         show(result)
 

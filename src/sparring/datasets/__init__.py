@@ -10,8 +10,8 @@ from sparring.datasets.images import DataSet, Images
 from sparring.datasets.sample import load_sample
 from sparring.errors import InputError, unknown
 
-Loader = Callable[[int | None, Path | None, bool], DataSet]
-"""From the image size (None: the data's own), where its files are kept (None: the cache), and whether to show a bar."""
+Loader = Callable[[int | None, Path | None], DataSet]
+"""From the image size (None: the data's own) and where its files are kept (None: the cache)."""
 
 DATASETS: dict[str, Loader] = {
     "cifar10": load_cifar10,
@@ -26,9 +26,8 @@ def load_dataset(
     name: str,
     *,
     image_size: int | None = None,
-    root: Path | None = None,
+    root: str | Path | None = None,
     max_broken: float = 0.05,
-    progress: bool = True,
 ) -> DataSet:
     """A registered data set, or a folder of images.
 
@@ -37,7 +36,6 @@ def load_dataset(
         image_size: side in pixels; None is the data's own (CIFAR: 32), and 64 for folders.
         root: where a copy of a registered data set is, or is downloaded to; None is the cache.
         max_broken: largest share of a folder's files that may be unreadable, in [0, 1].
-        progress: show a bar on stderr while images are decoded.
 
     Raises InputError, in one line, for everything that cannot be used.
     """
@@ -46,10 +44,8 @@ def load_dataset(
     if not 0 <= max_broken <= 1:
         raise InputError(f"expected max_broken, a share of the files, in [0, 1]; got {max_broken}")
     if name in DATASETS:
-        return DATASETS[name](image_size, root, progress)
-    return load_folder(
-        _existing_folder(name), image_size=image_size or FOLDER_SIZE, max_broken=max_broken, progress=progress
-    )
+        return DATASETS[name](image_size, Path(root).expanduser() if root else None)
+    return load_folder(_existing_folder(name), image_size=image_size or FOLDER_SIZE, max_broken=max_broken)
 
 
 def _missing(folder: Path) -> InputError:

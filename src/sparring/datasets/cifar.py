@@ -2,10 +2,9 @@
 
 import sys
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import partial
-from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -101,23 +100,23 @@ VERSIONS = {
 }
 
 
-def load_cifar10(image_size: int | None, root: Path | None, progress: bool) -> DataSet:
+def load_cifar10(image_size: int | None, root: Path | None) -> DataSet:
     """CIFAR-10: 50,000 training and 10,000 test images of 32x32 pixels, 10 classes."""
-    return _load("cifar10", image_size, root, progress)
+    return _load("cifar10", image_size, root)
 
 
-def load_cifar100(image_size: int | None, root: Path | None, progress: bool) -> DataSet:
+def load_cifar100(image_size: int | None, root: Path | None) -> DataSet:
     """CIFAR-100: 50,000 training and 10,000 test images of 32x32 pixels, 100 fine classes."""
-    return _load("cifar100", image_size, root, progress)
+    return _load("cifar100", image_size, root)
 
 
-def _load(name: str, image_size: int | None, root: Path | None, progress: bool) -> DataSet:
+def _load(name: str, image_size: int | None, root: Path | None) -> DataSet:
     """A copy in `root` (default: the cache) in either official version, or else one downloaded to there.
 
     Raises InputError where there is neither copy nor network, and where a copy is damaged.
     """
     image_size = image_size or SIDE
-    folder, version = _find(name, root or cache_folder(), progress)
+    folder, version = _find(name, root or cache_folder())
     key = f"{name}-{fingerprint(folder, scan(folder), image_size)}"
     try:
         train = [version.read(folder / part) for part in version.train]
@@ -138,7 +137,7 @@ def _images(parts: list[Split], classes: tuple[str, ...], image_size: int, key: 
     return Images(resized(pixels, image_size, key), labels, classes)
 
 
-def _find(name: str, root: Path, progress: bool) -> tuple[Path, Version]:
+def _find(name: str, root: Path) -> tuple[Path, Version]:
     if root.exists() and not root.is_dir():
         raise InputError(f"{root}: expected the folder where {name} lies, got a file; name the folder with --data-root")
     for version in VERSIONS[name]:
@@ -152,17 +151,16 @@ def _find(name: str, root: Path, progress: bool) -> tuple[Path, Version]:
                 f"the copy of {name} in {str(root / version.folder)!r} is not complete: "
                 f"{version.missing(root / version.folder)[0]!r} is missing; complete or remove it"
             )
-    return once(root / official.folder, partial(_download, name=name, version=official, progress=progress)), official
+    return once(root / official.folder, partial(_download, name=name, version=official)), official
 
 
-def _download(scratch: Path, *, name: str, version: Version, progress: bool) -> None:
+def _download(scratch: Path, *, name: str, version: Version) -> None:
     from torchvision import datasets  # takes a second, and is rarely needed
 
     source = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
-    quiet = StringIO()
     with TemporaryDirectory(dir=scratch.parent) as place:
         try:
-            with redirect_stdout(quiet), redirect_stderr(sys.stderr if progress else quiet):
+            with redirect_stdout(sys.stderr):
                 source(place, download=True)
         except (OSError, RuntimeError) as error:
             raise InputError(

@@ -23,8 +23,8 @@ def read_image(path: str, image_size: int) -> UInt8[np.ndarray, "3 s s"]:
     with Image.open(path) as image:
         # A JPEG decoder halves for free; twice the size leaves the rest to the better filter.
         image.draft(None, (2 * image_size, 2 * image_size))
-        orientation = _orientation(image)
         square = _centre_square(_to_rgb(image), image_size)
+        orientation = _orientation(image)  # after loading: Pillow turns a TIFF upright itself
     if orientation in UPRIGHT:
         square = square.transpose(UPRIGHT[orientation])
     return np.asarray(square).transpose(2, 0, 1)

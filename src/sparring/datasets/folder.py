@@ -25,9 +25,7 @@ CHUNK = 512
 FOLDER_SIZE = 64
 
 
-def load_folder(
-    folder: Path, *, image_size: int = FOLDER_SIZE, max_broken: float = 0.05, progress: bool = True
-) -> DataSet:
+def load_folder(folder: Path, *, image_size: int = FOLDER_SIZE, max_broken: float = 0.05) -> DataSet:
     """The images below `folder`, which is only ever read: class folders with or without splits, or plain images.
 
     Raises InputError where there is no image, where more than the share `max_broken` of the files cannot be read, and
@@ -36,7 +34,7 @@ def load_folder(
     layout = arrange(scan(folder), folder)
     files = layout.files
     entry = cache_folder() / "decoded" / fingerprint(folder, files, image_size)
-    once(entry, partial(_decode, folder=folder, files=files, image_size=image_size, progress=progress))
+    once(entry, partial(_decode, folder=folder, files=files, image_size=image_size))
     broken = np.load(entry / "skipped.npy")
     log = entry / "skipped.log"
     _check_broken(broken, files, folder, log, max_broken)
@@ -52,23 +50,23 @@ def load_folder(
     )
 
 
-def _decode(scratch: Path, *, folder: Path, files: Sequence[File], image_size: int, progress: bool) -> None:
+def _decode(scratch: Path, *, folder: Path, files: Sequence[File], image_size: int) -> None:
     """Fill a cache entry: the pixels of all readable files, and which files were skipped and why."""
     reasons: dict[int, str] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata and of large images, once per file
-        write_pixels(scratch / "pixels.npy", _blocks(folder, files, image_size, progress, reasons), image_size)
+        write_pixels(scratch / "pixels.npy", _blocks(folder, files, image_size, reasons), image_size)
     np.save(scratch / "skipped.npy", np.array(sorted(reasons), dtype=np.int64))
     lines = [f"{str(folder / files[place].path)!r}\t{reason}\n" for place, reason in sorted(reasons.items())]
     (scratch / "skipped.log").write_text("".join(lines), encoding="utf-8", errors="backslashreplace")
 
 
 def _blocks(
-    folder: Path, files: Sequence[File], image_size: int, progress: bool, reasons: dict[int, str]
+    folder: Path, files: Sequence[File], image_size: int, reasons: dict[int, str]
 ) -> Iterator[UInt8[np.ndarray, "_ 3 s s"]]:
     """Decode in the order of `files`, a chunk at a time; fills `reasons` with those that cannot be read."""
     root = os.fspath(folder)
-    bar = Progress(console=Console(stderr=True), transient=True, disable=not progress)
+    bar = Progress(console=Console(stderr=True), transient=True)
     with bar, ThreadPoolExecutor() as pool:  # Pillow decodes outside Python's lock
         task = bar.add_task("reading images", total=len(files))
         for start in range(0, len(files), CHUNK):

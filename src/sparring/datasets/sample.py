@@ -15,12 +15,12 @@ from sparring.datasets.images import DataSet
 SIDE = 32  # two cores train on these in minutes; the photographs are stored at 64
 
 
-def load_sample(image_size: int | None, root: Path | None, progress: bool) -> DataSet:
+def load_sample(image_size: int | None, root: Path | None) -> DataSet:
     """Shipped photographs of clothes: 3,068 training, 341 validation, 372 test images, 10 classes."""
     archive = resources.files("sparring.datasets").joinpath("shipped", "clothing64.tar.xz").read_bytes()
     entry = cache_folder() / "shipped" / blake2b(archive, digest_size=8).hexdigest()
     once(entry, partial(_unpack, archive=archive))
-    data = load_folder(entry / "clothing64", image_size=image_size or SIDE, progress=progress)
+    data = load_folder(entry / "clothing64", image_size=image_size or SIDE)
     return replace(data, name="sample")
 
 

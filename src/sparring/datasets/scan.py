@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sparring.errors import InputError
 
-FORMAT = 1
+FORMAT = 2
 """Part of every fingerprint; raise it when decoding changes, so that old cache entries are left alone."""
 
 LITTER = {"Thumbs.db", "desktop.ini", "__MACOSX", "$RECYCLE.BIN", "@eaDir"}

@@ -5,7 +5,7 @@ An evaluation reads features of clean images; an `Inspection` also needs the enc
 
 from collections.abc import Callable
 
-from sparring.evaluations.collapse import Collapse, collapse
+from sparring.evaluations.collapse import Collapse
 from sparring.evaluations.corruptions import CORRUPTIONS, Corruptions
 from sparring.evaluations.features import extract, features_of
 from sparring.evaluations.few_shot import FewShot
@@ -44,7 +44,6 @@ __all__ = [
     "Probe",
     "Robustness",
     "Subject",
-    "collapse",
     "extract",
     "features_of",
     "knn_scores",

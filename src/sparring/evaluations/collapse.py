@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sparring.contracts import Features
-from sparring.errors import InputError
+from sparring.schema import check_range
 
 
 def spread(features: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
@@ -59,8 +59,7 @@ class Collapse:
     """
 
     def __init__(self, *, pairs_of: int = 2000) -> None:
-        if pairs_of < 2:
-            raise InputError(f"collapse: expected pairs_of at least 2 images, got {pairs_of}")
+        check_range("collapse: pairs_of", pairs_of, 2)
         self.pairs_of = pairs_of
 
     def __call__(self, features: Features) -> dict[str, float]:
@@ -71,7 +70,3 @@ class Collapse:
             "rankme": rankme(queries).item(),
             "uniformity": uniformity(queries[places]).item(),
         }
-
-
-collapse = Collapse()
-"""With its default settings."""

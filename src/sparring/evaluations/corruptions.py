@@ -17,11 +17,11 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from sparring.errors import InputError
 from sparring.evaluations.confusion import percent_right
 from sparring.evaluations.features import extract
 from sparring.evaluations.subject import Inspection, Subject
 from sparring.randomness import generator_for
+from sparring.schema import check_range
 
 SEVERITIES = range(1, 6)
 
@@ -150,8 +150,7 @@ class Corruptions(Inspection):
     """
 
     def __init__(self, *, images: int = 1000, seed: int = 0) -> None:
-        if images < 1:
-            raise InputError(f"corruptions: expected at least one image, got {images}")
+        check_range("corruptions: images", images, 1)
         self.images, self.seed = images, seed
 
     def __call__(self, subject: Subject) -> dict[str, float]:

@@ -60,7 +60,7 @@ class FineTune(Inspection):
             weight_decay=weight_decay,
             batch_size=batch_size,
             seed=seed,
-            pairs=(("first", "first"),),
+            pairs=(("first", "first*"),),  # one base view, and no look needs another
         )
 
     def __call__(self, subject: Subject) -> dict[str, float]:

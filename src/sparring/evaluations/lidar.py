@@ -4,11 +4,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sparring.errors import InputError
 from sparring.evaluations.collapse import alignment
 from sparring.evaluations.features import extract
 from sparring.evaluations.subject import Inspection, Subject
 from sparring.randomness import generator_for
+from sparring.schema import check_range
 from sparring.views import base_view
 
 RIDGE = 1e-4
@@ -52,8 +52,8 @@ class Lidar(Inspection):
     needs_labels = False
 
     def __init__(self, *, images: int = 1000, views: int = 10, seed: int = 0) -> None:
-        if images < 2 or views < 2:
-            raise InputError(f"lidar: expected at least 2 images and 2 views, got {images} and {views}")
+        check_range("lidar: images", images, 2)
+        check_range("lidar: views", views, 2)
         self.images, self.views, self.seed = images, views, seed
 
     def __call__(self, subject: Subject) -> dict[str, float]:

@@ -10,10 +10,11 @@ from sparring.methods.contrastive import Contrastive
 from sparring.methods.dcl import dcl
 from sparring.methods.debiased import debiased
 from sparring.methods.hcl import hcl
-from sparring.methods.mochi import MoCHi
-from sparring.methods.moco import MoCo
+from sparring.methods.mochi import mochi
+from sparring.methods.moco import moco
 from sparring.methods.oracle import oracle
 from sparring.methods.pcl import PCL
+from sparring.methods.queued import MomentumContrast
 from sparring.methods.simclr import simclr
 from sparring.methods.simsiam import SimSiam
 from sparring.methods.supcon import supcon
@@ -26,8 +27,8 @@ METHODS: dict[str, Callable[..., Method]] = {
     "dcl": dcl,
     "debiased": debiased,
     "hcl": hcl,
-    "mochi": MoCHi,
-    "moco": MoCo,
+    "mochi": mochi,
+    "moco": moco,
     "oracle": oracle,
     "pcl": PCL,
     "simclr": simclr,
@@ -42,14 +43,15 @@ __all__ = [
     "PCL",
     "BarlowTwins",
     "Contrastive",
-    "MoCHi",
-    "MoCo",
+    "MomentumContrast",
     "SimSiam",
     "VICReg",
     "conditional",
     "dcl",
     "debiased",
     "hcl",
+    "mochi",
+    "moco",
     "oracle",
     "simclr",
     "supcon",

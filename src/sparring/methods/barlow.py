@@ -1,5 +1,7 @@
 """Barlow Twins: the cross-correlation of two views becomes the identity."""
 
+import math
+
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
@@ -9,6 +11,7 @@ from sparring.encoders import Encoder
 from sparring.gather import gather, rank
 from sparring.methods.heads import three_layers
 from sparring.methods.shares import squares
+from sparring.schema import check_ranges
 
 
 def _standardised(projection: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
@@ -45,6 +48,7 @@ class BarlowTwins(Method):
     ) -> None:
         super().__init__()
         self.encoder, self.redundancy, self.scale = encoder, redundancy, scale
+        check_ranges(self, {"redundancy": (0, math.inf), "scale": (0, math.inf)})
         self.projector = three_layers(encoder.feature_size, projection)
 
     def encode(self, images: Float[Tensor, "b c h w"]) -> Embedding:

@@ -9,7 +9,7 @@ from sparring.contracts import Embedding, Method
 from sparring.encoders import Encoder
 from sparring.errors import InputError
 from sparring.methods.contrast import Scores, all_against_all
-from sparring.methods.heads import check_positive, two_layers
+from sparring.methods.heads import check_temperature, two_layers
 
 Loss = Callable[[Scores], Tensor]
 """Scores of 2b anchors to a loss per anchor."""
@@ -42,7 +42,7 @@ class Contrastive(Method):
         labels: Int[Tensor, " n"] | None = None,
     ) -> None:
         super().__init__()
-        check_positive("contrastive", "temperature", temperature)
+        check_temperature(temperature)
         self.encoder, self.loss, self.temperature = encoder, loss, temperature
         self.projector = two_layers(encoder.feature_size, hidden, projection, batch_norm=batch_norm)
         self.register_buffer("labels", labels, persistent=False)

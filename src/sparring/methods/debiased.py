@@ -5,7 +5,7 @@ from functools import partial
 from sparring.encoders import Encoder
 from sparring.methods.contrastive import Contrastive
 from sparring.methods.hcl import corrected
-from sparring.methods.heads import check_share
+from sparring.methods.heads import check_below_1
 
 
 def debiased(
@@ -22,6 +22,6 @@ def debiased(
 
     Source: Chuang et al. 2020, "Debiased Contrastive Learning" (one positive per anchor, as in its experiments).
     """
-    check_share("debiased", "tau_plus", tau_plus)
+    check_below_1("tau_plus", tau_plus)
     loss = partial(corrected, tau_plus=tau_plus, beta=0.0)
     return Contrastive(encoder, loss, hidden=hidden, projection=projection, temperature=temperature)

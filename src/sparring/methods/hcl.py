@@ -10,7 +10,8 @@ from torch import Tensor
 from sparring.encoders import Encoder
 from sparring.methods.contrast import Scores
 from sparring.methods.contrastive import Contrastive
-from sparring.methods.heads import check_share
+from sparring.methods.heads import check_below_1
+from sparring.schema import check_range
 
 
 def corrected(scores: Scores, *, tau_plus: float, beta: float) -> Float[Tensor, " a"]:
@@ -50,6 +51,7 @@ def hcl(
 
     Source: Robinson et al. 2021, "Contrastive Learning with Hard Negative Samples".
     """
-    check_share("hcl", "tau_plus", tau_plus)
+    check_below_1("tau_plus", tau_plus)
+    check_range("beta", beta, 0)
     loss = partial(corrected, tau_plus=tau_plus, beta=beta)
     return Contrastive(encoder, loss, hidden=hidden, projection=projection, temperature=temperature)

@@ -2,11 +2,15 @@
 
 from torch import nn
 
-from sparring.errors import InputError
+from sparring.schema import check_range
+
+NEARLY_1 = 1 - 1e-6
 
 
 def two_layers(inputs: int, hidden: int, outputs: int, *, batch_norm: bool = True) -> nn.Sequential:
     """Linear, BatchNorm (or not), ReLU, linear: SimCLR's and BYOL's projector, BYOL's predictor, MoCo v2's head."""
+    check_range("hidden", hidden, 1)
+    check_range("projection", outputs, 1)
     return nn.Sequential(
         nn.Linear(inputs, hidden, bias=not batch_norm),
         nn.BatchNorm1d(hidden) if batch_norm else nn.Identity(),
@@ -17,6 +21,7 @@ def two_layers(inputs: int, hidden: int, outputs: int, *, batch_norm: bool = Tru
 
 def three_layers(inputs: int, width: int) -> nn.Sequential:
     """Three linear layers of one width, BatchNorm and ReLU between them: Barlow Twins' and VICReg's."""
+    check_range("projection", width, 1)
     return nn.Sequential(
         nn.Linear(inputs, width, bias=False),
         nn.BatchNorm1d(width),
@@ -28,13 +33,11 @@ def three_layers(inputs: int, width: int) -> nn.Sequential:
     )
 
 
-def check_positive(method: str, name: str, value: float) -> None:
-    """One clear line unless `value` > 0."""
-    if not value > 0:
-        raise InputError(f"{method}: expected {name} > 0, got {value}")
+def check_temperature(temperature: float) -> None:
+    """One clear line unless similarities can be divided by it."""
+    check_range("temperature", temperature, 1e-3)
 
 
-def check_share(method: str, name: str, value: float) -> None:
+def check_below_1(name: str, value: float) -> None:
     """One clear line unless `value` lies in [0, 1)."""
-    if not 0 <= value < 1:
-        raise InputError(f"{method}: expected {name} in [0, 1), got {value}")
+    check_range(name, value, 0, NEARLY_1)

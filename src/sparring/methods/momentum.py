@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sparring.methods.heads import check_share
+from sparring.methods.heads import check_below_1
 
 
 class Target(nn.Module):
@@ -23,7 +23,7 @@ class Target(nn.Module):
 
     def __init__(self, *parts: nn.Module, momentum: float) -> None:
         super().__init__()
-        check_share("target", "momentum", momentum)
+        check_below_1("momentum", momentum)
         self.copy, self.momentum = deepcopy(nn.Sequential(*parts)).requires_grad_(False), momentum
 
     def forward(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:

@@ -1,24 +1,22 @@
 """Prototypical contrastive learning: MoCo's loss, and a query finds the centre of its image's cluster."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sparring.contracts import Embedding, Method
+from sparring.contracts import Embedding
 from sparring.encoders import Encoder
 from sparring.errors import InputError
 from sparring.gather import gather
-from sparring.methods.contrast import against_queue, info_nce
-from sparring.methods.heads import check_positive, two_layers
-from sparring.methods.momentum import Target
 from sparring.methods.prototypes import Clustering
-from sparring.methods.queue import Queue, keys_of
+from sparring.methods.queued import Queued
 
 
-class PCL(Method):
+class PCL(Queued):
     """InfoNCE of q1 with k2 against the queue, plus the mean of ProtoNCE over granularities; symmetric: with q2 and k1.
 
     The memory bank keeps each image's last key, of a clean view where a round has one; every so many steps it is
@@ -57,42 +55,40 @@ class PCL(Method):
         images_per_cluster: tuple[int, ...] = (200, 100, 50),
         every: int = 390,
     ) -> None:
-        super().__init__()
-        check_positive("pcl", "temperature", temperature)
+        super().__init__(
+            encoder,
+            hidden=hidden,
+            projection=projection,
+            temperature=temperature,
+            momentum=momentum,
+            queue=queue,
+            symmetric=symmetric,
+        )
         if not images_per_cluster or min(every, *images_per_cluster) < 1:
             raise InputError(f"pcl: expected at least 1 step and 1 image, got {every=}, {images_per_cluster=}")
-        self.encoder, self.temperature, self.symmetric, self.every = encoder, temperature, symmetric, every
-        self.projector = two_layers(encoder.feature_size, hidden, projection, batch_norm=False)
-        self.target = Target(self.encoder, self.projector, momentum=momentum)
-        self.queue = Queue(queue, projection)
+        self.every = every
         sizes = [max(2, image_count // images) for images in images_per_cluster]
-        self.clusterings = nn.ModuleList([Clustering(image_count, size, projection, temperature) for size in sizes])
+        clusterings = [Clustering(image_count, size, projection, temperature) for size in sizes]
+        self.clusterings = cast("Sequence[Clustering]", nn.ModuleList(clusterings))
         self.register_buffer("bank", torch.zeros(image_count, projection))
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
 
-    def encode(self, images: Float[Tensor, "b c h w"]) -> Embedding:
-        features = self.encoder(images)
-        return Embedding(features, self.projector(features), target=self.target(images))
-
     def compare(self, first: Embedding, second: Embedding) -> Float[Tensor, " b"]:
-        forth = self._find(first, second)
-        return (forth + self._find(second, first)) / 2 if self.symmetric else forth
+        forth = self._prototypes(first)
+        prototypes = (forth + self._prototypes(second)) / 2 if self.symmetric else forth
+        return super().compare(first, second) + prototypes
 
-    def _find(self, query: Embedding, key: Embedding) -> Float[Tensor, " b"]:
-        assert key.target is not None
+    def _prototypes(self, query: Embedding) -> Float[Tensor, " b"]:
         assert query.indices is not None
-        instance = info_nce(against_queue(query.projection, key.target, self.queue.keys.clone(), self.temperature))
-        prototypes = [clustering(query.projection, query.indices) for clustering in self.clusterings]
-        return instance + torch.stack(prototypes).mean(dim=0)
+        losses = [clustering(query.projection, query.indices) for clustering in self.clusterings]
+        return torch.stack(losses).mean(dim=0)
 
     def after_step(self, embeddings: Mapping[str, Embedding]) -> None:
-        self.target.follow(self.encoder, self.projector)
-        self.queue.push(keys_of(embeddings, symmetric=self.symmetric))
+        super().after_step(embeddings)
         self._remember(next(iter(embeddings.values())))
         self.steps.add_(1)
         if int(self.steps) % self.every == 0:  # a sync, once a step
             for clustering in self.clusterings:
-                assert isinstance(clustering, Clustering)
                 clustering.fit(self.bank)
 
     @torch.no_grad()

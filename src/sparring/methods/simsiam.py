@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from sparring.contracts import Embedding, Method
 from sparring.encoders import Encoder
-from sparring.errors import InputError
+from sparring.schema import check_range
 
 
 class SimSiam(Method):
@@ -24,8 +24,8 @@ class SimSiam(Method):
 
     def __init__(self, encoder: Encoder, *, projection: int = 2048, bottleneck: int = 512) -> None:
         super().__init__()
-        if min(projection, bottleneck) < 1:
-            raise InputError(f"simsiam: expected widths of at least 1, got {projection} and {bottleneck}")
+        check_range("projection", projection, 1)
+        check_range("bottleneck", bottleneck, 1)
         self.encoder = encoder
         self.projector = nn.Sequential(
             nn.Linear(encoder.feature_size, projection, bias=False),

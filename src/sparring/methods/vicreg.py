@@ -1,5 +1,6 @@
 """VICReg: views agree, each entry varies over the batch, no two entries covary."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,7 @@ from sparring.encoders import Encoder
 from sparring.gather import gather, rank
 from sparring.methods.heads import three_layers
 from sparring.methods.shares import squares
+from sparring.schema import check_ranges
 
 EPSILON = 1e-4
 """Added to each variance, as in the paper."""
@@ -68,6 +70,7 @@ class VICReg(Method):
     ) -> None:
         super().__init__()
         self.encoder, self.weights = encoder, Weights(invariance, variance, covariance)
+        check_ranges(self.weights, dict.fromkeys(vars(self.weights), (0, math.inf)))
         self.projector = three_layers(encoder.feature_size, projection)
 
     def encode(self, images: Float[Tensor, "b c h w"]) -> Embedding:

@@ -1,12 +1,14 @@
 """A budget of perceived colour change."""
 
+import math
+
 import torch
 from jaxtyping import Float
 from kornia.color import rgb_to_lab
 from torch import Tensor
 
 from sparring.contracts import Move, Penalty
-from sparring.errors import InputError
+from sparring.schema import check_ranges
 
 TINY = 1e-6  # the square root has no gradient at 0
 
@@ -24,9 +26,8 @@ class ColourDistance(Penalty):
 
     def __init__(self, *, budget: float = 10.0, weight: float = 1.0) -> None:
         super().__init__(weight)
-        if budget <= 0:
-            raise InputError(f"penalty colour_distance: expected a budget > 0, got {budget}")
         self.budget = budget
+        check_ranges(self, {"budget": (1e-3, math.inf)}, "colour_distance: ")
 
     def forward(self, move: Move) -> Float[Tensor, " b"]:
         difference = rgb_to_lab(move.hard) - rgb_to_lab(move.images)

@@ -1,11 +1,13 @@
 """A bound on how much harder than the view itself a hard view may be."""
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from sparring.contracts import Move, Penalty
-from sparring.errors import InputError
+from sparring.schema import check_ranges
 
 
 class HardnessBound(Penalty):
@@ -25,9 +27,8 @@ class HardnessBound(Penalty):
 
     def __init__(self, *, ratio: float = 1.0, margin: float = 0.5, weight: float = 1.0) -> None:
         super().__init__(weight)
-        if not ratio >= 0:
-            raise InputError(f"penalty hardness_bound: expected ratio >= 0, got {ratio}")
         self.ratio, self.margin = ratio, margin
+        check_ranges(self, {"ratio": (0, math.inf), "margin": (-math.inf, math.inf)}, "hardness_bound: ")
 
     def forward(self, move: Move) -> Float[Tensor, " b"]:
         with torch.no_grad():

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sparring.contracts import Move, Penalty
 from sparring.encoders import Encoder
-from sparring.errors import InputError
+from sparring.schema import check_ranges
 
 
 class Teacher(Penalty):
@@ -28,9 +28,8 @@ class Teacher(Penalty):
 
     def __init__(self, encoder: Encoder, *, floor: float = 0.7, momentum: float = 0.999, weight: float = 1.0) -> None:
         super().__init__(weight)
-        if not -1 <= floor <= 1 or not 0 <= momentum <= 1:
-            raise InputError(f"penalty teacher: expected floor in [-1, 1], momentum in [0, 1]; got {floor}, {momentum}")
         self.floor, self.momentum = floor, momentum
+        check_ranges(self, {"floor": (-1, 1), "momentum": (0, 1)}, "teacher: ")
         self.teacher = deepcopy(encoder).requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> "Teacher":

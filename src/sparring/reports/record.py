@@ -99,7 +99,7 @@ def labels(folders: Sequence[Path]) -> list[str]:
     while True:
         names = ["/".join(folder.parts[-depth:]) for folder, depth in zip(folders, depths, strict=True)]
         counts = Counter(names)
-        if max(counts.values()) == 1:
+        if len(counts) == len(set(folders)):
             return names
         depths = [depth + (counts[name] > 1) for name, depth in zip(names, depths, strict=True)]
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from sparring.colours import apply_colour
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
-from sparring.errors import InputError
+from sparring.schema import check_range
 from sparring.transforms.magnitude import magnitude
 
 Space = Literal["mix", "softmax", "grey", "doubly_stochastic"]
@@ -41,10 +41,8 @@ class Colour(Transform):
 
     def __init__(self, *, space: Space = "mix", a_max: float = 0.4, sharpness: float = 5.0) -> None:
         super().__init__()
-        if not 0 <= a_max <= 1:
-            raise InputError(f"colour: expected a_max in [0, 1], got {a_max}")
-        if not math.isfinite(sharpness):
-            raise InputError(f"colour: expected a finite sharpness such as 5, got {sharpness}")
+        check_range("colour: a_max", a_max, 0, 1)
+        check_range("colour: sharpness", sharpness, -math.inf)
         self.space, self.a_max, self.sharpness = space, a_max, sharpness
         self.has_identity = space not in WITHOUT_IDENTITY
         self.register_buffer("corners", torch.eye(3)[torch.tensor(list(permutations(range(3))))], persistent=False)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
-from sparring.errors import InputError
+from sparring.schema import check_range
 
 Padding = Literal["zeros", "border", "reflection"]
 
@@ -49,8 +49,7 @@ class Rotation(Transform):
 
     def __init__(self, *, degrees: float = 30.0, padding: Padding = "reflection") -> None:
         super().__init__()
-        if not 0 <= degrees <= 180:
-            raise InputError(f"rotation: expected degrees in [0, 180], got {degrees}")
+        check_range("rotation: degrees", degrees, 0, 180)
         self.degrees, self.padding = degrees, padding
 
     def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:
@@ -74,8 +73,7 @@ class Translation(Transform):
 
     def __init__(self, *, share: float = 0.125, padding: Padding = "reflection") -> None:
         super().__init__()
-        if not 0 <= share <= 1:
-            raise InputError(f"translation: expected share in [0, 1], got {share}")
+        check_range("translation: share", share, 0, 1)
         self.share, self.padding = share, padding
 
     def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:

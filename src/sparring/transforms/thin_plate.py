@@ -1,5 +1,7 @@
 """Elastic distortion: a grid of points moves, and the image between them bends like a thin plate."""
 
+from functools import lru_cache
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -34,6 +36,13 @@ def spline(points: Float[Tensor, "n 2"], places: Float[Tensor, "m 2"]) -> Float[
     return torch.cat([_bending(places, points), torch.ones(m, 1, dtype=points.dtype), places], dim=1) @ weights
 
 
+@lru_cache(8)
+def _grid(points: int, height: int, width: int) -> tuple[Float[Tensor, "m 2"], Float[Tensor, "m n"]]:
+    """The centres of an image's pixels, and how much each point counts there."""
+    places = lattice(height, width, 0.5)
+    return places, spline(lattice(points, points, 0.0), places)
+
+
 class ThinPlate(Transform):
     """Shift a grid of points, corners included; the shifts between are their smoothest interpolation (thin plate).
 
@@ -60,10 +69,9 @@ class ThinPlate(Transform):
 
     def forward(self, images: Float[Tensor, "b c h w"], params: Float[Tensor, "b n 2"]) -> Float[Tensor, "b c h w"]:
         height, width = images.shape[-2:]
-        places = lattice(height, width, 0.5)
-        matrix = spline(lattice(self.points, self.points, 0.0), places).to(params)
+        places, matrix = (each.to(params) for each in _grid(self.points, height, width))
         shifts = 2 * self.share * (matrix @ params)
-        return sample(images, (places.to(params) - shifts).view(-1, height, width, 2), self.padding)
+        return sample(images, (places - shifts).view(-1, height, width, 2), self.padding)
 
     def describe(self, params: Float[Tensor, "b n 2"]) -> dict[str, Float[Tensor, " b"]]:
         shifts = torch.linalg.vector_norm(self.share * params, dim=2)

@@ -1,0 +1,88 @@
+"""The family of methods that find a query's key among older keys, made by a momentum encoder."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from sparring.contracts import Embedding, Method
+from sparring.encoders import Encoder
+from sparring.methods.contrast import Scores, against_queue, info_nce, joined
+from sparring.methods.heads import check_temperature, two_layers
+from sparring.methods.mixing import Mixing
+from sparring.methods.momentum import Target
+from sparring.methods.queue import Queue, keys_of
+
+
+class Queued(Method):
+    """InfoNCE of q1 (online) with k2 (target) against the queue; symmetric: the mean with q2 and k1.
+
+    The queue enters the keys of all views of a step if symmetric, else of the second view (hardened, if it was).
+
+    Args:
+        encoder: the backbone.
+        hidden: width of the projector's hidden layer.
+        projection: size of the projection.
+        temperature: divides the cosine similarities.
+        momentum: share of itself that the target keeps in each step.
+        queue: number of negatives.
+        symmetric: both views are queries and keys; else the first is the query, the second the key.
+        mixing: makes each query further negatives of the queue's.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        hidden: int,
+        projection: int,
+        temperature: float,
+        momentum: float,
+        queue: int,
+        symmetric: bool,
+        mixing: Mixing | None = None,
+    ) -> None:
+        super().__init__()
+        check_temperature(temperature)
+        self.encoder, self.temperature, self.symmetric = encoder, temperature, symmetric
+        self.projector = two_layers(encoder.feature_size, hidden, projection, batch_norm=False)
+        self.target = Target(self.encoder, self.projector, momentum=momentum)
+        self.queue, self.mixing = Queue(queue, projection), mixing
+
+    def encode(self, images: Float[Tensor, "b c h w"]) -> Embedding:
+        features = self.encoder(images)
+        return Embedding(features, self.projector(features), target=self.target(images))
+
+    def compare(self, first: Embedding, second: Embedding) -> Float[Tensor, " b"]:
+        return info_nce(self._scores(first, second)).view(-1, len(first.projection)).mean(dim=0)
+
+    def _scores(self, first: Embedding, second: Embedding) -> Scores:
+        """Of the first views as queries, then, if symmetric, of the second."""
+        forth = self._find(first, second)
+        return joined(forth, self._find(second, first)) if self.symmetric else forth
+
+    def _find(self, query: Embedding, key: Embedding) -> Scores:
+        assert key.target is not None
+        queue = self.queue.keys.clone()  # a copy: the queue may move on before the backward pass
+        scores = against_queue(query.projection, key.target, queue, self.temperature)
+        if self.mixing is None:
+            return scores
+        own = F.normalize(query.projection)
+        synthetic = torch.einsum("bk,bsk->bs", own, self.mixing(own, queue)) / self.temperature
+        return replace(scores, negative=torch.cat([scores.negative, synthetic], dim=1))
+
+    def after_step(self, embeddings: Mapping[str, Embedding]) -> None:
+        self.target.follow(self.encoder, self.projector)
+        self.queue.push(keys_of(embeddings, symmetric=self.symmetric))
+        if self.mixing is not None:
+            self.mixing.redraw()
+
+
+class MomentumContrast(Queued):
+    """As above; nothing is added to the loss, so it can be split into pull and push (`evaluations.negatives`)."""
+
+    loss = staticmethod(info_nce)
+    scores = Queued._scores
