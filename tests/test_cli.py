@@ -216,7 +216,11 @@ def test_evaluate_refuses_what_no_knn_can_use_before_it_measures(
     (tmp_path / "r.toml").write_text(dump_recipe(recipe))
     run = str(tmp_path / "run")
     main(["train", "--recipe", str(tmp_path / "r.toml"), "--run", run])
-    for words, name in ((["--k", "0"], "knn_k"), (["--t", "nan"], "knn_t")):
+    for words, name in (
+        (["--k", "0"], "knn_k"),
+        (["--t", "nan"], "ts: expected a list, each a number, got (nan,)"),
+        (["--t", "0"], "knn_t"),
+    ):
         with pytest.raises(SystemExit) as stop:
             main(["evaluate", run, *words])
         assert stop.value.code == 2

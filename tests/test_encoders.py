@@ -37,6 +37,11 @@ def test_the_first_layer_normalises(photographs: Tensor) -> None:
     assert torch.allclose(seen.std(dim=(0, 2, 3), correction=0), torch.ones(3).double(), atol=1e-6)
 
 
+def test_bytes_are_refused() -> None:
+    with pytest.raises(InputError, match=r"expected images in \[0, 1\], got torch.uint8; divide by 255"):
+        resnet12(width=0.0625)(torch.zeros(2, 3, 32, 32, dtype=torch.uint8))
+
+
 def test_resnet18_keeps_the_resolution_of_small_images() -> None:
     encoder = resnet18()
     sizes: list[torch.Size] = []

@@ -134,7 +134,9 @@ def test_without_labels_what_needs_none_is_measured_and_the_rest_named(
     for number, file in enumerate(sorted(folder.rglob("*.png"))[:30]):
         (flat / f"{number}.png").write_bytes(file.read_bytes())
     names = [name for name in EVALUATIONS if name != "few_shot"]
-    figures, said = evaluated(capsys, trained, "--data", flat, "--probe", *names, COUNTS)
+    kept = tmp_path / "features.safetensors"
+    figures, said = evaluated(capsys, trained, "--data", flat, "--features", kept, "--probe", *names, COUNTS)
+    assert {name: len(rows) for name, rows in load_file(kept).items()} == {"queries": len(list(flat.iterdir()))}
     assert {"rankme", "uniformity", "lidar", "alignment"} <= figures.keys()
     assert not figures.keys() & {"knn", "linear", "robustness/pgd", "corruptions", "per_class", "confusion"}
     assert len(lines := [line for line in said.splitlines() if "left out" in line]) == 1

@@ -159,3 +159,5 @@ def test_few_labels_are_as_good_as_the_mean_over_probes_on_each_draw() -> None:
     assert figures == pytest.approx(expected, abs=1e-4)
     assert figures["low_label/per_class=5"] > figures["low_label/per_class=1"]
     assert LowLabel(shares=(1.0,), draws=2)(given)["low_label/share=1/std"] == 0
+    with pytest.raises(InputError, match="low_label: expected per_class of at most"):
+        LowLabel(per_class=(10**6,))(given)

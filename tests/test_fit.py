@@ -351,7 +351,8 @@ def test_numbers_that_are_none_are_neither_saved_nor_measured(
     monkeypatch.setattr(sparring.fit.Fit, "round", spoiled)  # type: ignore[attr-defined]
     with pytest.raises(InputError, match=r"at epoch 0\.6, so training stops; what was saved before is kept"):
         sparring.train(small(folder, log_every=100), run=tmp_path / "run")
-    state = Run.open(tmp_path / "run").load_checkpoint()
+    run = Run.open(tmp_path / "run")
+    state = run.load_checkpoint(run.recipe())
     assert state is not None
     assert state["step"] == 2
     assert all(value.isfinite().all() for value in state["learner"].values() if isinstance(value, torch.Tensor))

@@ -136,6 +136,12 @@ def test_a_grid_that_cannot_be_read_is_one_line(text: str, remedy: str, tmp_path
         load_grid(tmp_path / "g.toml")
 
 
+def test_a_setting_of_both_an_arm_and_an_axis_is_refused(tmp_path: Path) -> None:
+    arms = {"plain": {}, "chance": {"adversary": "random"}}
+    with pytest.raises(InputError, match="adversary: expected either an axis or an entry of arms, got both"):
+        make_cells(Recipe(), {"adversary": ["none"]}, tmp_path, arms=arms)
+
+
 def test_an_arm_with_a_bad_key_names_itself() -> None:
     with pytest.raises(InputError, match=r"arm 'x'.*'epochs'"):
         make_cells(Recipe(), {}, OUT, arms={"x": {"epoch": 1}})

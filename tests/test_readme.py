@@ -8,8 +8,11 @@ import pytest
 import torch
 from torch import nn
 
+import sparring
 from sparring.adversaries import ADVERSARIES
-from sparring.contracts import Turn
+from sparring.errors import InputError
+from sparring.parts import load_parts
+from sparring.recipe import Part
 from sparring.run import Run
 from sparring.transforms import TRANSFORMS
 
@@ -62,23 +65,24 @@ def test_the_command_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert names["encoder"](torch.rand(2, 3, 16, 16)).shape == (2, 128)
 
 
-def test_parts_of_ones_own_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """docs/extending.md: a transform, then an adversary that drives it."""
+def test_parts_of_ones_own_train_in_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """docs/extending.md: a transform and an adversary in a file, which the processes of a sweep must find."""
     monkeypatch.chdir(tmp_path)
-    names: dict[str, Any] = {}
+    code = PYTHON.findall((ROOT / "docs" / "extending.md").read_text())
+    Path("mine.py").write_text("\n".join(code))
+    recipe = sparring.Recipe(
+        epochs=1, image_size=16, parts=("mine.py",), transform=Part("fog", {"thickest": 0.3}), adversary=Part("wider")
+    )
     with monkeypatch.context() as added:
         for table, name in ((TRANSFORMS, "fog"), (ADVERSARIES, "wider")):
             added.setitem(table, name, None)
-        transform, adversary = PYTHON.findall((ROOT / "docs" / "extending.md").read_text())
-        exec(transform.replace("epochs=1", "epochs=1, image_size=16"), names)
-        assert any("adversary/fog/share" in line for line in Run(names["run"]).metrics())
-        exec(adversary, names)
-        images = torch.zeros(500, 3, 8, 8)
-        turn = Turn(
-            images, torch.arange(500), images.mean, images.mean, images.mean, 0, torch.Generator().manual_seed(0)
-        )
-        chosen = names["Wider"](names["Fog"]()).propose(turn).params
-        assert chosen.abs().mean().item() == pytest.approx(2 / 3, abs=0.03)
+        (cell,) = sparring.sweep(recipe, out="runs", seeds=1)
+        assert cell.failure == ""
+        shares = [line["adversary/fog/share"] for line in Run(cell.path).metrics() if "adversary/fog/share" in line]
+        assert all(share == pytest.approx(0.3 * 2 / 3, abs=0.03) for share in shares)  # the mean of a root is 2/3
+        assert shares
+    with pytest.raises(InputError, match="parts: expected a Python file, such as"):
+        load_parts(["none.py"])
 
 
 def test_every_command_line_is_understood() -> None:

@@ -11,6 +11,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sparring.errors import InputError
+from sparring.files import check_writable
 from sparring.recipe import Recipe
 from sparring.run import Run
 
@@ -85,17 +86,18 @@ def test_names_in_any_script_are_kept_under_any_locale(tmp_path: Path) -> None:
 
 def test_a_checkpoint_that_fails_to_write_leaves_the_last_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run(tmp_path)
-    assert run.load_checkpoint() is None
-    run.save_checkpoint({"step": 1, "weights": torch.arange(3)})
+    assert run.load_checkpoint(Recipe()) is None
+    run.save_checkpoint({"step": 1, "weights": torch.arange(3)}, Recipe())
 
     def full_disk(state: object, path: Path) -> None:
         path.write_bytes(b"half")
-        raise OSError("no space left on device")
+        raise OSError(28, "no space left on device")
 
     monkeypatch.setattr(torch, "save", full_disk)
-    with pytest.raises(OSError, match="no space"):
-        run.save_checkpoint({"step": 2})
-    state = run.load_checkpoint()
+    with pytest.raises(InputError, match=r"last\.ckpt: .*no space.*what was saved before is kept"):
+        run.save_checkpoint({"step": 2}, Recipe())
+    assert not list(tmp_path.glob("*.tmp"))
+    state = run.load_checkpoint(Recipe())
     assert state is not None
     assert state["step"] == 1
     assert torch.equal(state["weights"], torch.arange(3))
@@ -117,3 +119,30 @@ def test_a_run_names_its_images_by_absolute_paths(tmp_path: Path, monkeypatch: p
     assert run.recipe() == Recipe(data=str(tmp_path / "classes"), data_root=str(tmp_path / "root"))
     run.claim(Recipe(data="cifar10"))
     assert run.recipe() == Recipe(data="cifar10")
+
+
+def test_a_run_goes_on_as_it_began_or_says_what_was_changed(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.save_checkpoint({"step": 1}, Recipe(epochs=7))
+    assert run.load_checkpoint(Recipe(epochs=7, devices=2, data_root="elsewhere")) is not None
+    with pytest.raises(InputError, match="expected epochs = 7, as the run began, got 9; change it back"):
+        run.load_checkpoint(Recipe(epochs=9))
+
+
+def test_a_damaged_checkpoint_is_one_line(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.save_checkpoint({"step": 1, "weights": torch.arange(3000)}, Recipe())
+    whole = (tmp_path / "last.ckpt").read_bytes()
+    for damaged in (whole[:1000], b"", b"nonsense" * 100):
+        (tmp_path / "last.ckpt").write_bytes(damaged)
+        with pytest.raises(InputError, match=r"last\.ckpt: expected a checkpoint, got a damaged file"):
+            run.load_checkpoint(Recipe())
+
+
+def test_a_place_that_cannot_be_written_is_said_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "kept.png").write_bytes(b"kept")
+    for name in ("kept.png", "new.png"):
+        check_writable(tmp_path / name)
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("kept.png", b"kept")]
+    with pytest.raises(InputError, match="expected a file that can be written"):
+        check_writable(tmp_path / "no folder" / "new.png")

@@ -160,7 +160,8 @@ def test_a_real_sweep_resumes_a_cell_from_its_checkpoint(tmp_path: Path, monkeyp
     monkeypatch.setattr(fit.Fit, "_evaluate", killed_at_the_end)
     with pytest.raises(RuntimeError, match="killed"):
         sparring.train(TINY, run=tmp_path / "out" / "seed=0")
-    half = Run.open(tmp_path / "out" / "seed=0").load_checkpoint()
+    interrupted = Run.open(tmp_path / "out" / "seed=0")
+    half = interrupted.load_checkpoint(interrupted.recipe())
     assert half is not None
     assert half["step"] == calls[-1] // 2
     (cell,) = sparring.sweep(TINY, out=tmp_path / "out", seeds=1)
@@ -170,8 +171,14 @@ def test_a_real_sweep_resumes_a_cell_from_its_checkpoint(tmp_path: Path, monkeyp
     assert "epoch 1/2" not in (cell.path / jobs.LOG).read_text()  # it did not begin anew
 
 
+def begin(folder: Path, recipe: Recipe) -> None:
+    run = Run(folder)
+    run.claim(recipe)
+    run.append({"step": 0, "epoch": 0.0, "knn": 10.0})
+
+
 REFUSED = {
-    "another recipe": (lambda f: Run(f).claim(Recipe(epochs=9, seed=1)), "with epochs = 2, got one with 9"),
+    "another recipe": (lambda f: begin(f, Recipe(epochs=9, seed=1)), "with epochs = 2, got one with 9"),
     "other files": (lambda f: (f.mkdir(parents=True), (f / "thesis.tex").touch()), "other files"),
     "a file": (lambda f: (f.parent.mkdir(), f.touch()), "other files"),
 }
@@ -186,6 +193,12 @@ def test_a_folder_that_holds_anything_else_is_refused_before_anything_runs(
         sparring.sweep(Recipe(epochs=2), out=tmp_path / "out", seeds=2)
     assert "--out" in str(refused.value)
     assert not (tmp_path / "out" / "seed=0").exists()
+
+
+def test_a_cell_that_never_began_may_be_begun_otherwise(luck: dict[int, str], tmp_path: Path) -> None:
+    Run(tmp_path / "out" / "seed=1").claim(Recipe(epochs=9, seed=1))
+    assert len(sparring.sweep(Recipe(epochs=2), out=tmp_path / "out", seeds=2)) == 2
+    assert Run(tmp_path / "out" / "seed=1").recipe().epochs == 2
 
 
 def test_a_folder_that_another_process_trains_in_is_refused(luck: dict[int, str], tmp_path: Path) -> None:

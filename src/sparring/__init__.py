@@ -8,47 +8,47 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sparring.adversaries import (
-        Absent,
-        AutoAugment,
-        BestOf,
-        Blend,
-        Free,
-        Generator,
-        Learned,
-        Policy,
-        Power,
-        RandAugment,
-        Random,
-        Replay,
-        Search,
-        TrivialAugment,
-        UNet,
+        Absent as Absent,
+        AutoAugment as AutoAugment,
+        BestOf as BestOf,
+        Blend as Blend,
+        Free as Free,
+        Generator as Generator,
+        Learned as Learned,
+        Policy as Policy,
+        Power as Power,
+        RandAugment as RandAugment,
+        Random as Random,
+        Replay as Replay,
+        Search as Search,
+        TrivialAugment as TrivialAugment,
+        UNet as UNet,
     )
-    from sparring.errors import InputError
-    from sparring.learner import Learner
-    from sparring.recipe import Part, Recipe, Views
-    from sparring.recipe_files import load_recipe
-    from sparring.saved import load_encoder
-    from sparring.sweeps import sweep
-    from sparring.training import train
+    from sparring.errors import InputError as InputError
+    from sparring.learner import Learner as Learner
+    from sparring.recipe import Part as Part, Recipe as Recipe, Views as Views
+    from sparring.recipe_files import load_recipe as load_recipe
+    from sparring.saved import load_encoder as load_encoder
+    from sparring.sweeps import sweep as sweep
+    from sparring.training import train as train
     from sparring.transforms import (
-        Affine,
-        Blur,
-        Chain,
-        Colour,
-        Crop,
-        Frequency,
-        Gain,
-        Hsv,
-        Jitter,
-        Mask,
-        Operations,
-        Perspective,
-        Pixels,
-        Rotation,
-        ThinPlate,
-        Tone,
-        Translation,
+        Affine as Affine,
+        Blur as Blur,
+        Chain as Chain,
+        Colour as Colour,
+        Crop as Crop,
+        Frequency as Frequency,
+        Gain as Gain,
+        Hsv as Hsv,
+        Jitter as Jitter,
+        Mask as Mask,
+        Operations as Operations,
+        Perspective as Perspective,
+        Pixels as Pixels,
+        Rotation as Rotation,
+        ThinPlate as ThinPlate,
+        Tone as Tone,
+        Translation as Translation,
     )
 
 _HOMES = {
@@ -98,52 +98,14 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = [
-    "Absent",
-    "Affine",
-    "AutoAugment",
-    "BestOf",
-    "Blend",
-    "Blur",
-    "Chain",
-    "Colour",
-    "Crop",
-    "Free",
-    "Frequency",
-    "Gain",
-    "Generator",
-    "Hsv",
-    "InputError",
-    "Jitter",
-    "Learned",
-    "Learner",
-    "Mask",
-    "Operations",
-    "Part",
-    "Perspective",
-    "Pixels",
-    "Policy",
-    "Power",
-    "RandAugment",
-    "Random",
-    "Recipe",
-    "Replay",
-    "Rotation",
-    "Search",
-    "ThinPlate",
-    "Tone",
-    "Translation",
-    "TrivialAugment",
-    "UNet",
-    "Views",
-    "load_encoder",
-    "load_recipe",
-    "sweep",
-    "train",
-]
+__all__ = sorted(_HOME_OF)
 
 
 def __getattr__(name: str) -> object:
     if name not in _HOME_OF:
         raise AttributeError(f"module 'sparring' has no attribute {name!r}")
     return getattr(import_module(_HOME_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -35,6 +35,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         _stop(f"error: {' '.join(str(error).split())}", 2)
     except BrokenPipeError:  # the reader of a pipe has seen enough
         sys.stdout = None
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _stop(f"error: {error.filename}: expected a place that can be read and written, got {error.strerror}", 2)
     except KeyboardInterrupt as interrupt:
         _stop(f"stopped: {interrupt}" if str(interrupt) else "stopped", 130)
 

@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from rich.table import Table
 
 from sparring.datasets import DATASETS
 from sparring.errors import InputError
+from sparring.files import check_writable
 from sparring.grid import Grid, load_grid, parse_axes
 from sparring.parts import TABLES, build_learner, context_of, settings_of
 from sparring.probes import hard_views
@@ -26,8 +28,7 @@ from sparring.rounds import Batch, base_name, base_views_of, hardened_of
 from sparring.run import Run
 from sparring.schedules import side_at
 from sparring.sweeps import sweep as run_sweep
-from sparring.training import load_data
-from sparring.training import train as run_training
+from sparring.training import load_data, train as run_training
 from sparring.tuning import parse_space, tune
 from sparring.views import base_views
 
@@ -52,8 +53,9 @@ def train(recipe: Recipe, *, run: Path | None, resume: Path | None, overwrite: b
     _say(f"report        {path / 'report.html'}")
     _say(f"encoder       {path / 'encoder.safetensors'}  (sparring.load_encoder({str(path)!r}))")
     rival = "random" if Run.open(path).recipe().adversary.name == "none" else "none"
-    _say(f"try next      sparring train --recipe {path}/recipe.toml --adversary {rival} --run {path}-{rival}")
-    _say(f"              sparring report {path} {path}-{rival} --out comparison.html")
+    own, other = quote(str(path)), quote(f"{path}-{rival}")
+    _say(f"try next      sparring train --recipe {own}/recipe.toml --adversary {rival} --run {other}")
+    _say(f"              sparring report {own} {other} --out comparison.html")
 
 
 def sweep(recipe: Recipe, file: Path | None, axes: Sequence[str], *, seeds: int | None, out: Path, jobs: int) -> None:
@@ -108,6 +110,7 @@ def preview(recipe: Recipe, out: Path) -> None:
         raise InputError(
             f"{out}: expected a picture that ends in {' or '.join(PICTURES)}, got {out.suffix or 'no ending'!r}"
         )
+    check_writable(out)
     data = load_data(recipe)
     places = torch.linspace(0, len(data.train) - 1, 8 * PREVIEW_IMAGES).long()
     pixels = data.train.pixels[places]

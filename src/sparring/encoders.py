@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from torch import Tensor, nn
 
 from sparring.errors import InputError, unknown
@@ -39,7 +39,9 @@ class Encoder(nn.Module):
         super().__init__()
         self.normalise, self.backbone, self.feature_size = Normalise(statistics), backbone, feature_size
 
-    def forward(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d"]:
+    def forward(self, images: Num[Tensor, "b c h w"]) -> Float[Tensor, "b d"]:
+        if not images.is_floating_point():
+            raise InputError(f"encoder: expected images in [0, 1], got {images.dtype}; divide by 255")
         return self.backbone(self.normalise(images))
 
 

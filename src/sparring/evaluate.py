@@ -15,7 +15,9 @@ from sparring.contracts import Features
 from sparring.datasets import load_dataset
 from sparring.errors import InputError
 from sparring.evaluations import Knn, Linear, Subject
+from sparring.files import check_writable
 from sparring.measure import Findings, build_evaluations, measure
+from sparring.parts import load_parts
 from sparring.recipe import Part
 from sparring.reports import evaluated
 from sparring.reports.afterwards import suffix_of
@@ -44,7 +46,9 @@ def evaluate(
         InputError: if something cannot be used; if only one evaluation cannot, after the others were made and kept.
     """
     run = Run.open(path)
-    recipe, encoder, evaluations = run.recipe(), load_encoder(path), build_evaluations(parts)
+    recipe, encoder = run.recipe(), load_encoder(path)
+    load_parts(recipe.parts)
+    evaluations = build_evaluations(parts)
     _check_file(features)
     check_layout(projection)
     name = located(replace(recipe, data=data)).data if data else recipe.data
@@ -85,6 +89,8 @@ def _check_file(features: Path | None) -> None:
         raise InputError(f"--features {features}: expected a name that ends in .safetensors")
     if features and not features.parent.is_dir():
         raise InputError(f"--features {features}: expected an existing folder for the file, found none")
+    if features:
+        check_writable(features)
 
 
 def _warn(findings: Findings, subject: Subject, neighbours: Sequence[Knn]) -> None:
@@ -134,7 +140,7 @@ def _unit(name: str) -> str:
 
 def _tensors(features: Features) -> dict[str, Tensor]:
     named = {
-        "bank": features.bank,
+        "bank": None if features.bank is features.queries else features.bank,
         "queries": features.queries,
         "bank_labels": features.bank_labels,
         "query_labels": features.query_labels,

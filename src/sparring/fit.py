@@ -25,7 +25,7 @@ from sparring.progress import Display, Pace, StopSignal
 from sparring.randomness import seeded
 from sparring.recipe import Recipe
 from sparring.rounds import Outcome
-from sparring.run import Run
+from sparring.run import Run, located
 from sparring.saved import save_encoder
 from sparring.schedules import learning_rate_at, strength_at
 from sparring.setup import make_optimisers
@@ -72,7 +72,7 @@ class Fit:
 
     def restore(self) -> None:
         """Go back to the last checkpoint, or to the start if there is none, and forget what was measured later."""
-        state = self.run.load_checkpoint()
+        state = self.run.load_checkpoint(self.recipe)
         if state is not None:
             self._load_state(state)
         if self.fabric.is_global_zero:
@@ -94,9 +94,7 @@ class Fit:
             if stopped or evaluated or self._agree(time.monotonic() - self.saved_at > CHECKPOINT_SECONDS):
                 self._save()
             if stopped:
-                raise KeyboardInterrupt(
-                    f"saved at epoch {self._epoch():.1f}; go on with: sparring train --resume {self.run.path}"
-                )
+                raise KeyboardInterrupt(f"saved at epoch {self._epoch():.1f}; go on with: {self.run.again}")
 
     def round(self) -> Outcome:
         recipe, encoder_optimiser = self.recipe, self.optimisers[0]
@@ -205,7 +203,7 @@ class Fit:
         self._check()
         state = self._state()  # with losses of all ranks
         if self.fabric.is_global_zero:
-            self.run.save_checkpoint(state)
+            self.run.save_checkpoint(state, located(self.recipe))
         self.fabric.barrier()
         self.saved_at = time.monotonic()
         self.pace.restart(self.step)

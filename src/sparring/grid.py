@@ -114,6 +114,9 @@ def make_cells(
         raise InputError(f"seeds: expected a whole number of at least 1, got {seeds}")
     if empty := [name for name, values in axes.items() if not values]:
         raise InputError(f"{empty[0]}: expected at least one value to try, got none")
+    for name, table in (arms or {}).items():
+        if twice := sorted(axes.keys() & table.keys()):
+            raise InputError(f"{twice[0]}: expected either an axis or an entry of arms, got both (in arm {name!r})")
     if "seed" in axes or any("seed" in table for table in (arms or {}).values()):
         raise InputError(ONE_EACH)
     found = [

@@ -31,7 +31,7 @@ class Job:
 
     def __init__(self, cell: Cell, threads: int) -> None:
         self.cell, self.run = cell, Run(cell.path)
-        prepare = self.run.place if self.run.recipe_path.exists() else self.run.claim
+        prepare = self.run.place if self.run.metrics() else self.run.claim
         prepare(cell.recipe)
         # as many threads as its share of the cores, unless a person has decided already
         environment = {"OMP_NUM_THREADS": str(threads), **os.environ}

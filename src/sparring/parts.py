@@ -1,9 +1,12 @@
 """Build registered parts from a recipe: the constructor's signature is the schema of its settings."""
 
 import inspect
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from importlib.util import module_from_spec, spec_from_file_location
 from math import prod
+from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import torch
@@ -85,6 +88,20 @@ def _unknown_setting(part: str, key: str, own: Collection[str]) -> InputError:
     return unknown(f"setting of {part}", key, own) if own else InputError(f"{part} takes no settings, got {key!r}")
 
 
+def load_parts(files: Sequence[str]) -> None:
+    """Run Python files that add rows to the tables, each once a process."""
+    for file in files:
+        path = Path(file).expanduser().absolute()
+        if not path.is_file() or path.suffix != ".py":
+            raise InputError(f"parts: expected a Python file, such as mine.py, got {file!r}")
+        if str(path) not in sys.modules:
+            spec = spec_from_file_location(str(path), path)
+            assert spec is not None
+            assert spec.loader is not None
+            sys.modules[str(path)] = module = module_from_spec(spec)
+            spec.loader.exec_module(module)
+
+
 def context_of(data: DataSet) -> dict[str, Any]:
     """What parts may ask of the data."""
     count, channels, height, width = data.train.pixels.shape
@@ -134,6 +151,7 @@ def build_learner(
     recipe: Recipe, context: Mapping[str, Any], autocast: Callable[[], AbstractContextManager] = nullcontext
 ) -> Learner:
     """Encoder, method, transform and adversary of a recipe, joined in a learner."""
+    load_parts(recipe.parts)
     encoder = build("encoder", recipe.encoder, context)
     context = {**context, "encoder": encoder, "features": encoder.feature_size}
     context["transform"] = build("transform", recipe.transform, context)

@@ -173,6 +173,9 @@ class Recipe:
     hardness_every: int = 0
     """Steps between looks at how hard the views are, beside those at evaluations; 0 makes none."""
 
+    parts: tuple[str, ...] = ()
+    """Python files with parts of your own, each of which adds its rows to the tables (docs/extending.md)."""
+
     accelerator: str = "auto"
     """cpu, cuda, mps or auto."""
     devices: int = 1

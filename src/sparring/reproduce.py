@@ -7,6 +7,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from sparring.errors import InputError, unknown
+from sparring.files import write_json
 from sparring.grid import named_arms
 from sparring.recipe import Recipe, from_table
 from sparring.recipe_files import read_table
@@ -15,7 +16,6 @@ from sparring.reports.compare import by_seed
 from sparring.reports.cost import total_cost
 from sparring.reports.panels import DASHES, RUN_COLOURS, Curve, Panel
 from sparring.reports.record import Run, read_runs
-from sparring.run import write_json
 from sparring.sweeps import sweep
 
 STUDIES = Path(__file__).parent / "studies"

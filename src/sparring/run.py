@@ -4,12 +4,15 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Callable, Mapping
+import tomllib
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
+from pickle import UnpicklingError
+from shlex import quote
 from typing import Any
 
 import torch
@@ -17,7 +20,8 @@ from safetensors.torch import save_file
 
 from sparring.datasets import DATASETS
 from sparring.errors import InputError
-from sparring.recipe import Recipe
+from sparring.files import replace_file, sync, write_json, write_text
+from sparring.recipe import PLACEMENT, Recipe, from_table
 from sparring.recipe_files import dump_recipe, load_recipe
 
 FILES = (
@@ -55,10 +59,13 @@ class Run:
         if overwrite or not self.path.is_dir() or not any(self.path.iterdir()):
             return
         if self.recipe_path.exists() and not self.finished:
-            holds, remedy = "an unfinished run", f"go on with --resume {self.path}"
+            holds, remedy = "an unfinished run", f"go on with: {self.again}"
         else:
             holds, remedy = "a finished run" if self.finished else "other files", "choose another --run"
-        raise InputError(f"{self.path} holds {holds}, which is not overwritten; {remedy}, or pass --overwrite")
+        raise InputError(
+            f"{self.path} holds {holds}, which is not overwritten; {remedy}, or pass --overwrite, which clears only "
+            "what runs leave"
+        )
 
     def claim(self, recipe: Recipe) -> None:
         """Make this the folder of a new run: clear an earlier run's own files, leave all others, write the recipe."""
@@ -86,6 +93,11 @@ class Run:
     @property
     def environment_path(self) -> Path:
         return self.path / "environment.json"
+
+    @property
+    def again(self) -> str:
+        """The command that goes on with it."""
+        return f"sparring train --resume {quote(str(self.path))}"
 
     @property
     def finished(self) -> bool:
@@ -122,15 +134,31 @@ class Run:
         last = max((record["step"] for record in self.metrics()), default=-1)
         return SummaryWriter(self.path / "events", purge_step=last + 1)
 
-    def save_checkpoint(self, state: Mapping[str, Any]) -> None:
+    def save_checkpoint(self, state: Mapping[str, Any], recipe: Recipe) -> None:
         """Keep `state`, whole or not at all, after all that was measured until now."""
-        _sync(self.path / "metrics.jsonl")
-        replace_file(self.path / "last.ckpt", lambda temporary: torch.save(dict(state), temporary))
+        sync(self.path / "metrics.jsonl")
+        kept = {**state, "recipe": dump_recipe(recipe)}
+        replace_file(self.path / "last.ckpt", lambda temporary: torch.save(kept, temporary))
 
-    def load_checkpoint(self) -> dict[str, Any] | None:
-        """The last state kept, or None if the run was interrupted before the first."""
+    def load_checkpoint(self, recipe: Recipe) -> dict[str, Any] | None:
+        """The last state kept, or None if the run was interrupted before the first.
+
+        Raises:
+            InputError: if the file is damaged, or of another recipe but for its placement.
+        """
         file = self.path / "last.ckpt"
-        return torch.load(file, map_location="cpu", weights_only=True) if file.exists() else None
+        if not file.exists():
+            return None
+        try:
+            state = torch.load(file, map_location="cpu", weights_only=True)
+        except (RuntimeError, UnpicklingError, EOFError, ValueError):
+            raise InputError(
+                f"{file}: expected a checkpoint, got a damaged file; without it the run starts from its beginning"
+            ) from None
+        if change := changed(from_table(tomllib.loads(state["recipe"])), recipe):
+            key, there, here = change
+            raise InputError(f"{self.path}: expected {key} = {there}, as the run began, got {here}; change it back")
+        return dict(state)
 
     def save_tensors(self, name: str, tensors: dict[str, torch.Tensor], metadata: dict[str, str] | None = None) -> None:
         """Write a safetensors file, whole or not at all."""
@@ -164,41 +192,22 @@ class Run:
 def located(recipe: Recipe) -> Recipe:
     """The same recipe with absolute paths, so that it names the same images from any folder."""
     data = recipe.data if recipe.data in DATASETS else _absolute(recipe.data)
-    return replace(recipe, data=data, data_root=_absolute(recipe.data_root) if recipe.data_root else None)
+    root = _absolute(recipe.data_root) if recipe.data_root else None
+    return replace(recipe, data=data, data_root=root, parts=tuple(map(_absolute, recipe.parts)))
 
 
 def _absolute(path: str) -> str:
     return str(Path(path).expanduser().absolute())
 
 
-def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write beside, sync, then rename: after a power cut there is the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    write(temporary)
-    _sync(temporary)
-    temporary.replace(path)
-    _sync(path.parent)
-
-
-def write_text(path: Path, text: str) -> None:
-    """A text file, whole or not at all."""
-    replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
-
-
-def write_json(path: Path, value: object) -> None:
-    """A JSON file, whole or not at all."""
-    write_text(path, json.dumps(value, indent=2) + "\n")
-
-
-def _sync(path: Path) -> None:
-    """Wait until a file, or a folder's list of names, is on the disk; folders cannot be opened everywhere."""
-    if path.exists() and (path.is_file() or os.name == "posix"):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+def changed(there: Recipe, here: Recipe) -> tuple[str, Any, Any] | None:
+    """The first setting, but for placement, in which two recipes differ, with both values."""
+    # through TOML, so that lists equal tuples and what is not set is left out
+    old, new = (tomllib.loads(dump_recipe(located(each))) for each in (there, here))
+    for key in {**old, **new}:
+        if key not in PLACEMENT and old.get(key) != new.get(key):
+            return key, old.get(key, "not set"), new.get(key, "not set")
+    return None
 
 
 def environment(*others: str) -> dict[str, str | int]:

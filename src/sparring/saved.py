@@ -25,8 +25,11 @@ def save_encoder(run: Run, encoder: nn.Module, part: Part, image_size: int) -> N
 def load_encoder(run: str | Path) -> Encoder:
     """A run's trained encoder, in evaluation mode: images in [0, 1] (b 3 h w) to features (b d).
 
+    Args:
+        run: the run's folder, or its encoder.safetensors, wherever that lies.
+
     Raises:
-        InputError: if the folder holds no finished run.
+        InputError: if there is no finished run.
     """
     file, about = _opened(run)
     size = int(about["image_size"])
@@ -44,10 +47,11 @@ def image_size_of(run: str | Path) -> int:
 
 def _opened(run: str | Path) -> tuple[Path, dict[str, str]]:
     """The file of a finished run's encoder, and what it says of itself."""
-    file = Path(run) / "encoder.safetensors"
+    file = Path(run) if Path(run).is_file() else Path(run) / "encoder.safetensors"
     if not file.is_file():
-        raise InputError(
-            f"{run}: expected a finished run (with encoder.safetensors); finish it with `sparring train --resume {run}`"
-        )
+        words = f"{run}: expected a finished run (with encoder.safetensors)"
+        if not (Path(run) / "recipe.toml").is_file():
+            raise InputError(f"{words}, found no run; `sparring train` makes one")
+        raise InputError(f"{words}, found one that is not; go on with: {Run(Path(run)).again}")
     with safe_open(file, "pt") as opened:
         return file, opened.metadata()

@@ -98,7 +98,8 @@ def check_range(name: str, value: float, low: float, high: float = math.inf) -> 
     if not (low <= value <= high and math.isfinite(value)):
         least = f"of at least {low:g}" if math.isfinite(low) else "that is finite"
         expected = f"in [{low:g}, {high:g}]" if math.isfinite(high) else least
-        raise InputError(f"{name}: expected a number {expected}, got {value}")
+        kind = "number" if math.isfinite(value) else "finite number"
+        raise InputError(f"{name}: expected a {kind} {expected}, got {value}")
 
 
 def check_neighbours(ks: Sequence[int], ts: Sequence[float]) -> None:

@@ -14,14 +14,22 @@ def make_optimisers(learner: Learner, recipe: Recipe) -> list[Optimizer]:
     return [descending, *learner.adversary.optimisers(recipe.adversary_learning_rate)]
 
 
+def check_ranks(recipe: Recipe, ranks: int) -> None:
+    """Refuse a batch that cannot be shared out among the processes."""
+    if recipe.batch_size % ranks:
+        raise InputError(f"batch_size: expected a multiple of the {ranks} processes, got {recipe.batch_size}")
+
+
 def count_steps(recipe: Recipe, images: int, ranks: int) -> int:
     """Steps per epoch; a batch or a warm-up that cannot be is one clear line."""
     if recipe.warmup > recipe.epochs:
         expected = f"expected at most the {recipe.epochs} epochs of training, got {recipe.warmup:g}"
         raise InputError(f"warmup: {expected}; try --warmup {recipe.epochs / 10:g}")
-    if recipe.batch_size % ranks:
-        raise InputError(f"batch_size: expected a multiple of the {ranks} processes, got {recipe.batch_size}")
+    check_ranks(recipe, ranks)
+    if images < 2:
+        raise InputError(f"{recipe.data}: expected at least 2 training images, got {images}")
     if recipe.batch_size > images:
+        fits = 2 ** (images.bit_length() - 1)
         expected = f"expected at most the {images} training images"
-        raise InputError(f"batch_size: {expected}, got {recipe.batch_size}; try --batch-size {max(2, images // 4)}")
+        raise InputError(f"batch_size: {expected}, got {recipe.batch_size}; try --batch-size {fits}")
     return recipe.replays * (images // recipe.batch_size)

@@ -1,6 +1,5 @@
 """`sparring sweep` as a function: check the whole grid, train its cells, put them beside each other."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -9,18 +8,18 @@ from typing import Any
 
 from sparring.datasets import load_dataset
 from sparring.errors import InputError
+from sparring.files import write_json
 from sparring.grid import SEEDS, Cell, make_cells
 from sparring.jobs import LOG, lock, play
 from sparring.parts import build_learner, context_of
 from sparring.progress import SweepDisplay
 from sparring.randomness import seeded
-from sparring.recipe import PLACEMENT, Part, Recipe
+from sparring.recipe import Part, Recipe
 from sparring.recipe_files import dump_recipe
 from sparring.reports import write_report
 from sparring.reports.cost import total_cost
-from sparring.reports.record import Run as Record
-from sparring.reports.record import read_runs
-from sparring.run import Run, located, write_json
+from sparring.reports.record import Run as Record, read_runs
+from sparring.run import Run, changed
 from sparring.setup import count_steps
 
 FIGURES = ("loss", "knn", "rankme", "feature_spread")
@@ -67,6 +66,8 @@ def train_cells(cells: Sequence[Cell], jobs: int) -> list[Cell]:
     """
     if jobs < 1:
         raise InputError(f"jobs: expected a whole number of at least 1, got {jobs}")
+    if (out := cells[0].path.parent).is_file():
+        raise InputError(f"{out}: expected a folder for the runs, got a file; choose another --out")
     for cell in cells:
         check_folder(Run(cell.path), cell.recipe)
     waiting = sorted((cell for cell in cells if not Run(cell.path).finished), key=lambda cell: cell.recipe.seed)
@@ -81,21 +82,16 @@ def check_folder(run: Run, recipe: Recipe) -> None:
     if LOG in held:
         with (run.path / LOG).open("a") as log:
             lock(log, run.path)
-    if run.recipe_path.exists():
+    if run.metrics():  # what never began may be begun otherwise
         _check_same(run, recipe)
-    elif held - {LOG} or run.path.is_file():
+    elif held - {LOG, "recipe.toml"} or run.path.is_file():
         raise InputError(f"{run.path}: expected a free folder, got other files; choose another --out")
 
 
 def _check_same(run: Run, recipe: Recipe) -> None:
-    # through TOML and back, so that lists equal tuples and what is not set is left out
-    there, here = (tomllib.loads(dump_recipe(each)) for each in (run.recipe(), located(recipe)))
-    for key in {**there, **here}:
-        if key not in PLACEMENT and there.get(key) != here.get(key):
-            got, asked = there.get(key, "not set"), here.get(key, "not set")
-            raise InputError(
-                f"{run.path}: expected a run with {key} = {asked}, got one with {got}; choose another --out"
-            )
+    if change := changed(run.recipe(), recipe):
+        key, got, asked = change
+        raise InputError(f"{run.path}: expected a run with {key} = {asked}, got one with {got}; choose another --out")
 
 
 def check_parts(recipes: Sequence[Recipe]) -> None:

@@ -16,18 +16,19 @@ from sparring.fit import Fit
 from sparring.recipe import Recipe
 from sparring.reports import write_report
 from sparring.run import Run
+from sparring.setup import check_ranks
 
 
 def launch(recipe: Recipe) -> Fabric:
     """Start the processes that a recipe asks for."""
-    many = recipe.devices * recipe.nodes > 1
+    check_ranks(recipe, processes := recipe.devices * recipe.nodes)
     try:
         fabric = Fabric(
             accelerator=recipe.accelerator,
             devices=recipe.devices,
             num_nodes=recipe.nodes,
             # an adversary whose strength is 0 is skipped, and so are its weights
-            strategy=DDPStrategy(find_unused_parameters=True) if many else "auto",
+            strategy=DDPStrategy(find_unused_parameters=True) if processes > 1 else "auto",
         )
     except (ValueError, RuntimeError, ImportError) as error:
         raise InputError(f"accelerator {recipe.accelerator!r} cannot be used here; {error}") from None

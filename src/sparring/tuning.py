@@ -10,11 +10,11 @@ from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from sparring.errors import InputError
+from sparring.files import write_json
 from sparring.grid import SEEDS, Cell, make_cells, split_values
 from sparring.randomness import derived_seed
 from sparring.recipe import Recipe
 from sparring.reports.record import read_runs
-from sparring.run import write_json
 from sparring.schema import parse_literal
 from sparring.sweeps import check_parts, summarise, train_cells
 from sparring.training import load_data

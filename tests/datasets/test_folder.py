@@ -9,8 +9,7 @@ import torch
 from PIL import Image
 from torchvision.datasets import ImageFolder
 
-from sparring.datasets import folder as folder_module
-from sparring.datasets import load_dataset
+from sparring.datasets import folder as folder_module, load_dataset
 from sparring.errors import InputError
 
 SIDE = 8
@@ -118,6 +117,20 @@ def test_images_beside_class_folders_are_left_out_and_said(root):
     assert "1 image(s) outside the class folders were left out (the first: 'stray.png')" in data.note
 
 
+def test_images_beside_one_sub_folder_are_all_unlabelled_and_it_is_said(root):
+    write(root, "0.png", "more/1.png", "more/deep/2.png")
+    data = load(root)
+    assert (reds(data.train), data.train.labels, data.test) == ([0, 1, 2], None, None)
+    assert "the sub-folder 'more' is no class, as images lie beside it" in data.note
+
+
+def test_captions_and_tables_beside_images_do_not_count(root):
+    write(root, "0.png", "1.jpg")
+    for name in ("0.txt", "1.JSON", "labels.csv"):
+        (root / name).write_text("a cat")
+    assert len(load(root, max_broken=0.0).train) == 2
+
+
 def test_litter_and_hidden_files_do_not_count(root):
     write(root, "0.png")
     for name in (".DS_Store", "Thumbs.db", "desktop.ini", ".hidden.png"):
@@ -129,7 +142,7 @@ def test_litter_and_hidden_files_do_not_count(root):
 @pytest.mark.parametrize(
     ("paths", "message"),
     [
-        ([], "is empty"),
+        ([], "holds no images"),
         (["train/a/0.png", "train/b/0.png", "test/c/0.png"], "class 'c' is in the test images but not in the training"),
         (["test/a/0.png", "val/a/0.png"], "holds test and val, but no folder 'train'"),
         (["test/a/0.png"], "holds test, but no folder 'train'"),
@@ -172,9 +185,9 @@ def test_damaged_files_are_skipped_named_and_counted(root, cache):
 
 def test_too_many_damaged_files_stop_also_at_the_second_start(root, monkeypatch):
     write(root, *numbered("{}.png", 9))
-    (root / "labels.csv").write_text("0,1")
+    (root / "labels.dat").write_text("0,1")
     for _ in range(2):
-        with pytest.raises(InputError, match=r"^10\.0% of the files .*labels\.csv.*skipped\.log.*max_broken") as caught:
+        with pytest.raises(InputError, match=r"^10\.0% of the files .*labels\.dat.*skipped\.log.*max_broken") as caught:
             load(root)
         assert "\n" not in str(caught.value)
         monkeypatch.setattr(folder_module, "read_image", forbidden)

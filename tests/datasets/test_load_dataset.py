@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from sparring.datasets import DataSet, Images, load_dataset
-from sparring.datasets import folder as folder_module
+from sparring.datasets import DataSet, Images, folder as folder_module, load_dataset
 from sparring.errors import InputError
 
 

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 import torch
 import torchvision.transforms.functional as F
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from torch import Tensor
 
 from sparring.colours import LUMA

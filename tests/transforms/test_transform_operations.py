@@ -3,8 +3,7 @@
 import pytest
 import torch
 from torch import Tensor
-from torchvision.transforms import AutoAugment, InterpolationMode, TrivialAugmentWide
-from torchvision.transforms import functional as F
+from torchvision.transforms import AutoAugment, InterpolationMode, TrivialAugmentWide, functional as F
 from torchvision.transforms.autoaugment import _apply_op
 
 from sparring.transforms import Operations, Tone

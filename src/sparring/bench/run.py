@@ -19,10 +19,11 @@ from sparring.bench.limit import MATRIX, flops_of, limit, product
 from sparring.bench.peer import lightly_knn, lightly_steps, require_lightly
 from sparring.contracts import Features
 from sparring.evaluations import Knn
+from sparring.files import check_writable, write_json
 from sparring.memory import peak
 from sparring.recipe import Recipe
 from sparring.recipe_files import dump_recipe
-from sparring.run import environment, write_json
+from sparring.run import environment
 from sparring.training import load_data
 
 CONSOLE = Console(highlight=False)
@@ -96,6 +97,8 @@ def bench(
     """
     if against:
         require_lightly()
+    if out:
+        check_writable(out)
     result = measure(size, recipes=recipes, peer=bool(against), repetitions=repetitions, steps=steps)
     around = {**environment(*([against] if against else [])), "threads": torch.get_num_threads()}
     kept = {

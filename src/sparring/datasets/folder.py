@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import torch
@@ -23,6 +23,8 @@ from sparring.errors import InputError
 
 CHUNK = 512
 FOLDER_SIZE = 64
+SIDECARS = {".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml", ".md", ".html", ".pdf", ".log"}
+"""Endings of files that lie beside images and are none."""
 
 
 def load_folder(folder: Path, *, image_size: int = FOLDER_SIZE, max_broken: float = 0.05) -> DataSet:
@@ -31,7 +33,7 @@ def load_folder(folder: Path, *, image_size: int = FOLDER_SIZE, max_broken: floa
     Raises InputError where there is no image, where more than the share `max_broken` of the files cannot be read, and
     where the class folders of the splits disagree.
     """
-    layout = arrange(scan(folder), folder)
+    layout = arrange([file for file in scan(folder) if PurePath(file.parts[-1]).suffix.lower() not in SIDECARS], folder)
     files = layout.files
     entry = cache_folder() / "decoded" / fingerprint(folder, files, image_size)
     once(entry, partial(_decode, folder=folder, files=files, image_size=image_size))

@@ -37,7 +37,7 @@ class Layout:
 def arrange(files: Sequence[File], folder: Path) -> Layout:
     """Sort the files of `folder` into splits and classes; raises InputError where they make no data set."""
     if not files:
-        raise InputError(f"the folder {str(folder)!r} is empty; expected images, or class folders of images")
+        raise InputError(f"the folder {str(folder)!r} holds no images; expected some, or class folders of images")
     notes: list[str] = []
     files, depth = _descend(files, 0)
     groups = _group(files, depth)
@@ -75,12 +75,15 @@ def _image_files(files: Sequence[File]) -> list[File]:
 
 
 def _part(files: Sequence[File], depth: int, notes: list[str], fewest_classes: int = 2) -> Part:
-    """Sub-folders are classes; with fewer than `fewest_classes` of them the files beside them are unlabelled images."""
+    """Sub-folders are classes; with fewer than `fewest_classes` of them and files beside them all are unlabelled."""
     groups = _group(files, depth)
     direct = groups.pop("", [])
     if direct and len(groups) < fewest_classes:
-        _note_left_out(notes, [file for group in groups.values() for file in group])
-        return Part(direct, None)
+        if groups:
+            notes.append(
+                f"the sub-folder {next(iter(groups))!r} is no class, as images lie beside it: none is labelled"
+            )
+        return Part(list(files), None)
     _note_left_out(notes, direct)
     return Part(
         [file for name in sorted(groups) for file in groups[name]],

@@ -43,7 +43,7 @@ class LowLabel:
                 "low_label: expected shares in (0, 1], per_class of at least 1 and at least 2 draws, "
                 f"got {list(shares)}, {list(per_class)} and {draws}"
             )
-        self.draws, self.seed = draws, seed
+        self.draws, self.seed, self.per_class = draws, seed, per_class
         self.counts: dict[str, Callable[[int], int]] = {
             **{f"low_label/share={share:g}": partial(of_share, share) for share in shares},
             **{f"low_label/per_class={number}": partial(_of_number, number) for number in per_class},
@@ -52,6 +52,9 @@ class LowLabel:
     def __call__(self, features: Features) -> dict[str, float]:
         if features.bank_labels is None or features.query_labels is None:
             return {}
+        largest = int(features.bank_labels.bincount().max())
+        if max(self.per_class, default=0) > largest:
+            raise InputError(f"low_label: expected per_class of at most {largest} labels, got {max(self.per_class)}")
         scale, figures, early = Scale.of(features.bank), dict[str, float](), 0
         for name, count in self.counts.items():
             results = [self._accuracy(features, count, draw, scale) for draw in range(self.draws)]

@@ -9,6 +9,7 @@ from itertools import groupby, starmap
 from pathlib import Path
 from string import Template
 
+from sparring.files import check_writable, write_text
 from sparring.reports import afterwards, charts, curves, gallery, mechanism, nearest, seeds, tables, words
 from sparring.reports.compare import grouped
 from sparring.reports.panels import VARIABLES, Panel
@@ -61,11 +62,12 @@ def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
     classes = _nearest(one_each)
     text = _page(shown, panels, pictures, classes)  # before anything is written: a damaged file leaves all as it was
     page.parent.mkdir(parents=True, exist_ok=True)
+    check_writable(page)
     figures = single / "figures" if single else page.with_name(f"{page.stem}-figures")
     _write_figures(panels, pictures, figures)
     for picture in (picture for drawn, _ in classes.values() for picture in drawn):
         (figures / f"{picture.name}.png").write_bytes(picture.png)
-    page.write_text(text, encoding="utf-8")
+    write_text(page, text)
     return page
 
 

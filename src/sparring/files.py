@@ -1,0 +1,63 @@
+"""Files that are written whole or not at all."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from sparring.errors import InputError
+
+LOST = "what was saved before is kept: make room or choose another place, and go on"
+
+
+def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
+    """Write beside, sync, then rename: after a power cut, or on a full disk, there is the old file or the new one."""
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        sync(temporary)
+        temporary.replace(path)
+        sync(path.parent)
+    except (OSError, RuntimeError, SafetensorError) as error:  # of the last two kinds if the disk is full
+        temporary.unlink(missing_ok=True)
+        raise InputError(f"{path}: expected a file that can be written, got {_reason(error)}; {LOST}") from error
+
+
+def check_writable(path: Path) -> None:
+    """One clear line, before the work, if there will be no place for its result."""
+    is_new = not path.exists()
+    try:
+        path.open("ab").close()
+    except OSError as error:
+        raise InputError(f"{path}: expected a file that can be written, got {_reason(error)}") from None
+    if is_new:
+        path.unlink()
+
+
+def _reason(error: Exception) -> str:
+    said = error.strerror if isinstance(error, OSError) else str(error).partition("\n")[0]
+    return f"an error ({said})"
+
+
+def write_text(path: Path, text: str) -> None:
+    """A text file, whole or not at all."""
+    replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def write_json(path: Path, value: object) -> None:
+    """A JSON file, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or a folder's list of names, is on the disk; folders cannot be opened everywhere."""
+    if path.exists() and (path.is_file() or os.name == "posix"):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
