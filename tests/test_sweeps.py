@@ -73,7 +73,9 @@ def test_a_cell_that_fails_stops_no_other_and_is_told(
     assert stop.value.code == 1
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("sparring: failed: ")]
     assert told == [f"sparring: failed: {tmp_path}/adversary={name},seed=1: out of luck" for name in ("none", "random")]
-    rows = json.loads((tmp_path / "sweep.json").read_text())["cells"]
+    kept = json.loads((tmp_path / "sweep.json").read_text())
+    rows, ended = kept["cells"], ("adversary=random", "adversary=none")
+    assert kept["differences"] == [{"of": ended[0], "against": ended[1], "mean": 0, "interval": None, "seeds": 1}]
     assert [(row["name"], row["finished"], row["failure"]) for row in rows] == [
         (f"adversary={name},seed={seed}", seed == 0, "out of luck" if seed else "")
         for name in ("none", "random")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from sparring.randomness import seeded
 from sparring.recipe import Part, Recipe
 from sparring.recipe_files import dump_recipe
 from sparring.reports import write_report
+from sparring.reports.compare import difference
 from sparring.reports.cost import total_cost
 from sparring.reports.record import Run as Record, read_runs
 from sparring.run import Run, changed
@@ -109,9 +111,22 @@ def summarise(cells: Sequence[Cell], out: Path) -> None:
     begun = [cell.path for cell in cells if (cell.path / "metrics.jsonl").is_file()]
     records = {run.path: run for run in read_runs(begun)} if begun else {}
     rows = [_row(cell, records.get(cell.path.resolve())) for cell in cells]
-    write_json(out / "sweep.json", {"cells": rows})
+    write_json(out / "sweep.json", {"cells": rows, "differences": _differences(rows)})
     if begun:
         write_report(begun, out / "report.html")
+
+
+def _differences(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The kNN accuracy of each group of cells less that of each before it: mean over common seeds, 95 % interval."""
+    groups: dict[str, dict[int, float]] = {}
+    for row in rows:
+        if row["finished"] and "knn" in row:
+            groups.setdefault(row["name"].rpartition(",seed=")[0], {})[row["seed"]] = row["knn"]
+    return [
+        {"of": one, "against": other, "mean": found.mean, "interval": found.interval, "seeds": found.seeds}
+        for other, one in combinations(groups, 2)
+        if (found := difference(groups[one], groups[other]))
+    ]
 
 
 def _row(cell: Cell, record: Record | None) -> dict[str, Any]:

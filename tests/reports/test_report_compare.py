@@ -140,6 +140,24 @@ def test_the_page_says_what_an_equal_cost_means(fake_run, tmp_path, table_of):
     assert "At equal epochs" not in text
 
 
+def test_three_groups_are_held_against_each_other(fake_run, tmp_path, table_of):
+    """So that learning can be told from chance, not from vanilla alone."""
+    gains = {"none": (0.0, 0.0, 0.0), "random": (1.0, 2.0, 3.0), "learned": (4.0, 4.0, 7.0)}
+    runs = []
+    for adversary, own in gains.items():
+        for seed, gain in enumerate(own):
+            run = fake_run(f"{adversary}{seed}", adversary=adversary, seed=seed)
+            with (run / "metrics.jsonl").open("a") as file:
+                file.write(f'{{"step": 44, "epoch": 10, "knn": {50 + gain}}}\n')
+            runs.append(run)
+    rows = table_of(write_report(runs, tmp_path / "page.html"), 1)
+    assert rows[0] == ["adversary", "Over 1.", "Over 2.", "Over 3."]
+    low, high = compare.t_interval([3.0, 2.0, 4.0])
+    assert [row[0] for row in rows[1:]] == ["1. none", "2. random", "3. learned"]
+    assert rows[3] == ["3. learned", "+5.0 [+0.7, +9.3]", f"+3.0 [+{low:.1f}, +{high:.1f}]", ""]
+    assert rows[2][3] == f"\u22123.0 [\u2212{high:.1f}, \u2212{low:.1f}]"
+
+
 def test_runs_of_different_lengths_are_compared_where_the_shortest_ends(fake_run, tmp_path, table_of):
     short = fake_run("short", adversary="none", until=8)
     (short / "recipe.toml").write_text((short / "recipe.toml").read_text().replace("epochs = 10", "epochs = 8"))

@@ -12,6 +12,8 @@ from sparring.reports.tables import ABSENT, FIGURES, differing, heading, recipe_
 from sparring.reports.words import MEASURES, is_finished, written
 
 ALIKE = 0.01  # costs this near are equal
+MOST_GROUPS = 8
+"""More columns are not read."""
 Section = tuple[str, str, str]
 """Heading, body (HTML) and the note under the heading."""
 Taken = Callable[[Run], tuple[float, float] | None]
@@ -30,7 +32,34 @@ def sections(runs: Sequence[Run]) -> list[Section]:
     left_out = f" Left out, as not finished or not measured: {', '.join(unfinished)}." if unfinished else ""
     at_last = partial(at_epoch, key=key, epoch=float("inf"))
     last = "Over seeds", _table(finished, key, at_last, COST), _over_seeds(finished) + left_out
-    return [last, *_equal_epochs(finished, key), *_equal_cost(finished, key)]
+    return [last, *_each_against_each(finished, key), *_equal_epochs(finished, key), *_equal_cost(finished, key)]
+
+
+def _each_against_each(runs: Sequence[Run], key: str) -> list[Section]:
+    groups = grouped(runs)
+    if not 3 <= len(groups) <= MOST_GROUPS:  # of two the table above says all
+        return []
+    found = [_Group(members, partial(at_epoch, key=key, epoch=float("inf"))) for members in groups]
+    names, form, rows = telling(groups), f"+{FIGURES[key][1]}", []
+    for number, own in enumerate(found):
+        first, *cells = recipe_cells(own.runs[0], names)
+        against = [_cell(own, other, form) if own is not other else "" for other in found]
+        rows.append(row(escape(f"{number + 1}. {first}"), cells, against))
+    note = (
+        "The mean difference of a row's group to another's over the seeds that both have, at the last epoch, and its "
+        f"95\u00a0% interval by Student's t from {LEAST_SEEDS} seeds on. A learned adversary against the same "
+        "transform at random says whether it is the learning that helps."
+    )
+    head = [*map(heading, names), *(f"Over {number + 1}." for number in range(len(found)))]
+    return [("Each against each", table(head, len(names), rows), note)]
+
+
+def _cell(own: "_Group", other: "_Group", form: str) -> str:
+    found = difference(own.values, other.values)
+    if found is None:
+        return ABSENT
+    ends = found.interval and f" [{', '.join(written(end, form) for end in found.interval)}]"
+    return written(found.mean, form) + (ends or "")
 
 
 def _equal_epochs(runs: Sequence[Run], key: str) -> list[Section]:
