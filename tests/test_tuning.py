@@ -124,6 +124,7 @@ def test_the_command_says_what_the_best_is_worth(
 
 BAD = {
     "no values": (["--search", "learning_rate"], "NAME=LOW:HIGH"),
+    "a single value": (["--search", "learning_rate=0.03"], "several values"),
     "ends the wrong way round": (["--search", "learning_rate=1:0.1"], "low < high"),
     "a logarithm of nothing": (["--search", "learning_rate=0:1:log"], "0 < low"),
     "a name twice": (["--search", "epochs=1:2", "--search", "epochs=2:3"], "got it twice"),

@@ -1,8 +1,9 @@
 """Separate BatchNorm for clean and hard views, whose statistics differ."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -28,19 +29,18 @@ class DualNorm(nn.Module):
 
 def with_dual_norms(module: nn.Module) -> nn.Module:
     """The module with each of its BatchNorm layers doubled, in place."""
-    for name, child in module.named_children():
-        setattr(module, name, DualNorm(child) if isinstance(child, _BatchNorm) else with_dual_norms(child))
-    return module
+    return _replaced(module, _BatchNorm, DualNorm)
 
 
 def without_dual_norms(module: nn.Module) -> nn.Module:
     """A copy of the module that has only the layers of clean views."""
-    if isinstance(module, DualNorm):
-        return deepcopy(module.clean)
-    copy = deepcopy(module)
-    for name, child in copy.named_children():
-        setattr(copy, name, without_dual_norms(child))
-    return copy
+    return _replaced(deepcopy(module), DualNorm, lambda norm: norm.clean)
+
+
+def _replaced(module: nn.Module, kind: type, change: Callable[[Any], nn.Module]) -> nn.Module:
+    for name, child in module.named_children():
+        setattr(module, name, change(child) if isinstance(child, kind) else _replaced(child, kind, change))
+    return module
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from sparring.evaluations import Knn, Linear, Subject
 from sparring.files import check_writable
 from sparring.measure import Findings, build_evaluations, measure
 from sparring.parts import load_parts
+from sparring.precision import best_device
 from sparring.recipe import Part
 from sparring.reports import evaluated
 from sparring.reports.afterwards import suffix_of
@@ -60,7 +61,8 @@ def evaluate(
         root=data_root or recipe.data_root,
         max_broken=recipe.max_broken,
     )
-    subject = Subject(encoder, images, recipe.views, judge)
+    device = best_device()
+    subject = Subject(encoder.to(device), images, recipe.views, judge, device)
     findings = measure(subject, evaluations)
     if findings.refused and not findings.figures:
         raise findings.refused

@@ -74,7 +74,7 @@ def parse_axes(words: Sequence[str]) -> dict[str, list[Any]]:
             raise InputError(f"--set: expected NAME=VALUE,VALUE, got {word!r}")
         if (name := name.strip().replace("-", "_")) in axes:
             raise InputError(f"--set {name}: expected each name once; list its values with commas between them")
-        axes[name] = [parse_literal(value) for value in split_values(values, name)]
+        axes[name] = [parse_literal(value) for value in split_values(values, f"--set {name}")]
     return axes
 
 
@@ -91,9 +91,9 @@ def split_values(text: str, name: str) -> list[str]:
         else:
             pieces[-1] += letter
     if depth or quote:
-        raise InputError(f"--set {name}: expected brackets and quotes in pairs, got {text!r}")
+        raise InputError(f"{name}: expected brackets and quotes in pairs, got {text!r}")
     if not all(map(str.strip, pieces)):
-        raise InputError(f"--set {name}: expected values with commas between them, got {text!r}")
+        raise InputError(f"{name}: expected values with commas between them, got {text!r}")
     return [piece.strip() for piece in pieces]
 
 

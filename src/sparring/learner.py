@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cache
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -52,7 +53,7 @@ class Learner(nn.Module):
     ) -> None:
         super().__init__()
         self.method, self.adversary, self.pairs, self.probability = method, adversary, pairs, probability
-        self.penalties = nn.ModuleList(penalties)
+        self.penalties = cast("Sequence[Penalty]", nn.ModuleList(penalties))
         self.autocast, self.meter = autocast, Meter(self, pixels)
 
     def forward(self, batch: Batch) -> Outcome:
@@ -146,18 +147,15 @@ class Learner(nn.Module):
             proposal = proposal.of(played)
         return hard, proposal
 
-    def _penalties(self) -> list[Penalty]:
-        return [each for each in self.penalties if isinstance(each, Penalty)]
-
     def _cost_of(self, move: Move) -> Float[Tensor, " b"]:
-        costs = [penalty.weight * penalty(move) for penalty in self._penalties()]
+        costs = [penalty.weight * penalty(move) for penalty in self.penalties]
         return sum(costs, start=move.images.new_zeros(len(move.images)))
 
     def after_step(self, outcome: Outcome) -> None:
         """Let the method, the adversary and the penalties do what they do once a step."""
         self.method.after_step(outcome.embeddings)
         self.adversary.after_step()
-        for penalty in self._penalties():
+        for penalty in self.penalties:
             penalty.after_step(self.method.encoder)
 
     @torch.no_grad()

@@ -1,6 +1,7 @@
 """What the encoder computes in."""
 
 import torch
+from lightning_fabric import Fabric
 
 from sparring.recipe import Recipe
 
@@ -10,6 +11,11 @@ PRECISIONS = {"32": torch.float32, "bf16": torch.bfloat16}
 def precision_of(recipe: Recipe, device: torch.device) -> torch.dtype:
     """What the encoder computes in: as the recipe says, or as the device likes best."""
     return PRECISIONS.get(recipe.precision) or native_precision(device)
+
+
+def best_device() -> torch.device:
+    """Where Fabric would train, if it may choose."""
+    return Fabric(devices=1).device
 
 
 def native_precision(device: torch.device) -> torch.dtype:

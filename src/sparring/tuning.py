@@ -93,7 +93,10 @@ def parse_space(words: Sequence[str]) -> dict[str, Range | Choice]:
 
 def _entry(name: str, text: str) -> Range | Choice:
     if not (found := RANGE.fullmatch(text)):
-        return Choice(tuple(split_values(text, name)))
+        values = tuple(split_values(text, f"--search {name}"))
+        if len(values) < 2:
+            raise InputError(f"--search {name}: expected a range, as LOW:HIGH, or several values, got {text}")
+        return Choice(values)
     low, high, log = _number(found[1]), _number(found[2]), bool(found[3])
     if not low < high or (log and low <= 0):
         expected = "0 < low < high" if log else "low < high"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate, pairwise
 from math import prod
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -43,7 +43,8 @@ class Blend(Adversary):
         chain = Chain([opponent.transform for opponent in opponents], image_shape=image_shape)
         super().__init__(chain)
         chain.require_identity("blend")
-        self.turns, self.opponents, self.image_shape = turns, nn.ModuleList(opponents), image_shape
+        self.opponents = cast("Sequence[Adversary]", nn.ModuleList(opponents))
+        self.turns, self.image_shape = turns, image_shape
         ends = list(accumulate((prod(shape) for shape in chain.shapes), initial=0))
         self.total, self.pads = ends[-1], [(start, ends[-1] - end) for start, end in pairwise(ends)]
 
@@ -53,20 +54,17 @@ class Blend(Adversary):
         return picked(chosen, proposals)
 
     def optimisers(self, learning_rate: float) -> list[Optimizer]:
-        return [each for opponent in self._opponents() for each in opponent.optimisers(learning_rate)]
+        return [each for opponent in self.opponents for each in opponent.optimisers(learning_rate)]
 
     def after_step(self) -> None:
-        for opponent in self._opponents():
+        for opponent in self.opponents:
             opponent.after_step()
 
     def control(self) -> Adversary:
-        chances = [opponent.control() for opponent in self._opponents()]
+        chances = [opponent.control() for opponent in self.opponents]
         if all(chance is opponent for chance, opponent in zip(chances, self.opponents, strict=True)):
             return self
         return Blend(chances, image_shape=self.image_shape, turns=self.turns)
-
-    def _opponents(self) -> list[Adversary]:
-        return [opponent for opponent in self.opponents if isinstance(opponent, Adversary)]
 
     def _draw(self, turn: Turn) -> Int[Tensor, " b"]:
         count, b, device = len(self.opponents), len(turn.images), turn.generator.device
@@ -76,7 +74,7 @@ class Blend(Adversary):
 
     def _ask(self, turn: Turn, place: int) -> Proposal:
         """One opponent's choice as parameters of the whole chain."""
-        opponent, pad = self._opponents()[place], self.pads[place]
+        opponent, pad = self.opponents[place], self.pads[place]
 
         def hardness(params: Tensor, side: int = 0, running: bool = False) -> Tensor:
             return turn.hardness(F.pad(params.flatten(1), pad), side, running)

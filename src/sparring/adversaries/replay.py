@@ -1,6 +1,8 @@
 """A memory of past opponents, so that the encoder does not forget them."""
 
+from collections.abc import Sequence
 from copy import deepcopy
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +38,8 @@ class Replay(Adversary):
             raise InputError(f"replay: expected an opponent that learns, such as learned or policy, got {got}")
         self.opponent, self.size, self.every, self.share = opponent, size, every, share
         check_ranges(self, {"size": (1, 1000), "every": (1, float("inf")), "share": (0, 1)}, "replay: ")
-        self.past = nn.ModuleList(deepcopy(opponent) for _ in range(size)).requires_grad_(False)
+        past = nn.ModuleList(deepcopy(opponent) for _ in range(size)).requires_grad_(False)
+        self.past = cast("Sequence[Adversary]", past)
         self.steps, self.copies = 0, 0
 
     def propose(self, turn: Turn) -> Proposal:
@@ -45,7 +48,7 @@ class Replay(Adversary):
         if held == 0 or draw[0] >= self.share:
             return self.opponent.propose(turn)
         with torch.no_grad():
-            proposal: Proposal = self.past[int(draw[1] * held)].propose(turn)  # type: ignore[operator]
+            proposal = self.past[int(draw[1] * held)].propose(turn)
         return Proposal(None if proposal.params is None else proposal.params.detach())
 
     def optimisers(self, learning_rate: float) -> list[Optimizer]:

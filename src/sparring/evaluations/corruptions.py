@@ -18,7 +18,6 @@ from PIL import Image
 from torch import Tensor
 
 from sparring.evaluations.confusion import percent_right
-from sparring.evaluations.features import extract
 from sparring.evaluations.subject import Inspection, Subject
 from sparring.randomness import generator_for
 from sparring.schema import check_range
@@ -159,7 +158,7 @@ class Corruptions(Inspection):
             return {}
 
         def accuracy(changed: Tensor) -> float:
-            return percent_right(labels, subject.probe.predict(extract(subject.encoder, changed)))
+            return percent_right(labels, subject.probe.predict(subject.extract(changed)))
 
         return {"corruptions/clean": accuracy(pixels), **self.figures(pixels, accuracy)}
 

@@ -7,7 +7,6 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
-from lightning_fabric import Fabric
 from torch import nn
 from torch.optim import SGD
 
@@ -82,10 +81,9 @@ class FineTune(Inspection):
         with seeded(recipe.seed, "finetune"):
             classes = max(int(images.labels.max()), int(test.labels.max())) + 1
             head = nn.Linear(subject.features.bank.shape[1], classes)
-        fabric = Fabric(devices=1)
-        model = fabric.to_device(nn.Sequential(deepcopy(subject.encoder), head).to(memory_format=torch.channels_last))
-        train_on_labels(model, Batches(recipe, shown, fabric.device), recipe)
-        return percent_right(test.labels, extract(model, test.pixels, device=fabric.device).argmax(dim=1))
+        model = nn.Sequential(deepcopy(subject.encoder), head).to(subject.device).to(memory_format=torch.channels_last)
+        train_on_labels(model, Batches(recipe, shown, subject.device), recipe)
+        return percent_right(test.labels, extract(model, test.pixels, device=subject.device).argmax(dim=1))
 
 
 def train_on_labels(model: nn.Module, batches: Batches, recipe: Recipe) -> None:

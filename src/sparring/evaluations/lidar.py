@@ -5,7 +5,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sparring.evaluations.collapse import alignment
-from sparring.evaluations.features import extract
 from sparring.evaluations.subject import Inspection, Subject
 from sparring.randomness import generator_for
 from sparring.schema import check_range
@@ -49,8 +48,6 @@ class Lidar(Inspection):
     Source: Thilak et al. 2023 (LiDAR, with 50 views of 1,000 images); Wang and Isola 2020 (alignment).
     """
 
-    needs_labels = False
-
     def __init__(self, *, images: int = 1000, views: int = 10, seed: int = 0) -> None:
         check_range("lidar: images", images, 2)
         check_range("lidar: views", views, 2)
@@ -61,6 +58,6 @@ class Lidar(Inspection):
         found = []
         for number in range(self.views):
             view = base_view(pixels, subject.views, generator_for(self.seed, number, 0, "lidar"))
-            found.append(extract(subject.encoder, (255 * view).round().to(torch.uint8)))
+            found.append(subject.extract((255 * view).round().to(torch.uint8)))
         features = torch.stack(found, dim=1)
         return {"lidar": lidar(features).item(), "alignment": alignment(features[:, 0], features[:, 1]).item()}

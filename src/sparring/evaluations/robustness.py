@@ -1,6 +1,7 @@
 """The linear probe on images that were changed to fool it, and on images changed by as much at random."""
 
 from collections.abc import Callable
+from copy import deepcopy
 
 import torch
 import torch.nn.functional as F
@@ -98,8 +99,8 @@ class Robustness(Inspection):
         pixels, labels = subject.sample(self.images)
         if labels is None or not subject.labelled:
             return {}
-        classifier = nn.Sequential(subject.encoder, subject.probe.head).eval()
-        return self.figures(classifier, pixels.float() / 255, labels)
+        classifier = nn.Sequential(subject.encoder, deepcopy(subject.probe.head).to(subject.device)).eval()
+        return self.figures(classifier, pixels.to(subject.device).float() / 255, labels.to(subject.device))
 
     def figures(
         self, classifier: nn.Module, images: Float[Tensor, "n c h w"], labels: Int[Tensor, " n"]

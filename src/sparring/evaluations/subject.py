@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from jaxtyping import Int, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
 from sparring.contracts import Features
@@ -13,6 +13,8 @@ from sparring.datasets import DataSet, Images
 from sparring.evaluations.features import extract, features_of
 from sparring.evaluations.linear import Linear, Probe
 from sparring.recipe import Views
+
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,17 @@ class Subject:
     """The base views it was trained on."""
     linear: Linear
     """How its linear probe is fitted."""
+    device: torch.device = CPU
+    """Where the encoder is."""
 
     @cached_property
     def features(self) -> Features:
         """Of the clean images."""
-        return features_of(self.data, lambda pixels: extract(self.encoder, pixels))
+        return features_of(self.data, self.extract)
+
+    def extract(self, pixels: UInt8[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
+        """Features of any images, on the CPU."""
+        return extract(self.encoder, pixels, device=self.device)
 
     @cached_property
     def labelled(self) -> bool:
@@ -56,8 +64,6 @@ class Subject:
 
 class Inspection(ABC):
     """An evaluation that needs more than features of clean images."""
-
-    needs_labels = True
 
     @abstractmethod
     def __call__(self, subject: Subject) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import prod
+from typing import cast
 
 import torch
 from jaxtyping import Bool, Float
@@ -24,7 +25,7 @@ class Chain(Transform):
         super().__init__()
         if not parts:
             raise InputError("chain: expected at least one transform in parts, got none")
-        self.parts = nn.ModuleList(parts)
+        self.parts = cast("Sequence[Transform]", nn.ModuleList(parts))
         self.has_identity = all(part.has_identity for part in parts)
         self.shapes = [part.parameter_shape(image_shape) for part in parts]
 
@@ -34,8 +35,7 @@ class Chain(Transform):
     def _pairs(self, params: Float[Tensor, "b p"]) -> list[tuple[Transform, Tensor]]:
         pieces = params.split([prod(shape) for shape in self.shapes], dim=1)
         shaped = [piece.reshape(-1, *shape) for piece, shape in zip(pieces, self.shapes, strict=True)]
-        parts = [part for part in self.parts if isinstance(part, Transform)]
-        return list(zip(parts, shaped, strict=True))
+        return list(zip(self.parts, shaped, strict=True))
 
     def project(self, params: Float[Tensor, "b p"]) -> Float[Tensor, "b p"]:
         return torch.cat([part.project(piece).flatten(1) for part, piece in self._pairs(params)], dim=1)
