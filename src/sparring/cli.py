@@ -1,5 +1,6 @@
 """The `sparring` command. Nothing heavy is imported before the command line is understood."""
 
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr
@@ -7,7 +8,7 @@ from dataclasses import fields, replace
 from functools import partial
 from importlib.metadata import version
 from io import StringIO
-from itertools import takewhile
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, Union
 
@@ -24,6 +25,13 @@ from sparring.schema import parse_literal
 MARKERS = (FlagCreatePairsOff, DisallowNone)
 DEFAULT = "best"
 """The shipped recipe that commands with a recipe's settings play if none is named."""
+IN_OUR_WORDS = {
+    r"Error parsing (\S+): invalid literal for int\(\) with base 10: (.*)": r"\1: expected a whole number, got \2",
+    r"Error parsing (\S+): could not convert string to float: (.*)": r"\1: expected a number, got \2",
+    r"Error parsing (\S+): Could not find valid parse for arguments: \[(.*)\]": r"\1: got \2, which do not fit it",
+    r"invalid choice (\S+) for argument '(\S+)'\. Expected one of \((.*)\)": r"\2: expected one of \3, got \1",
+}
+"""What tyro says of values, and what we say."""
 PART_NAMES = ("encoder", "method", "adversary", "transform")
 
 
@@ -95,9 +103,16 @@ def _parse(kind: Any, words: list[str], *, prog: str, default: Any = None) -> tu
         if not stop.code:
             raise
         lines = [line.strip("\u2502| ") for line in said.getvalue().splitlines()[1:]]
-        before_rule = list(takewhile(lambda line: not line.startswith("\u2500"), lines))
-        told = " ".join(before_rule).partition(" Got errors:")[0].rstrip(". ")
+        inside = takewhile(lambda line: not _is_rule(line), dropwhile(_is_rule, lines))
+        told = " ".join(inside).partition(" Got errors:")[0].rstrip(". ")
+        for theirs, ours in IN_OUR_WORDS.items():
+            told = re.sub(theirs, ours, told)
         raise InputError(f"{told}; see {prog} --help") from None
+
+
+def _is_rule(line: str) -> bool:
+    """Whether a line of tyro's box is drawn, in Unicode or, under an ASCII locale, in dashes."""
+    return not line.strip("\u2500-")
 
 
 def _with_dotted(command: Any, words: list[str]) -> Any:
