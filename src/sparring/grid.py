@@ -67,15 +67,23 @@ def _arm(table: dict[str, Any], where: str) -> tuple[str, dict[str, Any]]:
 
 def parse_axes(words: Sequence[str]) -> dict[str, list[Any]]:
     """Axes from the command line, such as `transform.a_max=0.2,0.4`: names with the values to try."""
-    axes: dict[str, list[Any]] = {}
+    texts = parse_names(words, "--set", "NAME=VALUE,VALUE")
+    return {
+        name: [parse_literal(value) for value in split_values(text, f"--set {name}")] for name, text in texts.items()
+    }
+
+
+def parse_names(words: Sequence[str], option: str, form: str) -> dict[str, str]:
+    """What stands behind the first `=` of each word, by name; `form` is how the words of `option` should look."""
+    texts: dict[str, str] = {}
     for word in words:
-        name, equals, values = word.partition("=")
+        name, equals, text = word.partition("=")
         if not (name and equals):
-            raise InputError(f"--set: expected NAME=VALUE,VALUE, got {word!r}")
-        if (name := name.strip().replace("-", "_")) in axes:
-            raise InputError(f"--set {name}: expected each name once; list its values with commas between them")
-        axes[name] = [parse_literal(value) for value in split_values(values, f"--set {name}")]
-    return axes
+            raise InputError(f"{option}: expected {form}, got {word!r}")
+        if (name := name.strip().replace("-", "_")) in texts:
+            raise InputError(f"{option} {name}: expected each name once, got it twice; list its values with commas")
+        texts[name] = text
+    return texts
 
 
 def split_values(text: str, name: str) -> list[str]:

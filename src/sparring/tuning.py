@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sparring.errors import InputError
 from sparring.files import write_json
-from sparring.grid import SEEDS, Cell, make_cells, split_values
+from sparring.grid import SEEDS, Cell, make_cells, parse_names, split_values
 from sparring.randomness import derived_seed
 from sparring.recipe import Recipe
 from sparring.reports.record import read_runs
@@ -80,15 +80,8 @@ class Found:
 
 def parse_space(words: Sequence[str]) -> dict[str, Range | Choice]:
     """From the command line: `learning_rate=0.01:1:log`, `adversary.steps=1:7` or `adversary=none,random`."""
-    space: dict[str, Range | Choice] = {}
-    for word in words:
-        name, equals, text = word.partition("=")
-        if not (name and equals and text):
-            raise InputError(f"--search: expected NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=VALUE,VALUE, got {word!r}")
-        if (name := name.strip().replace("-", "_")) in space:
-            raise InputError(f"--search {name}: expected each name once, got it twice")
-        space[name] = _entry(name, text)
-    return space
+    texts = parse_names(words, "--search", "NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=VALUE,VALUE")
+    return {name: _entry(name, text) for name, text in texts.items()}
 
 
 def _entry(name: str, text: str) -> Range | Choice:
