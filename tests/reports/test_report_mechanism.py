@@ -24,10 +24,10 @@ def test_curves_of_the_negatives_and_of_the_choices(fake_run: Callable[..., Path
     (run,) = read_runs([folder])
     share, sizes = mechanism.negatives([run])
     assert {curve.label: list(curve.values) for curve in share.curves} == {
-        "the view itself": [11.1, 12.1],
+        "the clean view": [11.1, 12.1],
         "the hard view": [11.2, 12.2],
     }
-    expected = [f"{part}, {view}" for part in ("pull", "push") for view in ("the view itself", "the hard view")]
+    expected = [f"{part}, {view}" for part in ("pull", "push") for view in ("the clean view", "the hard view")]
     assert [curve.label for curve in sizes.curves] == expected
     (choices,) = mechanism.choices([run])
     assert [(curve.label, list(curve.values)) for curve in choices.curves] == [("spread", [0.55, 0.6])]

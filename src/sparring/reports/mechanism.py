@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sparring.reports.panels import RUN_COLOURS, Curve, Panel
 from sparring.reports.record import Run
 
-BEFORE, AFTER = "the view itself", "the hard view"
+BEFORE, AFTER = "the clean view", "the hard view"
 SEEN = {"clean": (BEFORE, "--"), "adversary": (AFTER, "-")}
 """The two views whose gradient is split, with their names and dashes."""
 
