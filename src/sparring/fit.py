@@ -97,6 +97,7 @@ class Fit:
                 raise KeyboardInterrupt(f"saved at epoch {self._epoch():.1f}; go on with: {self.run.again}")
 
     def round(self) -> Outcome:
+        """One step: the encoder descends, and at its turn the adversary ascends."""
         recipe, encoder_optimiser = self.recipe, self.optimisers[0]
         for group in encoder_optimiser.param_groups:
             group["lr"] = learning_rate_at(recipe, self.step, self.steps_per_epoch)
@@ -240,7 +241,7 @@ class Fit:
         return asked and summed(torch.tensor(mine, device=self.fabric.device).int()).item() > 0
 
     def autocast(self) -> torch.autocast:
-        # not Fabric's, which would also round the views to bf16
+        """What the encoder computes in; not Fabric's, which would also round the views to bf16."""
         enabled = self.precision is torch.bfloat16
         return torch.autocast(self.fabric.device.type, dtype=torch.bfloat16, enabled=enabled)
 

@@ -30,6 +30,7 @@ class Cell:
 
     @property
     def name(self) -> str:
+        """What tells it from the others, and its seed."""
         return self.path.name
 
 

@@ -88,10 +88,12 @@ class Run:
 
     @property
     def recipe_path(self) -> Path:
+        """What was asked for, as TOML."""
         return self.path / "recipe.toml"
 
     @property
     def environment_path(self) -> Path:
+        """Where it ran, as JSON."""
         return self.path / "environment.json"
 
     @property
