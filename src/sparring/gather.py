@@ -1,13 +1,13 @@
 """Tensors of all ranks; without a process group these are the identity."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_gather
 
 CHUNK = 2**16  # rows of every rank that are on the way at a time
 
@@ -74,4 +74,19 @@ def gather(local: Float[Tensor, "b k"]) -> Float[Tensor, "n k"]:
     """The rows of all ranks in the order of the ranks; the gradient flows back to each rank's own."""
     if ranks() == 1:
         return local
-    return torch.cat(all_gather(local))
+    return _Gathered.apply(local)
+
+
+class _Gathered(torch.autograd.Function):
+    """All ranks' rows; backward each takes the sum of what all ranks found for its own."""
+
+    @staticmethod
+    def forward(ctx: Any, local: Tensor) -> Tensor:
+        parts = [torch.empty_like(local, memory_format=torch.contiguous_format) for _ in range(ranks())]
+        dist.all_gather(parts, local.contiguous())
+        ctx.own = slice(rank() * len(local), (rank() + 1) * len(local))
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return summed(gradient)[ctx.own]
