@@ -79,7 +79,7 @@ BAD = {
     "a misspelt command": (["trian"], "train"),
     "a word for a whole number": (["train", "--epochs", "x"], "error: --epochs: expected a whole number, got 'x'"),
     "a word for a number": (["train", "--learning-rate", "x"], "error: --learning-rate: expected a number, got 'x'"),
-    "one of a pair": (["train", "--pairs", "first"], "error: --pairs: got 'first', which do not fit it"),
+    "one of a pair": (["train", "--pairs", "first"], "error: --pairs: expected values of its type, got 'first'"),
     "no such choice": (["train", "--precision", "64"], "--precision: expected one of 'auto', '32', 'bf16', got '64'"),
     "no epochs": (["train", "--epochs", "0"], "at least 1"),
     "an unknown transform": (["train", "--transform", "colr"], "colour"),

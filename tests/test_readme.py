@@ -1,16 +1,20 @@
 """What the README says works."""
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 import sparring
 from sparring.adversaries import ADVERSARIES
+from sparring.cli import main
 from sparring.errors import InputError
+from sparring.evaluations import EVALUATIONS
 from sparring.parts import load_parts
 from sparring.recipe import Part
 from sparring.run import Run
@@ -63,6 +67,20 @@ def test_the_command_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     exec(BLOCKS[1].replace("epochs=1", "epochs=1, image_size=16"), names)
     assert names["run"] == Path("runs/sample-simsiam-learned-rotation-0")
     assert names["encoder"](torch.rand(2, 3, 16, 16)).shape == (2, 128)
+    Image.new("RGB", (80, 90), "red").save("red.png")
+    names["paths"] = ["red.png"]
+    exec(BLOCKS[2], names)
+    assert names["features"].shape == (1, 128)
+    assert sparring.load_encoder(names["run"] / "encoder.safetensors").feature_size == 128
+    (tmp_path / "other.safetensors").write_bytes(b"nonsense")
+    with pytest.raises(InputError, match=r"expected the encoder\.safetensors of a run, got another file"):
+        sparring.load_encoder(tmp_path / "other.safetensors")
+
+
+OWN_EVALUATION = """
+from sparring.evaluations import EVALUATIONS
+EVALUATIONS["size"] = lambda: lambda features: {"size": float(features.queries.shape[1])}
+"""
 
 
 def test_parts_of_ones_own_train_in_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,6 +99,14 @@ def test_parts_of_ones_own_train_in_a_sweep(tmp_path: Path, monkeypatch: pytest.
         shares = [line["adversary/fog/share"] for line in Run(cell.path).metrics() if "adversary/fog/share" in line]
         assert all(share == pytest.approx(0.3 * 2 / 3, abs=0.03) for share in shares)  # the mean of a root is 2/3
         assert shares
+        Path("measure.py").write_text(OWN_EVALUATION)
+        measured = sparring.Recipe(**{**vars(recipe), "parts": ("mine.py", "measure.py")})
+        run = sparring.train(measured, run="again")
+        with monkeypatch.context() as judged:
+            judged.setitem(EVALUATIONS, "size", None)
+            judged.delitem(sys.modules, str(tmp_path / "measure.py"), raising=False)
+            main(["evaluate", str(run), "--probe", "size"])
+        assert Run(run).evaluations()["sample"]["figures"] == {"size": 128.0}
     with pytest.raises(InputError, match="parts: expected a Python file, such as"):
         load_parts(["none.py"])
 

@@ -134,3 +134,9 @@ def test_every_shipped_recipe_loads_and_plays_two_rounds(path: Path, photographs
 def test_a_recipe_file_that_is_not_there_is_no_misspelt_name() -> None:
     with pytest.raises(InputError, match=r"expected an existing file, found none; see `sparring list`"):
         load_recipe(Path("none.toml"))
+
+
+def test_what_is_empty_is_not_written() -> None:
+    """So that recipes of runs begun before a setting existed are still the same recipes."""
+    assert "parts" not in dump_recipe(Recipe())
+    assert "penalties" not in dump_recipe(Recipe())

@@ -11,7 +11,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sparring.errors import InputError
-from sparring.files import check_writable
+from sparring.files import check_writable, replace_file
 from sparring.recipe import Recipe
 from sparring.run import Run
 
@@ -127,6 +127,10 @@ def test_a_run_goes_on_as_it_began_or_says_what_was_changed(tmp_path: Path) -> N
     assert run.load_checkpoint(Recipe(epochs=7, devices=2, data_root="elsewhere")) is not None
     with pytest.raises(InputError, match="expected epochs = 7, as the run began, got 9; change it back"):
         run.load_checkpoint(Recipe(epochs=9))
+    run.save_checkpoint({"step": 1}, Recipe(data="/here/images", parts=("/here/mine.py",)))
+    assert run.load_checkpoint(Recipe(data="/there/images", parts=("/there/mine.py",))) is not None
+    with pytest.raises(InputError, match="expected data = /here/images"):
+        run.load_checkpoint(Recipe(data="/here/pictures", parts=("/here/mine.py",)))
 
 
 def test_a_damaged_checkpoint_is_one_line(tmp_path: Path) -> None:
@@ -135,8 +139,11 @@ def test_a_damaged_checkpoint_is_one_line(tmp_path: Path) -> None:
     whole = (tmp_path / "last.ckpt").read_bytes()
     for damaged in (whole[:1000], b"", b"nonsense" * 100):
         (tmp_path / "last.ckpt").write_bytes(damaged)
-        with pytest.raises(InputError, match=r"last\.ckpt: expected a checkpoint, got a damaged file"):
+        with pytest.raises(InputError, match=r"last\.ckpt: expected a checkpoint, got one that cannot be read"):
             run.load_checkpoint(Recipe())
+    torch.save({"step": 1}, tmp_path / "last.ckpt")
+    with pytest.raises(InputError, match="expected a checkpoint of this version"):
+        run.load_checkpoint(Recipe())
 
 
 def test_a_place_that_cannot_be_written_is_said_before_the_work(tmp_path: Path) -> None:
@@ -146,3 +153,14 @@ def test_a_place_that_cannot_be_written_is_said_before_the_work(tmp_path: Path) 
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("kept.png", b"kept")]
     with pytest.raises(InputError, match="expected a file that can be written"):
         check_writable(tmp_path / "no folder" / "new.png")
+
+
+def test_what_is_no_full_disk_is_not_called_one(tmp_path: Path) -> None:
+    def broken(path: Path) -> None:
+        raise RuntimeError("an illegal memory access")
+
+    with pytest.raises(RuntimeError, match="illegal memory"):
+        replace_file(tmp_path / "a.json", broken)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="expected a file that can be written"):
+        replace_file(tmp_path / "file" / "a.json", broken)

@@ -198,7 +198,11 @@ def test_a_folder_that_holds_anything_else_is_refused_before_anything_runs(
 
 
 def test_a_cell_that_never_began_may_be_begun_otherwise(luck: dict[int, str], tmp_path: Path) -> None:
-    Run(tmp_path / "out" / "seed=1").claim(Recipe(epochs=9, seed=1))
+    stopped = Run(tmp_path / "out" / "seed=1")  # after it was set up, before it measured anything
+    stopped.claim(Recipe(epochs=9, seed=1))
+    stopped.describe_environment({})
+    stopped.rewind(-1)
+    assert not stopped.begun
     assert len(sparring.sweep(Recipe(epochs=2), out=tmp_path / "out", seeds=2)) == 2
     assert Run(tmp_path / "out" / "seed=1").recipe().epochs == 2
 
@@ -210,6 +214,10 @@ def test_a_folder_that_another_process_trains_in_is_refused(luck: dict[int, str]
         jobs.lock(log, cell)
         with pytest.raises(InputError, match="another process is training it"):
             sparring.sweep(TINY, out=tmp_path, seeds=1)
+        Run(cell).describe_environment({})
+        with pytest.raises(InputError, match="another process is training it"):
+            jobs.Job(Cell(cell, {}, TINY), 1)
+        assert (cell / "environment.json").exists(), "what the other process wrote"
 
 
 BAD = {

@@ -1,5 +1,6 @@
 """The `sparring` command. Nothing heavy is imported before the command line is understood."""
 
+import errno
 import re
 import sys
 from collections.abc import Sequence
@@ -23,12 +24,13 @@ from sparring.recipe_files import load_recipe, shipped_recipes
 from sparring.schema import parse_literal
 
 MARKERS = (FlagCreatePairsOff, DisallowNone)
+NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR)
 DEFAULT = "best"
 """The shipped recipe that commands with a recipe's settings play if none is named."""
 IN_OUR_WORDS = {
     r"Error parsing (\S+): invalid literal for int\(\) with base 10: (.*)": r"\1: expected a whole number, got \2",
     r"Error parsing (\S+): could not convert string to float: (.*)": r"\1: expected a number, got \2",
-    r"Error parsing (\S+): Could not find valid parse for arguments: \[(.*)\]": r"\1: got \2, which do not fit it",
+    r"Error parsing (\S+): Could not .*arguments:? \[(.*?)\].*": r"\1: expected values of its type, got \2",
     r"invalid choice (\S+) for argument '(\S+)'\. Expected one of \((.*)\)": r"\2: expected one of \3, got \1",
 }
 """What tyro says of values, and what we say."""
@@ -44,9 +46,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # the reader of a pipe has seen enough
         sys.stdout = None
     except OSError as error:
-        if error.filename is None:
+        if error.errno not in NO_PLACE:
             raise
-        _stop(f"error: {error.filename}: expected a place that can be read and written, got {error.strerror}", 2)
+        _stop(f"error: {error.filename or 'a file'}: expected a place that can be written, got: {error.strerror}", 2)
     except KeyboardInterrupt as interrupt:
         _stop(f"stopped: {interrupt}" if str(interrupt) else "stopped", 130)
 

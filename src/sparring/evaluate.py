@@ -15,10 +15,10 @@ from sparring.contracts import Features
 from sparring.datasets import load_dataset
 from sparring.errors import InputError
 from sparring.evaluations import Knn, Linear, Subject
-from sparring.files import check_writable
+from sparring.files import check_writable, replace_file
 from sparring.measure import Findings, build_evaluations, measure
 from sparring.parts import load_parts
-from sparring.precision import best_device
+from sparring.precision import device_of
 from sparring.recipe import Part
 from sparring.reports import evaluated
 from sparring.reports.afterwards import suffix_of
@@ -47,9 +47,9 @@ def evaluate(
         InputError: if something cannot be used; if only one evaluation cannot, after the others were made and kept.
     """
     run = Run.open(path)
-    recipe, encoder = run.recipe(), load_encoder(path)
+    recipe = run.recipe()
     load_parts(recipe.parts)
-    evaluations = build_evaluations(parts)
+    encoder, evaluations = load_encoder(path), build_evaluations(parts)
     _check_file(features)
     check_layout(projection)
     name = located(replace(recipe, data=data)).data if data else recipe.data
@@ -61,7 +61,7 @@ def evaluate(
         root=data_root or recipe.data_root,
         max_broken=recipe.max_broken,
     )
-    device = best_device()
+    device = device_of(recipe)
     subject = Subject(encoder.to(device), images, recipe.views, judge, device)
     findings = measure(subject, evaluations)
     if findings.refused and not findings.figures:
@@ -73,7 +73,7 @@ def evaluate(
     _warn(findings, subject, [each for each in evaluations.values() if isinstance(each, Knn)])
     _print(findings, path, name, per_class=per_class, as_json=as_json)
     if features:
-        save_file(_tensors(subject.features), features)
+        replace_file(features, lambda temporary: save_file(_tensors(subject.features), temporary))
     try:
         settings = {"settings": {part.name: part.settings for part in parts}}
         run.save_evaluation(name, {"figures": findings.figures, **findings.details(), **settings})

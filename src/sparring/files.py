@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ from safetensors import SafetensorError
 
 from sparring.errors import InputError
 
+FULL = "PytorchStreamWriter|inline_container"
+"""What torch says where a disk is full."""
 LOST = "what was saved before is kept: make room or choose another place, and go on"
 
 
@@ -22,8 +26,11 @@ def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
         sync(temporary)
         temporary.replace(path)
         sync(path.parent)
-    except (OSError, RuntimeError, SafetensorError) as error:  # of the last two kinds if the disk is full
-        temporary.unlink(missing_ok=True)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, RuntimeError) and not re.search(FULL, str(error)):
+            raise
         raise InputError(f"{path}: expected a file that can be written, got {_reason(error)}; {LOST}") from error
 
 
@@ -39,7 +46,7 @@ def check_writable(path: Path) -> None:
 
 
 def _reason(error: Exception) -> str:
-    said = error.strerror if isinstance(error, OSError) else str(error).partition("\n")[0]
+    said = (isinstance(error, OSError) and error.strerror) or str(error).partition("\n")[0]
     return f"an error ({said})"
 
 

@@ -31,12 +31,13 @@ class Job:
 
     def __init__(self, cell: Cell, threads: int) -> None:
         self.cell, self.run = cell, Run(cell.path)
-        prepare = self.run.place if self.run.metrics() else self.run.claim
-        prepare(cell.recipe)
         # as many threads as its share of the cores, unless a person has decided already
         environment = {"OMP_NUM_THREADS": str(threads), **os.environ}
+        self.run.make()
         with (cell.path / LOG).open("a") as log:
             lock(log, cell.path)  # held by the process, which inherits the file, until it ends
+            prepare = self.run.place if self.run.begun else self.run.claim
+            prepare(cell.recipe)
             self.process = _start(_command(cell), log, environment)
 
     def newest(self) -> list[dict[str, float]]:

@@ -99,7 +99,11 @@ def load_parts(files: Sequence[str]) -> None:
             assert spec is not None
             assert spec.loader is not None
             sys.modules[str(path)] = module = module_from_spec(spec)
-            spec.loader.exec_module(module)
+            try:
+                spec.loader.exec_module(module)
+            except BaseException:
+                del sys.modules[str(path)]
+                raise
 
 
 def context_of(data: DataSet) -> dict[str, Any]:

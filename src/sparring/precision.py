@@ -3,6 +3,7 @@
 import torch
 from lightning_fabric import Fabric
 
+from sparring.errors import InputError
 from sparring.recipe import Recipe
 
 PRECISIONS = {"32": torch.float32, "bf16": torch.bfloat16}
@@ -13,9 +14,12 @@ def precision_of(recipe: Recipe, device: torch.device) -> torch.dtype:
     return PRECISIONS.get(recipe.precision) or native_precision(device)
 
 
-def best_device() -> torch.device:
-    """Where Fabric would train, if it may choose."""
-    return Fabric(devices=1).device
+def device_of(recipe: Recipe) -> torch.device:
+    """Where a single process would train by this recipe."""
+    try:
+        return Fabric(accelerator=recipe.accelerator, devices=1).device
+    except (ValueError, RuntimeError, ImportError) as error:
+        raise InputError(f"accelerator {recipe.accelerator!r} cannot be used here; {error}") from None
 
 
 def native_precision(device: torch.device) -> torch.dtype:

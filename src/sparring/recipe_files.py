@@ -57,7 +57,9 @@ def to_table(recipe: Recipe) -> dict[str, Any]:
     plain = asdict(recipe)
     parts = {name: value.table() for name, value in vars(recipe).items() if isinstance(value, Part)}
     penalties = [penalty.table() for penalty in recipe.penalties]
-    return {key: value for key, value in {**plain, **parts, "penalties": penalties}.items() if value not in (None, [])}
+    return {
+        key: value for key, value in {**plain, **parts, "penalties": penalties}.items() if value not in (None, [], ())
+    }
 
 
 def dump_recipe(recipe: Recipe) -> str:

@@ -69,18 +69,22 @@ class Run:
 
     def claim(self, recipe: Recipe) -> None:
         """Make this the folder of a new run: clear an earlier run's own files, leave all others, write the recipe."""
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"{self.path}: expected a folder that can be made and written to; {error.strerror}"
-            ) from None
+        self.make()
         for name in FILES:
             (self.path / name).unlink(missing_ok=True)
         for folder in FOLDERS:
             for file in (self.path / folder).glob("*"):
                 file.unlink()
         self.place(recipe)
+
+    def make(self) -> None:
+        """The folder itself."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"{self.path}: expected a folder that can be made and written to; {error.strerror}"
+            ) from None
 
     def place(self, recipe: Recipe) -> None:
         """Let a run that has begun go on elsewhere: the same recipe with another data root, devices or nodes."""
@@ -100,6 +104,11 @@ class Run:
     def again(self) -> str:
         """The command that goes on with it."""
         return f"sparring train --resume {quote(str(self.path))}"
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is anything to go on with."""
+        return self.finished or (self.path / "last.ckpt").exists() or bool(self.metrics())
 
     @property
     def finished(self) -> bool:
@@ -153,11 +162,20 @@ class Run:
             return None
         try:
             state = torch.load(file, map_location="cpu", weights_only=True)
-        except (RuntimeError, UnpicklingError, EOFError, ValueError):
+        except (RuntimeError, UnpicklingError, EOFError, ValueError) as error:
+            said = str(error).partition("\n")[0]
             raise InputError(
-                f"{file}: expected a checkpoint, got a damaged file; without it the run starts from its beginning"
-            ) from None
-        if change := changed(from_table(tomllib.loads(state["recipe"])), recipe):
+                f"{file}: expected a checkpoint, got one that cannot be read ({said}); without it the run starts from "
+                "its beginning"
+            ) from error
+        if not isinstance(state, dict) or "recipe" not in state:
+            raise InputError(f"{file}: expected a checkpoint of this version, got another; start a new run")
+        began = from_table(tomllib.loads(state["recipe"]))
+        if Path(began.data).name == Path(recipe.data).name:  # images may have moved; they are counted later
+            began = replace(began, data=recipe.data)
+        if [Path(file).name for file in began.parts] == [Path(file).name for file in recipe.parts]:
+            began = replace(began, parts=recipe.parts)
+        if change := changed(began, recipe):
             key, there, here = change
             raise InputError(f"{self.path}: expected {key} = {there}, as the run began, got {here}; change it back")
         return dict(state)

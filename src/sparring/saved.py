@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import nn
 
@@ -25,11 +25,13 @@ def save_encoder(run: Run, encoder: nn.Module, part: Part, image_size: int) -> N
 def load_encoder(run: str | Path) -> Encoder:
     """A run's trained encoder, in evaluation mode: images in [0, 1] (b 3 h w) to features (b d).
 
+    An encoder of your own must have its row in the table before (docs/extending.md).
+
     Args:
         run: the run's folder, or its encoder.safetensors, wherever that lies.
 
     Raises:
-        InputError: if there is no finished run.
+        InputError: if there is no finished run, or another file.
     """
     file, about = _opened(run)
     size = int(about["image_size"])
@@ -53,5 +55,11 @@ def _opened(run: str | Path) -> tuple[Path, dict[str, str]]:
         if not (Path(run) / "recipe.toml").is_file():
             raise InputError(f"{words}, found no run; `sparring train` makes one")
         raise InputError(f"{words}, found one that is not; go on with: {Run(Path(run)).again}")
-    with safe_open(file, "pt") as opened:
-        return file, opened.metadata()
+    try:
+        with safe_open(file, "pt") as opened:
+            about = opened.metadata() or {}
+    except SafetensorError:
+        about = {}
+    if not {"encoder", "image_size"} <= about.keys():
+        raise InputError(f"{file}: expected the encoder.safetensors of a run, got another file")
+    return file, about

@@ -96,10 +96,10 @@ def check_ranges(owner: object, ranges: Mapping[str, tuple[float, float]], prefi
 def check_range(name: str, value: float, low: float, high: float = math.inf) -> None:
     """Refuse a number that is out of its range, infinite or not a number."""
     if not (low <= value <= high and math.isfinite(value)):
-        least = f"of at least {low:g}" if math.isfinite(low) else "that is finite"
+        least = f"of at least {low:g}" if math.isfinite(low) else ""
         expected = f"in [{low:g}, {high:g}]" if math.isfinite(high) else least
         kind = "number" if math.isfinite(value) else "finite number"
-        raise InputError(f"{name}: expected a {kind} {expected}, got {value}")
+        raise InputError(f"{name}: expected a {f'{kind} {expected}'.rstrip()}, got {value}")
 
 
 def check_neighbours(ks: Sequence[int], ts: Sequence[float]) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from sparring.datasets import load_dataset
@@ -18,12 +19,14 @@ from sparring.randomness import seeded
 from sparring.recipe import Part, Recipe
 from sparring.recipe_files import dump_recipe
 from sparring.reports import write_report
-from sparring.reports.compare import difference
+from sparring.reports.compare import t_interval
 from sparring.reports.cost import total_cost
 from sparring.reports.record import Run as Record, read_runs
-from sparring.run import Run, changed
+from sparring.run import FILES, FOLDERS, Run, changed
 from sparring.setup import count_steps
 
+MOST_GROUPS = 20
+"""Of more, as of a search, nobody reads each difference."""
 FIGURES = ("loss", "knn", "rankme", "feature_spread")
 
 
@@ -84,9 +87,10 @@ def check_folder(run: Run, recipe: Recipe) -> None:
     if LOG in held:
         with (run.path / LOG).open("a") as log:
             lock(log, run.path)
-    if run.metrics():  # what never began may be begun otherwise
+    own = {LOG, *FILES, *FOLDERS} if "recipe.toml" in held else {LOG}
+    if run.begun:  # what never began may be begun otherwise
         _check_same(run, recipe)
-    elif held - {LOG, "recipe.toml"} or run.path.is_file():
+    elif held - own or run.path.is_file():
         raise InputError(f"{run.path}: expected a free folder, got other files; choose another --out")
 
 
@@ -122,10 +126,16 @@ def _differences(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for row in rows:
         if row["finished"] and "knn" in row:
             groups.setdefault(row["name"].rpartition(",seed=")[0], {})[row["seed"]] = row["knn"]
-    return [
-        {"of": one, "against": other, "mean": found.mean, "interval": found.interval, "seeds": found.seeds}
+    if len(groups) > MOST_GROUPS:
+        return []
+    pairs = {
+        (one, other): [groups[one][seed] - groups[other][seed] for seed in groups[one].keys() & groups[other].keys()]
         for other, one in combinations(groups, 2)
-        if (found := difference(groups[one], groups[other]))
+    }
+    return [
+        {"of": one, "against": other, "mean": mean(found), "interval": t_interval(found), "seeds": len(found)}
+        for (one, other), found in pairs.items()
+        if found
     ]
 
 
