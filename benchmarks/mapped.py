@@ -22,8 +22,8 @@ from sparring.bench.contestants import Arena, steps_of
 from sparring.bench.elsewhere import elsewhere
 from sparring.datasets import DataSet, Images
 from sparring.datasets.cache import map_pixels, write_pixels
+from sparring.environment import environment
 from sparring.recipe import Part, Recipe
-from sparring.run import environment
 
 BLOCK = 4000
 

@@ -26,9 +26,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from sparring.bench.peer import lightly_knn
 from sparring.contracts import Features
+from sparring.environment import environment
 from sparring.evaluations import Knn, Linear
 from sparring.memory import peak
-from sparring.run import environment
 
 
 @dataclass

@@ -17,7 +17,8 @@ from statistics import median
 
 import tyro
 
-from sparring.run import Run, environment
+from sparring.environment import environment
+from sparring.run import Run
 
 CONTESTANTS = {"one process": "1", "two processes": "2"}
 

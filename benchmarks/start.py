@@ -18,7 +18,7 @@ from statistics import median
 
 import tyro
 
-from sparring.run import environment
+from sparring.environment import environment
 
 START = """
 import sys, time

@@ -67,4 +67,4 @@ def shifted_means(matrix: Float[Tensor, "b 3 4"], means: Float[Tensor, "b 3"]) -
 def apply_colour(images: Float[Tensor, "b 3 h w"], matrix: Float[Tensor, "b 3 4"]) -> Float[Tensor, "b 3 h w"]:
     """Recolour each image by its own matrix and clamp to [0, 1]."""
     pixels = torch.baddbmm(matrix[..., 3:], matrix[..., :3], images.flatten(2))
-    return pixels.clamp(0, 1).view_as(images)
+    return pixels.clamp_(0, 1).view_as(images)

@@ -25,7 +25,7 @@ from sparring.progress import Display, Pace, StopSignal
 from sparring.randomness import seeded
 from sparring.recipe import Recipe
 from sparring.rounds import Outcome
-from sparring.run import Run, located
+from sparring.run import Run
 from sparring.saved import save_encoder
 from sparring.schedules import learning_rate_at, strength_at
 from sparring.setup import make_optimisers
@@ -204,7 +204,7 @@ class Fit:
         self._check()
         state = self._state()  # with losses of all ranks
         if self.fabric.is_global_zero:
-            self.run.save_checkpoint(state, located(self.recipe))
+            self.run.save_checkpoint(state, self.recipe)
         self.fabric.barrier()
         self.saved_at = time.monotonic()
         self.pace.restart(self.step)

@@ -15,10 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
+from sparring.environment import core_count
 from sparring.errors import InputError
 from sparring.grid import Cell
 from sparring.progress import StopSignal, SweepDisplay
-from sparring.run import Run, core_count
+from sparring.run import Run
 
 LOG = "train.log"
 POLL_SECONDS = 0.5

@@ -1,15 +1,10 @@
 """A run's folder: what was asked, where it ran, what was measured, and how to go on."""
 
 import json
-import os
-import platform
-import subprocess
 import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from pickle import UnpicklingError
 from shlex import quote
@@ -19,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from sparring.datasets import DATASETS
+from sparring.environment import environment
 from sparring.errors import InputError
 from sparring.files import replace_file, sync, write_json, write_text
 from sparring.recipe import PLACEMENT, Recipe, from_table
@@ -34,7 +30,6 @@ FILES = (
     "report.html",
 )
 FOLDERS = ("events", "gallery", "nearest", "figures")
-PACKAGES = ("sparring", "torch", "torchvision", "lightning-fabric", "kornia", "timm", "numpy")
 
 
 class Run:
@@ -148,7 +143,7 @@ class Run:
     def save_checkpoint(self, state: Mapping[str, Any], recipe: Recipe) -> None:
         """Keep `state`, whole or not at all, after all that was measured until now."""
         sync(self.path / "metrics.jsonl")
-        kept = {**state, "recipe": dump_recipe(recipe)}
+        kept = {**state, "recipe": dump_recipe(located(recipe))}
         replace_file(self.path / "last.ckpt", lambda temporary: torch.save(kept, temporary))
 
     def load_checkpoint(self, recipe: Recipe) -> dict[str, Any] | None:
@@ -228,50 +223,3 @@ def changed(there: Recipe, here: Recipe) -> tuple[str, Any, Any] | None:
         if key not in PLACEMENT and old.get(key) != new.get(key):
             return key, old.get(key, "not set"), new.get(key, "not set")
     return None
-
-
-def environment(*others: str) -> dict[str, str | int]:
-    """Machine, versions (of `others` too) and commit."""
-    return {
-        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "machine": platform.platform(),
-        "processor": _processor(),
-        "cores": core_count(),
-        "python": platform.python_version(),
-        **{package: version(package) for package in (*PACKAGES, *others)},
-        "commit": _commit(),
-    }
-
-
-def core_count() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _processor() -> str:
-    """Its name, and family and model where Linux tells them: clouds give machines of unequal speed one name."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
-    first = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in reversed(lines))}
-    if "model name" not in first:
-        return platform.processor()
-    numbers = f" (family {first['cpu family']}, model {first['model']})" if "cpu family" in first else ""
-    return first["model name"] + numbers
-
-
-def _commit() -> str:
-    """The commit of the source tree this package is run from, with a plus where it was changed; empty elsewhere."""
-    command = [
-        "git",
-        "-C",
-        str(Path(__file__).parent),
-        "describe",
-        "--always",
-        "--abbrev=12",
-        "--dirty=+",
-        "--exclude=*",
-    ]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return ""

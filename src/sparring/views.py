@@ -156,7 +156,8 @@ def base_views(
     side: int | None = None,
 ) -> dict[str, Float[Tensor, "b 3 _ _"]]:
     """The base views of these names, each from its generator; `image` is the image itself, at its own size."""
+    images = as_float(images)
     return {
-        name: as_float(images) if name == "image" else base_view(images, views, generator, side)
+        name: images if name == "image" else base_view(images, views, generator, side)
         for name, generator in sorted(generators.items())
     }

@@ -18,12 +18,12 @@ from sparring.bench.elsewhere import elsewhere
 from sparring.bench.limit import MATRIX, flops_of, limit, product
 from sparring.bench.peer import lightly_knn, lightly_steps, require_lightly
 from sparring.contracts import Features
+from sparring.environment import environment
 from sparring.evaluations import Knn
 from sparring.files import check_writable, write_json
 from sparring.memory import peak
 from sparring.recipe import Recipe
 from sparring.recipe_files import dump_recipe
-from sparring.run import environment
 from sparring.training import load_data
 
 CONSOLE = Console(highlight=False)
