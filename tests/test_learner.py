@@ -148,7 +148,9 @@ def test_a_look_changes_nothing(photographs: Tensor) -> None:
 def test_the_probe_measures_what_a_round_would(photographs: Tensor) -> None:
     learner, batch = make(), make_batch(photographs)
     measured = hardness(learner, batch)
-    first, second = (learner.glance(batch.views[name], batch.indices).features for name in ("first", "second"))
+    first, second = (
+        learner.comparison.glance(batch.views[name], batch.indices).features for name in ("first", "second")
+    )
     units = [(a / a.norm(), b / b.norm()) for a, b in zip(first, second, strict=True)]
     assert measured["alignment"] == pytest.approx(sum(float(((a - b) ** 2).sum()) for a, b in units) / len(units))
     assert measured["hardness/adversary"] == pytest.approx(learner(batch).loss.item(), abs=1e-12)
@@ -158,8 +160,8 @@ def test_a_probability_hardens_some_images_wholly_and_leaves_the_others(photogra
     batch = make_batch(photographs.repeat(20, 1, 1, 1))
     images = batch.views["second"]
     learner = make(Random(Rotation(degrees=90)), probability=0.3)
-    partner = learner.glance(batch.views["first"], batch.indices).detach()
-    hard, proposal = learner.harden(images, partner, batch, learner.adversary)
+    partner = learner.comparison.glance(batch.views["first"], batch.indices).detach()
+    hard, proposal = learner.harden("second*", lambda: partner, batch, learner.adversary)
     assert proposal.params is not None
     rotated = learner.adversary.transform(images, proposal.params)
     untouched = (hard == images).flatten(1).all(dim=1)

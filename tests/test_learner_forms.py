@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.adversaries import Blend, Free, Learned, Random, Search
-from sparring.contracts import Adversary, Proposal, Turn
+from sparring.contracts import Adversary, Embedding, Proposal, Turn
 from sparring.encoders import resnet12
 from sparring.learner import Learner
 from sparring.methods import SimSiam
@@ -129,7 +129,10 @@ def test_a_penalty_lowers_what_the_adversary_ascends_and_leaves_the_encoder(phot
     assert priced.loss.item() == pytest.approx(without.loss.item() - penalty.item(), abs=1e-12)
     assert close(gradients(priced.loss, dear.method), gradients(without.loss, free.method))
     own = gradients(
-        dear.adversary.choose(dear.glance(batch.views["first"], batch.indices).features).square().sum(1).mean(),
+        dear.adversary.choose(dear.comparison.glance(batch.views["first"], batch.indices).features)
+        .square()
+        .sum(1)
+        .mean(),
         dear.adversary,
     )
     expected = [a - b for a, b in zip(gradients(without.loss, free.adversary), own, strict=True)]
@@ -187,6 +190,12 @@ def test_beyond_the_hardness_bound_the_adversary_descends(photographs: Tensor) -
     assert within(batch).loss.item() == pytest.approx(loss.item(), abs=1e-12)
 
 
+def chosen(learner: Learner, photographs: Tensor, partner: Embedding) -> Tensor:
+    params = learner.harden("second*", lambda: partner, make_batch(photographs), learner.adversary)[1].params
+    assert params is not None
+    return params
+
+
 def test_a_search_may_look_with_running_statistics(photographs: Tensor) -> None:
     """ACL attacks in evaluation mode: what is found is what a network in evaluation mode would be attacked with."""
     found = {}
@@ -196,15 +205,13 @@ def test_a_search_may_look_with_running_statistics(photographs: Tensor) -> None:
         with torch.no_grad():  # let the running statistics be something
             learner.method.encode(photographs.flip(2))
         before = {name: value.clone() for name, value in learner.state_dict().items()}
-        partner = learner.glance(photographs, torch.arange(len(photographs))).detach()
-        found[mode] = learner.harden(photographs.flip(3), partner, make_batch(photographs), search)[1].params
+        partner = learner.comparison.glance(photographs, torch.arange(len(photographs))).detach()
+        found[mode] = chosen(learner, photographs, partner)
         assert all(torch.equal(value, before[name]) for name, value in learner.state_dict().items())
         assert all(module.training for module in learner.method.modules())
         if mode == "running":
             learner.method.eval()
-            again = learner.harden(photographs.flip(3), partner, make_batch(photographs), search)[1].params
-            assert again is not None
-            assert torch.allclose(found[mode], again, atol=1e-12)
+            assert torch.allclose(found[mode], chosen(learner, photographs, partner), atol=1e-12)
     assert not torch.allclose(found["batch"], found["running"], atol=1e-6)
 
 

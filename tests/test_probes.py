@@ -82,7 +82,7 @@ def test_a_stranger_is_another_images_view(photographs: Tensor) -> None:
     views = {"first": photographs, "second": photographs.flip(3)}
     batch = Batch(views, torch.arange(len(photographs)), 0, 1.0, generator_for(0, 0))
     figures = hardness(learner, batch, torch.arange(len(photographs)) % 3)
-    first, second = (learner.glance(view, batch.indices) for view in views.values())
+    first, second = (learner.comparison.glance(view, batch.indices) for view in views.values())
     moved = replace(second, projection=torch.cat([second.projection[-1:], second.projection[:-1]]))
     assert figures["hardness/stranger"] == pytest.approx(learner.method.compare(first, moved).mean().item(), abs=1e-12)
     assert {"negatives/clean/false_weight", "negatives/adversary/false_weight"} <= figures.keys()

@@ -1,4 +1,4 @@
-"""The four contracts that all parts keep: transform, adversary, method, evaluation. They combine by argument."""
+"""The contracts that all parts keep, transform, adversary, penalty and method, and what passes between them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -93,6 +93,14 @@ class Proposal:
     penalty: Float[Tensor, " b"] | None = None
     log_probability: Float[Tensor, " b"] | None = None
     """Of a sampled choice: the learner reinforces it by its hardness (Williams 1992), where no gradient reaches it."""
+
+    def objective(self, losses: Float[Tensor, " b"]) -> Float[Tensor, ""] | float:
+        """What the adversary ascends besides the loss: less its penalty, and the score of what it sampled."""
+        penalty = 0.0 if self.penalty is None else self.penalty.mean()
+        if self.log_probability is None:
+            return -penalty
+        reward = losses if self.penalty is None else losses - self.penalty.detach()
+        return ((reward - reward.mean()) * self.log_probability).mean() - penalty
 
     def of(self, played: Bool[Tensor, " b"]) -> "Proposal":
         """The same parameters, with costs and log-probabilities of the images alone for which they are played."""
@@ -228,6 +236,3 @@ class Features:
     queries: Float[Tensor, "m d"]
     bank_labels: Int[Tensor, " n"] | None = None
     query_labels: Int[Tensor, " m"] | None = None
-
-
-Evaluation = Callable[[Features], dict[str, float]]

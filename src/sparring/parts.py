@@ -23,7 +23,7 @@ from sparring.methods import METHODS
 from sparring.penalties import PENALTIES
 from sparring.randomness import generator_for
 from sparring.recipe import Part, Recipe
-from sparring.rounds import Batch, base_views_of
+from sparring.rounds import Batch, base_views_of, is_hard
 from sparring.schema import checked
 from sparring.statistics import frozen_statistics
 from sparring.transforms import TRANSFORMS
@@ -118,7 +118,7 @@ def context_of(data: DataSet) -> dict[str, Any]:
 
 
 def _check_star(recipe: Recipe) -> None:
-    if recipe.adversary.name != "none" and not any(view.endswith("*") for pair in recipe.pairs for view in pair):
+    if recipe.adversary.name != "none" and not any(is_hard(view) for pair in recipe.pairs for view in pair):
         raise InputError(
             'pairs: expected a star behind a view for the adversary to change, such as [["first", "second*"]], got '
             "none; without an adversary: --adversary none"

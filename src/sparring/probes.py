@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sparring.adversaries import Absent
 from sparring.batches import Batches, evenly
-from sparring.contracts import Adversary, Embedding
+from sparring.contracts import Adversary, Embedding, Proposal
 from sparring.evaluations.collapse import alignment
 from sparring.evaluations.negatives import Scored, chance_classes, nearest_classes, negatives, tabled
 from sparring.gather import summed
@@ -25,21 +25,23 @@ def hardness(learner: Learner, batch: Batch, labels: Int[Tensor, " b"] | None = 
     """Mean loss on this batch under the adversary, its control, untouched, and against another image's view.
 
     Also the alignment of the untouched views, unless a view plays against itself; and for methods with scores what
-    pulls and pushes, before the adversary and after (`evaluations.negatives`).
+    pulls and pushes, before the adversary and after (`evaluations.negatives`). Chance has no control.
     """
-    transform, method = learner.adversary.transform, learner.method
-    opponents = {"adversary": learner.adversary, "random": learner.adversary.control(), "clean": Absent(transform)}
-    view, partner = _seats(learner, batch)
-    seen = {name: _seen(learner, view, partner, batch, opponent) for name, opponent in opponents.items()}
+    adversary, method = learner.adversary, learner.method
+    opponents = {"adversary": adversary, "random": adversary.control(), "clean": Absent(adversary.transform)}
+    if opponents["random"] is adversary:
+        del opponents["random"]
+    name, partner = _seats(learner, batch)
+    seen = {kind: _seen(learner, name, partner, batch, opponent) for kind, opponent in opponents.items()}
     seen["stranger"] = seen["clean"].of_others()
-    name = hardened_of(learner.pairs)
-    figures = {f"hardness/{kind}": learner.compare(name, partner, other).mean().item() for kind, other in seen.items()}
+    losses = {kind: learner.comparison.loss(name, partner, other) for kind, other in seen.items()}
+    figures = {f"hardness/{kind}": loss.mean().item() for kind, loss in losses.items()}
     if partner_of(name, learner.pairs) != base_name(name):
         figures["alignment"] = alignment(partner.features, seen["clean"].features).item()
     if isinstance(method, Scored):
-        for name in ("clean", "adversary"):
-            parts = negatives(method, partner, seen[name], labels)
-            figures |= {f"negatives/{name}/{key}": value for key, value in parts.items()}
+        for kind in ("clean", "adversary"):
+            parts = negatives(method, partner, seen[kind], labels)
+            figures |= {f"negatives/{kind}/{key}": value for key, value in parts.items()}
     return figures
 
 
@@ -61,7 +63,7 @@ def choices(learner: Learner, batches: Sequence[Batch]) -> dict[str, float]:
     - `by_image`: share of their variance that the image explains, the rest being its views and chance: the intraclass
       correlation ICC(1) of Shrout and Fleiss 1979, over all parameters, at least 0.
     """
-    chosen = [learner.harden(*_seats(learner, batch), batch, learner.adversary)[1].params for batch in batches]
+    chosen = [_harden(learner, batch)[1].params for batch in batches]
     drawn = [params.flatten(1) for params in chosen if params is not None]
     if not drawn:
         return {}
@@ -103,8 +105,8 @@ def nearest(
     for batch, labels in batches:
         if labels is None:
             return None
-        view, partner = _seats(learner, batch)
-        hard = _seen(learner, view, partner, batch, learner.adversary)
+        name, partner = _seats(learner, batch)
+        hard = _seen(learner, name, partner, batch, learner.adversary)
         counts = nearest_classes(learner.method, partner, hard, labels, classes)
         if counts is None:
             return None
@@ -139,19 +141,21 @@ def gallery(learner: Learner, batch: Batch, pixels: UInt8[Tensor, "n c h w"]) ->
 @torch.no_grad()
 def hard_views(learner: Learner, batch: Batch) -> Float[Tensor, "b c h w"]:
     """The views that the adversary makes of the first view that the recipe hardens."""
-    return learner.harden(*_seats(learner, batch), batch, learner.adversary)[0]
+    return _harden(learner, batch)[0]
 
 
-def _seats(learner: Learner, batch: Batch) -> tuple[Float[Tensor, "b c h w"], Embedding]:
-    """A view to harden, and whom it plays against."""
+def _harden(learner: Learner, batch: Batch) -> tuple[Float[Tensor, "b c h w"], Proposal]:
+    name, partner = _seats(learner, batch)
+    return learner.harden(name, lambda: partner, batch, learner.adversary)
+
+
+def _seats(learner: Learner, batch: Batch) -> tuple[str, Embedding]:
+    """The view to harden, and whom it plays against."""
     name = hardened_of(learner.pairs)
-    partner = learner.glance(batch.views[partner_of(name, learner.pairs)], batch.indices)
-    return batch.views[base_name(name)], partner
+    return name, learner.comparison.glance(batch.views[partner_of(name, learner.pairs)], batch.indices)
 
 
-def _seen(
-    learner: Learner, view: Float[Tensor, "b c h w"], partner: Embedding, batch: Batch, opponent: Adversary
-) -> Embedding:
+def _seen(learner: Learner, name: str, partner: Embedding, batch: Batch, opponent: Adversary) -> Embedding:
     """What the method knows of a view once an opponent has hardened it."""
-    hard, proposal = learner.harden(view, partner, batch, opponent)
-    return learner.glance(hard, batch.indices, hard=proposal.params is not None)
+    hard, proposal = learner.harden(name, lambda: partner, batch, opponent)
+    return learner.comparison.glance(hard, batch.indices, hard=proposal.params is not None)

@@ -40,6 +40,11 @@ class Outcome:
     """The parameters that were used, by hardened view, detached; without an entry where none were."""
 
 
+def is_hard(view: str) -> bool:
+    """Whether an adversary changes it: a star ends its name."""
+    return view.endswith("*")
+
+
 def base_name(view: str) -> str:
     """The base view behind a hardened one."""
     return view.removesuffix("*")
@@ -47,16 +52,16 @@ def base_name(view: str) -> str:
 
 def partner_of(view: str, pairs: Pairs) -> str:
     """The clean view that a hardened one is played against: one it is compared with, or else the other base view."""
-    rivals = [other for pair in pairs for mine, other in (pair, pair[::-1]) if mine == view and other[-1] != "*"]
+    rivals = [other for pair in pairs for mine, other in (pair, pair[::-1]) if mine == view and not is_hard(other)]
     return rivals[0] if rivals else {"first": "second"}.get(base_name(view), "first")
 
 
 def hardened_of(pairs: Pairs) -> str:
     """The hardened view that stands for all of a round where one is looked at: the first, or the second view's."""
-    return next((name for pair in pairs for name in pair if name.endswith("*")), "second*")
+    return next((name for pair in pairs for name in pair if is_hard(name)), "second*")
 
 
 def base_views_of(pairs: Pairs) -> set[str]:
     """All base views that a round, and a look at it, need."""
     starred = {hardened_of(pairs)} | {name for pair in pairs for name in pair}
-    return {base_name(name) for name in starred} | {partner_of(name, pairs) for name in starred if name[-1] == "*"}
+    return {base_name(name) for name in starred} | {partner_of(name, pairs) for name in starred if is_hard(name)}

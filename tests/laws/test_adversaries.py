@@ -88,11 +88,11 @@ def make_batch(photographs: Tensor, step: int = 0, strength: float = 1.0) -> Bat
 
 def make_turn(learner: Learner, batch: Batch) -> Turn:
     """The turn as the learner would hand it over, with the method as the judge of hardness."""
-    partner = learner.glance(batch.views["first"], batch.indices)
+    partner = learner.comparison.glance(batch.views["first"], batch.indices)
     turns: list[Turn] = []
     original = learner.adversary.propose
     learner.adversary.propose = lambda turn: turns.append(turn) or original(turn)  # type: ignore[method-assign,func-returns-value]
-    learner.harden(batch.views["second"], partner, batch, learner.adversary)
+    learner.harden("second*", lambda: partner, batch, learner.adversary)
     del learner.adversary.propose
     return replace(turns[0], generator=generator_for(0, batch.step, stream="adversary"))
 
@@ -158,7 +158,7 @@ def test_proposals_are_a_function_of_seed_and_step(adversary: Part, photographs:
 def signal(learner: Learner, batch: Batch, params: Tensor) -> float:
     """What the gradient sees of hardness: all of it, but in SimSiam only the prediction's term (Eq. 5)."""
     hard = learner.adversary.transform(batch.views["second"], params)
-    partner, embedding = (learner.glance(view, batch.indices) for view in (batch.views["first"], hard))
+    partner, embedding = (learner.comparison.glance(view, batch.indices) for view in (batch.views["first"], hard))
     if isinstance(learner.method, SimSiam):
         assert embedding.prediction is not None
         return -torch.cosine_similarity(embedding.prediction, partner.projection).mean().item()

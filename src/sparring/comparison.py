@@ -1,0 +1,46 @@
+"""How a round embeds its views and compares them."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from sparring.contracts import Embedding, Method
+from sparring.dual_norm import norms_for
+from sparring.rounds import Pairs, partner_of
+from sparring.statistics import frozen_statistics
+
+
+class Comparison:
+    """A method in its precision, with the BatchNorm that a view is due and the pairs in their order.
+
+    Args:
+        method: encoder, heads and comparison.
+        pairs: which views are compared.
+        autocast: context in which the method encodes; views, adversary and losses keep full precision.
+    """
+
+    def __init__(self, method: Method, pairs: Pairs, autocast: Callable[[], AbstractContextManager]) -> None:
+        self.method, self.pairs, self.autocast = method, pairs, autocast
+
+    def embed(self, images: Float[Tensor, "b c h w"], indices: Int[Tensor, " b"], *, hard: bool = False) -> Embedding:
+        """Encode one view, `hard` if an adversary has changed it."""
+        with self.autocast(), norms_for(self.method, hard=hard):
+            embedding = self.method.encode(images.contiguous(memory_format=torch.channels_last))
+        if not torch.is_grad_enabled():
+            torch.clear_autocast_cache()  # or the weights cast here, without a graph, would serve the training pass
+        return replace(embedding.at_least_float32(), indices=indices)
+
+    @torch.no_grad()
+    def glance(self, images: Float[Tensor, "b c h w"], indices: Int[Tensor, " b"], *, hard: bool = False) -> Embedding:
+        """Embed a view that is not itself compared: without gradient, and BatchNorm's statistics stay as they are."""
+        with frozen_statistics(self.method):
+            return self.embed(images, indices, hard=hard)
+
+    def loss(self, name: str, partner: Embedding, hard: Embedding) -> Float[Tensor, " b"]:
+        """Loss per image of the hardened view `name` and its partner, in the order in which the pairs have them."""
+        leads = (name, partner_of(name, self.pairs)) in self.pairs
+        return self.method.compare(hard, partner) if leads else self.method.compare(partner, hard)
