@@ -1,7 +1,7 @@
 """Gather a sweep's finished cells by arm into results.json and figure.png, and print their table.
 
 python experiments/collect.py FOLDER_OF_THE_SWEEP EXPERIMENT [ARM_TO_COMPARE_WITH [KEY]]
-python experiments/collect.py - EXPERIMENT [ARM_TO_COMPARE_WITH [KEY]]      # the table of what results.json holds
+python experiments/collect.py - EXPERIMENT [ARM_TO_COMPARE_WITH [KEY]]      # of what results.json holds
 
 KEY names the accuracy to gather where a run has several: knn, or knn/k=20,t=0.1. What results.json holds stays, seed by
 seed, unless the folder has the same run: a sweep may be run in pieces, on several machines. Differences are paired by
@@ -9,6 +9,7 @@ seed, with a 95 % interval by Student's t.
 """
 
 import json
+import re
 import sys
 from pathlib import Path
 from statistics import mean, stdev
@@ -19,24 +20,24 @@ from matplotlib.figure import Figure
 from sparring.errors import InputError, unknown
 from sparring.reports.compare import difference
 from sparring.reports.cost import total_cost
-from sparring.reports.record import Run, read_runs
+from sparring.reports.record import Record, read_runs
 
 ACCENT = "#2a78d6"
-SHOWN = 16
-"""Points behind the best arm up to which an arm has its place in the figure."""
+GAP = 8
+"""Arms more points than this below the next better one are off the figure's scale."""
 MEASURED = ("knn/", "rankme", "hardness/", "negatives/", "adversary/", "spread/", "parameters/")
 """Beginnings of what is kept of a run's last evaluation besides the accuracy: also what the adversary chose."""
 
 
 def gather(folder: Path, key: str) -> dict[str, dict[str, Any]]:
     """By arm: the last epoch's accuracy of each seed, what else its evaluation measured, cost and commits."""
-    arms: dict[str, list[Run]] = {}
+    arms: dict[str, list[Record]] = {}
     for run in read_runs([path.parent for path in sorted(folder.glob("*,seed=*/encoder.safetensors"))]):
         arms.setdefault(run.path.name.rpartition(",seed=")[0], []).append(run)
     return {arm: _arm(runs, key) for arm, runs in arms.items()}
 
 
-def _arm(runs: list[Run], key: str) -> dict[str, Any]:
+def _arm(runs: list[Record], key: str) -> dict[str, Any]:
     (epochs,) = {run.recipe["epochs"] for run in runs}
     return _summed_up(
         {
@@ -73,28 +74,31 @@ def _joined(name: str, old: dict[str, Any], new: dict[str, Any]) -> dict[str, An
     return _summed_up({**new, **seeds, "commits": sorted({*old["commits"], *new["commits"]})})
 
 
-def _measured(run: Run) -> dict[str, float]:
+def _measured(run: Record) -> dict[str, float]:
     return {key: round(value, 5) for beginning in MEASURED for key, value in run.together(beginning).items()}
 
 
-def _curve(run: Run, key: str) -> tuple[list[float], list[float]]:
+def _curve(run: Record, key: str) -> tuple[list[float], list[float]]:
     series = run.series(key)
     return list(series.epochs), list(series.values)
 
 
-def _is_behind(arms: dict[str, dict[str, Any]], arm: str, best: str) -> bool:
-    return bool(arms[arm]["mean"] < arms[best]["mean"] - SHOWN)
+def _far_behind(arms: dict[str, dict[str, Any]], order: list[str]) -> list[str]:
+    """Of arms from the worst to the best, those below the last wide gap."""
+    means = [arms[arm]["mean"] for arm in order]
+    return order[: max((place for place in range(1, len(order)) if means[place] - means[place - 1] > GAP), default=0)]
 
 
 def draw(arms: dict[str, dict[str, Any]], path: Path) -> None:
     """A row for each arm, best above: a dot for each seed, a line at the mean of several; far behind, a triangle."""
     order = sorted(arms, key=lambda arm: arms[arm]["mean"])
-    near = [value for arm in order if not _is_behind(arms, arm, order[-1]) for value in arms[arm]["knn"].values()]
+    far = _far_behind(arms, order)
+    near = [value for arm in order if arm not in far for value in arms[arm]["knn"].values()]
     edge = min(near) - 0.15 * (max(near) - min(near))
     figure = Figure(figsize=(7.2, 0.7 + 0.32 * len(order)), layout="constrained")
     axes = figure.subplots()
     for place, arm in enumerate(order):
-        behind = _is_behind(arms, arm, order[-1])
+        behind = arm in far
         values = [edge] if behind else list(arms[arm]["knn"].values())
         axes.plot(values, [place] * len(values), "<" if behind else "o", color=ACCENT, ms=4, alpha=0.6)
         if len(values) > 1:
@@ -102,7 +106,9 @@ def draw(arms: dict[str, dict[str, Any]], path: Path) -> None:
         words = f"{arms[arm]['mean']:.1f}{', off the scale' if behind else ''}"
         axes.annotate(words, (max(values), place), (7, 0), textcoords="offset points", va="center", size=7)
     axes.set_yticks(range(len(order)), order, fontsize=8)
-    axes.set_xlabel("kNN accuracy at the last epoch, %: a dot for each seed, a line at the mean of several", fontsize=8)
+    neighbours = re.search(r"k=\d+", next(iter(arms.values())).get("key", ""))
+    measure = f"kNN accuracy{f' ({neighbours[0]})' if neighbours else ''}"
+    axes.set_xlabel(f"{measure} at the last epoch, %: a dot for each seed, a line at the mean", fontsize=8)
     axes.tick_params(labelsize=8, length=0)
     axes.grid(axis="x", alpha=0.25)
     axes.spines[["top", "right", "left"]].set_visible(False)
@@ -140,10 +146,10 @@ def main(folder: str, out: Path, rival: str | None = None, key: str | None = Non
     arms = json.loads(results.read_text()) if results.exists() else {}
     if folder == "-":
         print(table(by_key(arms, key), rival))
-        return
-    arms = merge(arms, gather(Path(folder), key or "knn"))
-    print(table(arms, rival))
-    results.write_text(json.dumps(arms, indent=1) + "\n")
+    else:
+        arms = merge(arms, gather(Path(folder), key or "knn"))
+        print(table(arms, rival))
+        results.write_text(json.dumps(arms, indent=1) + "\n")
     draw(arms, out / "figure.png")
 
 

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 import sparring
 from sparring.cli import main, parse
+from sparring.datasets.decoding import read_image
 from sparring.evaluate import table_rows
 from sparring.evaluations import CORRUPTIONS, EVALUATIONS, extract
 from sparring.recipe import Part, Recipe
@@ -136,7 +138,12 @@ def test_without_labels_what_needs_none_is_measured_and_the_rest_named(
     names = [name for name in EVALUATIONS if name != "few_shot"]
     kept = tmp_path / "features.safetensors"
     figures, said = evaluated(capsys, trained, "--data", flat, "--features", kept, "--probe", *names, COUNTS)
-    assert {name: len(rows) for name, rows in load_file(kept).items()} == {"queries": len(list(flat.iterdir()))}
+    (features,) = load_file(kept).values()
+    with safe_open(kept, "pt") as opened:
+        files = json.loads(opened.metadata()["bank_files"])
+    assert sorted(files) == sorted(file.name for file in flat.iterdir())
+    images = torch.stack([torch.tensor(read_image(str(flat / name), 16)) for name in files])
+    assert torch.allclose(features, extract(sparring.load_encoder(trained), images), atol=1e-6)
     assert {"rankme", "uniformity", "lidar", "alignment"} <= figures.keys()
     assert not figures.keys() & {"knn", "linear", "robustness/pgd", "corruptions", "per_class", "confusion"}
     assert len(lines := [line for line in said.splitlines() if "left out" in line]) == 1

@@ -81,7 +81,7 @@ def test_a_search_looks_at_the_strength_it_will_play_at(photographs: Tensor) -> 
 
     class Judge(Random):
         def propose(self, turn: Turn) -> Proposal:
-            params = self.draw(turn)
+            params = self.transform.sample(turn.images, turn.generator)
             seen.append((params, turn.hardness(params)))
             return Proposal(params)
 

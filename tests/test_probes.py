@@ -88,6 +88,14 @@ def test_a_stranger_is_another_images_view(photographs: Tensor) -> None:
     assert {"negatives/clean/false_weight", "negatives/adversary/false_weight"} <= figures.keys()
 
 
+def test_chance_is_held_against_no_chance(photographs: Tensor) -> None:
+    """Its control would be itself, and it would be told from it by nothing but the draw."""
+    learned, chance = (
+        hardness(make(who), batches(photographs)[0]) for who in (Learned(Jitter(), features=32), Random(Jitter()))
+    )
+    assert learned.keys() - chance.keys() == {"hardness/random"}
+
+
 @pytest.mark.parametrize(
     ("figures", "state"),
     [

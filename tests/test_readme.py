@@ -23,7 +23,12 @@ from sparring.transforms import TRANSFORMS
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
-BLOCKS = PYTHON.findall(README)
+
+
+def block(word: str) -> str:
+    """The README's Python with this word in it."""
+    (found,) = [code for code in PYTHON.findall(README) if word in code]
+    return found
 
 
 @pytest.fixture
@@ -32,7 +37,7 @@ def loop() -> dict[str, Any]:
     names: dict[str, Any] = {}
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        exec(BLOCKS[0], names)
+        exec(block("NegativeCosineSimilarity"), names)
     return names
 
 
@@ -64,13 +69,19 @@ def test_the_loop_trains(loop: dict[str, Any], photographs: torch.Tensor) -> Non
 def test_the_command_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
-    exec(BLOCKS[1].replace("epochs=1", "epochs=1, image_size=16"), names)
+    exec(block("sparring.train").replace("epochs=1", "epochs=1, image_size=16"), names)
     assert names["run"] == Path("runs/sample-simsiam-learned-rotation-0")
     assert names["encoder"](torch.rand(2, 3, 16, 16)).shape == (2, 128)
-    Image.new("RGB", (80, 90), "red").save("red.png")
-    names["paths"] = ["red.png"]
-    exec(BLOCKS[2], names)
-    assert names["features"].shape == (1, 128)
+    folder = Path("path/to/images")
+    folder.mkdir(parents=True)
+    for colour in ("red", "green", "blue", "white", "black", "grey"):
+        Image.new("RGB", (80, 90), colour).save(folder / f"{colour}.png")
+    exec(block("read_image"), names)
+    assert names["features"].shape == (6, 128)
+    main(["evaluate", *map(str, (names["run"], "--data", folder)), *["--features", "features.safetensors"]])
+    exec(block("bank_files"), kept := {})
+    assert sorted(kept["names"]) == [path.name for path in names["paths"]]
+    assert kept["nearest"].tolist()[0] == 0
     assert sparring.load_encoder(names["run"] / "encoder.safetensors").feature_size == 128
     (tmp_path / "other.safetensors").write_bytes(b"nonsense")
     with pytest.raises(InputError, match=r"expected the encoder\.safetensors of a run, got another file"):
@@ -114,11 +125,11 @@ def test_parts_of_ones_own_train_in_a_sweep(tmp_path: Path, monkeypatch: pytest.
 def test_every_command_line_is_understood() -> None:
     from sparring.cli import parse
 
-    blocks = re.findall(r"```\n(.*?)```", README, re.DOTALL)
+    blocks = re.findall(r"```\n(.*?)```", PYTHON.sub("", README), re.DOTALL)
     lines = [
         line.partition("  #")[0] for block in blocks for line in block.splitlines() if line.startswith("sparring ")
     ]
-    assert len(lines) >= 6
+    assert len(lines) >= 12
     import shlex
 
     for line in lines:

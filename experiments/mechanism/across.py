@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 HERE = Path(__file__).parent
 SOURCES = {
     "fast": ("vanilla", "random-softmax", "random-grey", "learned-softmax"),
-    "no-prior": ("crop-flip", "random-chain", "random-grey-chain", "learned-chain", "learned-chain-noise"),
+    "no-prior": ("random-chain", "random-grey-chain", "learned-chain", "learned-chain-blind", "learned-chain-noise"),
 }
 """By experiment: the arms; `hand-made` of no-prior is vanilla of fast."""
 WEIGHT = "negatives/{}/false_weight"
@@ -36,19 +36,20 @@ def draw(arms: dict[str, list[tuple[float, float, float]]], path: Path) -> None:
     """Left: accuracy over weight; right: the weight on the hard view less that on the clean one."""
     figure = Figure(figsize=(9.4, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for place, (arm, points) in enumerate(arms.items()):
+    for place, points in enumerate(arms.values()):
         colour = f"C{place}"
         accuracies, clean, hard = zip(*points, strict=True)
-        left.plot(clean, accuracies, "o", color=colour, ms=4, label=arm)
+        left.plot(clean, accuracies, "o", color=colour, ms=4)
         right.plot([b - a for a, b in zip(clean, hard, strict=True)], [-place] * len(points), "o", color=colour, ms=4)
     left.set_xlabel("share of the negatives' weight on false ones, clean view", size=8)
     left.set_ylabel("kNN accuracy, %", size=8)
-    left.legend(fontsize=6.5, frameon=False)
     right.axvline(0, color="0.6", lw=1)
     right.set_yticks([-place for place in range(len(arms))], list(arms))
     right.set_xlabel("what the adversary adds to it: hard view less clean view", size=8)
     for axes in (left, right):
         dress(axes)
+    for place, name in enumerate(right.get_yticklabels()):
+        name.set_color(f"C{place}")  # the legend of both
     figure.savefig(path, dpi=150)
 
 

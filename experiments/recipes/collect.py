@@ -6,12 +6,12 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from sparring.reports.record import Run, read_runs
+from sparring.reports.record import Record, read_runs
 
 HERE = Path(__file__).parent
 
 
-def row(run: Run) -> dict[str, object]:
+def row(run: Record) -> dict[str, object]:
     """Last figures of a finished run."""
     figures = {name: round(run.require(name), 2) for name in ("knn", "rankme", "feature_spread")}
     units, commit = run.require("cost"), run.environment["commit"]

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 
 DEAD_MARGIN = 0.1
-"""Of the random control's own effect: an advantage below this is within what a small test batch varies by."""
+"""Least advantage over the random control as a share of the control's own effect; less is within a batch's noise."""
 OF_UNTRAINED = 0.5
 """An untrained encoder's features are narrow by nature: only what falls below this share of them has collapsed."""
 RUNAWAY_SHARE = 0.8

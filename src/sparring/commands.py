@@ -4,36 +4,37 @@ import inspect
 import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
 import torch
-from lightning_fabric.utilities.rank_zero import rank_zero_only
 from rich.console import Console
 from rich.table import Table
 
+from sparring.batches import Batches
 from sparring.datasets import DATASETS
 from sparring.errors import InputError
 from sparring.files import check_writable
+from sparring.gather import rank
 from sparring.grid import Grid, load_grid, parse_axes
 from sparring.parts import TABLES, build_learner, context_of, settings_of
-from sparring.probes import hard_views
-from sparring.randomness import generator_for, seeded
+from sparring.probes import gallery
+from sparring.randomness import seeded
 from sparring.recipe import Recipe
 from sparring.recipe_files import about, shipped_recipes
-from sparring.reports import gallery, write_report
+from sparring.reports import write_report
+from sparring.reports.gallery import Row, save_png
 from sparring.reproduce import reproduce as run_study
-from sparring.rounds import Batch, base_name, base_views_of, hardened_of
 from sparring.run import Run
-from sparring.schedules import side_at
 from sparring.sweeps import sweep as run_sweep
 from sparring.training import load_data, train as run_training
 from sparring.tuning import parse_space, tune
-from sparring.views import base_views
 
 CONSOLE = Console(highlight=False)
-PREVIEW_IMAGES = 8
+PREVIEW_BATCH = 64
+"""Images among which an adversary that compares finds others to compare with."""
 PICTURES = (".png", ".jpg", ".webp")
 
 
@@ -45,7 +46,7 @@ def _say(line: str) -> None:
 def train(recipe: Recipe, *, run: Path | None, resume: Path | None, overwrite: bool) -> None:
     """Train, write the report, and say what came out and what to try next."""
     path = run_training(recipe, run=run, resume=resume, overwrite=overwrite)
-    if getattr(rank_zero_only, "rank", 0):
+    if rank():
         return
     measured = [line for line in Run.open(path).metrics() if "rankme" in line]
     if "knn" in measured[-1]:
@@ -104,29 +105,19 @@ def reproduce(name: str, *, scale: str, out: Path | None, data_root: str | None,
 
 def preview(recipe: Recipe, out: Path) -> None:
     """Draw images, a base view of each, and what the untrained adversary makes of it."""
-    if not out.parent.is_dir():
-        raise InputError(f"{out}: expected an existing folder for the picture, found none")
     if out.suffix.lower() not in PICTURES:
         raise InputError(
             f"{out}: expected a picture that ends in {' or '.join(PICTURES)}, got {out.suffix or 'no ending'!r}"
         )
     check_writable(out)
     data = load_data(recipe)
-    places = torch.linspace(0, len(data.train) - 1, 8 * PREVIEW_IMAGES).long()
-    pixels = data.train.pixels[places]
+    small = replace(recipe, batch_size=min(PREVIEW_BATCH, len(data.train)), ramp=0.0)
     with seeded(recipe.seed, "weights"):
-        learner = build_learner(recipe, context_of(data))
-    draws = {name: generator_for(recipe.seed, 0, 0, name) for name in base_views_of(recipe.pairs)}
-    views = base_views(pixels, recipe.views, draws, side_at(recipe, 0, 1, pixels.shape[-1]))
-    generator = generator_for(recipe.seed, 0, 0, "adversary")
-    hard = hard_views(learner, Batch(views, places, 0, recipe.strength, generator))
-    rows = {
-        "image": pixels.float() / 255,
-        "base view": views[base_name(hardened_of(recipe.pairs))],
-        f"{recipe.adversary.name} x {recipe.transform.name}": hard,
-    }
-    shown = [gallery.Row(name, (255 * row[::8]).byte().numpy()) for name, row in rows.items()]
-    gallery.save_png(shown, out)
+        learner = build_learner(small, context_of(data))
+    batch = Batches(small, data.train, torch.device("cpu")).probe(0)
+    shown = gallery(learner, batch, data.train.pixels)
+    titles = ("image", "base view", f"{recipe.adversary.name} x {recipe.transform.name}")
+    save_png([Row(title, row.numpy()) for title, row in zip(titles, shown.values(), strict=True)], out)
     _say(f"preview       {out}")
 
 

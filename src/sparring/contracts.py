@@ -11,6 +11,7 @@ from torch.optim import Adam, Optimizer
 
 from sparring.encoders import Encoder, ImageShape
 from sparring.errors import InputError
+from sparring.randomness import uniform
 from sparring.schema import check_range
 
 
@@ -36,7 +37,7 @@ class Transform(nn.Module, ABC):
         return gradient.sign()
 
     def unsigned(self, params: Float[Tensor, " b *p"]) -> Bool[Tensor, " b *p"]:
-        """Which entries count by their size alone, so that none can be less than 0; none unless a transform says so."""
+        """Which entries have a sign without effect, so that 0 is their least value; none unless a transform says so."""
         return torch.zeros_like(params, dtype=torch.bool)
 
     def ascend(
@@ -59,6 +60,12 @@ class Transform(nn.Module, ABC):
     @abstractmethod
     def forward(self, images: Float[Tensor, "b c h w"], params: Float[Tensor, " b *p"]) -> Float[Tensor, "b c h w"]:
         """Images in [0, 1] to harder images in [0, 1]."""
+
+    def sample(self, images: Float[Tensor, "b c h w"], generator: torch.Generator) -> Float[Tensor, " b *p"]:
+        """Parameters for each of these images, uniform in the box and projected onto what is allowed."""
+        b, channels, height, width = images.shape
+        size = (b, *self.parameter_shape((channels, height, width)))
+        return self.project(2 * uniform(size, generator, images) - 1)
 
     def describe(self, params: Float[Tensor, " b *p"]) -> dict[str, Float[Tensor, " b"]]:
         """What the parameters mean, by name and in physical units, for the log."""

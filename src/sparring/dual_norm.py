@@ -1,13 +1,15 @@
 """Separate BatchNorm for clean and hard views, whose statistics differ."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from copy import deepcopy
 from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from sparring.statistics import holding
 
 
 class DualNorm(nn.Module):
@@ -43,14 +45,6 @@ def _replaced(module: nn.Module, kind: type, change: Callable[[Any], nn.Module])
     return module
 
 
-@contextmanager
-def norms_for(module: nn.Module, *, hard: bool) -> Iterator[None]:
+def norms_for(module: nn.Module, *, hard: bool) -> AbstractContextManager[None]:
     """Within, a doubled BatchNorm is the one of hard views, or of clean ones; without doubled ones nothing changes."""
-    norms = [each for each in module.modules() if isinstance(each, DualNorm)]
-    for norm in norms:
-        norm.plays_hard = hard
-    try:
-        yield
-    finally:
-        for norm in norms:
-            norm.plays_hard = False
+    return holding((each for each in module.modules() if isinstance(each, DualNorm)), "plays_hard", hard)

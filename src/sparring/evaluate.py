@@ -9,16 +9,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 from safetensors.torch import save_file
-from torch import Tensor
 
-from sparring.contracts import Features
 from sparring.datasets import load_dataset
 from sparring.errors import InputError
 from sparring.evaluations import Knn, Linear, Subject
 from sparring.files import check_writable, replace_file
 from sparring.measure import Findings, build_evaluations, measure
 from sparring.parts import load_parts
-from sparring.precision import device_of
+from sparring.precision import fabric_on
 from sparring.recipe import Part
 from sparring.reports import evaluated
 from sparring.reports.afterwards import suffix_of
@@ -39,6 +37,7 @@ def evaluate(
     per_class: bool,
     features: Path | None,
     projection: str,
+    accelerator: str | None,
     as_json: bool,
 ) -> None:
     """Measure a run's encoder on its own data set or on another, print the figures, and keep them in the run.
@@ -61,7 +60,7 @@ def evaluate(
         root=data_root or recipe.data_root,
         max_broken=recipe.max_broken,
     )
-    device = device_of(recipe)
+    device = fabric_on(accelerator or recipe.accelerator, devices=1).device
     subject = Subject(encoder.to(device), images, recipe.views, judge, device)
     findings = measure(subject, evaluations)
     if findings.refused and not findings.figures:
@@ -73,7 +72,7 @@ def evaluate(
     _warn(findings, subject, [each for each in evaluations.values() if isinstance(each, Knn)])
     _print(findings, path, name, per_class=per_class, as_json=as_json)
     if features:
-        replace_file(features, lambda temporary: save_file(_tensors(subject.features), temporary))
+        _save_features(features, subject)
     try:
         settings = {"settings": {part.name: part.settings for part in parts}}
         run.save_evaluation(name, {"figures": findings.figures, **findings.details(), **settings})
@@ -89,8 +88,6 @@ def evaluate(
 def _check_file(features: Path | None) -> None:
     if features and features.suffix != ".safetensors":
         raise InputError(f"--features {features}: expected a name that ends in .safetensors")
-    if features and not features.parent.is_dir():
-        raise InputError(f"--features {features}: expected an existing folder for the file, found none")
     if features:
         check_writable(features)
 
@@ -140,14 +137,18 @@ def _unit(name: str) -> str:
     return " %" if is_percent(name) else ""
 
 
-def _tensors(features: Features) -> dict[str, Tensor]:
-    named = {
-        "bank": None if features.bank is features.queries else features.bank,
-        "queries": features.queries,
-        "bank_labels": features.bank_labels,
-        "query_labels": features.query_labels,
+def _save_features(path: Path, subject: Subject) -> None:
+    """Features of all images: `bank`, training images, and `queries`, test images, with labels and names of files."""
+    known, splits = subject.features, {"bank": subject.data.train, "queries": subject.data.test}
+    tensors = {
+        "bank": known.bank if subject.labelled else subject.extract(subject.data.train.pixels),
+        "queries": known.queries if subject.data.test else None,
+        "bank_labels": known.bank_labels,
+        "query_labels": known.query_labels,
     }
-    return {name: tensor.contiguous() for name, tensor in named.items() if tensor is not None}
+    kept = {name: tensor.contiguous() for name, tensor in tensors.items() if tensor is not None}
+    files = {f"{name}_files": json.dumps(images.files) for name, images in splits.items() if images and images.files}
+    replace_file(path, lambda temporary: save_file(kept, temporary, files))
 
 
 def _draw(findings: Findings, subject: Subject, folder: Path, suffix: str, projection: str) -> None:

@@ -36,6 +36,8 @@ def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
 
 def check_writable(path: Path) -> None:
     """One clear line, before the work, if there will be no place for its result."""
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: expected an existing folder for the file, found none")
     is_new = not path.exists()
     try:
         path.open("ab").close()

@@ -15,7 +15,7 @@ from sparring.datasets import DataSet
 from sparring.errors import InputError
 from sparring.evaluations import Collapse, Knn, extract, features_of
 from sparring.evaluations.collapse import spread
-from sparring.gather import averaged, follow_first, summed
+from sparring.gather import all_reduce_mean, all_reduce_sum, broadcast_buffers
 from sparring.loss_log import LossLog
 from sparring.memory import keep_freed
 from sparring.parts import build_learner, context_of
@@ -122,7 +122,7 @@ class Fit:
             "images_per_second": self.pace.steps_per_second(self.step) * self.recipe.batch_size,
             "learning_rate": self.optimisers[0].param_groups[0]["lr"],
             "cost": self.learner.meter.take().units,
-            **averaged({"batch_spread": spread(features).item(), **chosen}, self.fabric.device),
+            **all_reduce_mean({"batch_spread": spread(features).item(), **chosen}, self.fabric.device),
         }
         self.losses.clear()
         self._record(record)
@@ -150,7 +150,7 @@ class Fit:
         with seeded(self.recipe.seed, self.step, self.rank, "choices"):
             record |= choices(self.learner, [self.batches.probe(self.step, draw) for draw in range(PROBE_DRAWS)])
         encoder = self.learner.method.encoder
-        follow_first(encoder)  # on CPUs each rank's BatchNorm has statistics of its own; the first rank's are saved
+        broadcast_buffers(encoder)  # on CPUs each rank has statistics of its own; the first rank's are saved
         features = features_of(
             self.data, partial(extract, encoder, device=self.fabric.device, autocast=self.fabric.autocast)
         )
@@ -176,7 +176,7 @@ class Fit:
         batch = self.batches.probe(self.step)
         with seeded(self.recipe.seed, self.step, self.rank, "look"):
             figures = hardness(self.learner, batch, self.batches.labels(batch))
-        return averaged(figures, self.fabric.device)
+        return all_reduce_mean(figures, self.fabric.device)
 
     def _warn(self, record: Mapping[str, float]) -> None:
         if self.step:
@@ -238,7 +238,7 @@ class Fit:
         if self.fabric.world_size == 1:
             return mine
         asked = self._due(self.recipe.log_every)
-        return asked and summed(torch.tensor(mine, device=self.fabric.device).int()).item() > 0
+        return asked and all_reduce_sum(torch.tensor(mine, device=self.fabric.device).int()).item() > 0
 
     def autocast(self) -> torch.autocast:
         """What the encoder computes in; not Fabric's, which would also round the views to bf16."""

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from jaxtyping import Float, Shaped
+from jaxtyping import Shaped
 from torch import Tensor, nn
 
 CHUNK = 2**16  # rows of every rank that are on the way at a time
@@ -22,13 +22,13 @@ def ranks() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
-def dealt(rows: Shaped[Tensor, " n *r"]) -> Shaped[Tensor, " m *r"]:
-    """This rank's share of rows that all ranks hold: dealt out in turn."""
+def shard(rows: Shaped[Tensor, " n *r"]) -> Shaped[Tensor, " m *r"]:
+    """This rank's share of rows that all ranks hold: every n-th row."""
     return rows[rank() :: ranks()]
 
 
-def collected(mine: Shaped[Tensor, " m *r"], total: int) -> Shaped[Tensor, " {total} *r"]:
-    """All `total` rows that were dealt out, in their order, on every rank and on the device of `mine`; no gradient.
+def unshard(mine: Shaped[Tensor, " m *r"], total: int) -> Shaped[Tensor, " {total} *r"]:
+    """All `total` rows that were shared out, in their order, on every rank and on the device of `mine`; no gradient.
 
     All ranks must call it.
     """
@@ -48,8 +48,8 @@ def _interleaved(rows: Shaped[Tensor, " m *r"]) -> Shaped[Tensor, " n *r"]:
     return torch.stack(parts, dim=1).flatten(0, 1)
 
 
-def summed(value: Tensor) -> Tensor:
-    """Over all ranks, which must all call it; no gradient."""
+def all_reduce_sum(value: Tensor) -> Tensor:
+    """The sum over all ranks, which must all call it; no gradient."""
     if ranks() == 1:
         return value
     total = value.detach().clone()
@@ -57,20 +57,20 @@ def summed(value: Tensor) -> Tensor:
     return total
 
 
-def averaged(figures: Mapping[str, float], device: torch.device) -> dict[str, float]:
+def all_reduce_mean(figures: Mapping[str, float], device: torch.device) -> dict[str, float]:
     """Means over all ranks, which must all call it; `device` is where they exchange."""
-    values = summed(torch.tensor(list(figures.values()), device=device)) / ranks()
+    values = all_reduce_sum(torch.tensor(list(figures.values()), device=device)) / ranks()
     return dict(zip(figures, values.tolist(), strict=True))
 
 
-def follow_first(module: nn.Module) -> None:
+def broadcast_buffers(module: nn.Module) -> None:
     """Give every rank the first one's buffers, such as BatchNorm's statistics; all ranks must call it."""
     if ranks() > 1:
         for buffer in module.buffers():
             dist.broadcast(buffer, 0)
 
 
-def gather(local: Float[Tensor, "b k"]) -> Float[Tensor, "n k"]:
+def gather(local: Shaped[Tensor, " b *k"]) -> Shaped[Tensor, " n *k"]:
     """The rows of all ranks in the order of the ranks; the gradient flows back to each rank's own."""
     if ranks() == 1:
         return local
@@ -89,4 +89,4 @@ class _Gathered(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return summed(gradient)[ctx.own]
+        return all_reduce_sum(gradient)[ctx.own]

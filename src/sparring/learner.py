@@ -14,6 +14,7 @@ from sparring.comparison import Comparison
 from sparring.contracts import Adversary, Embedding, Method, Penalty, Proposal
 from sparring.cost import Meter
 from sparring.hardening import Hardening
+from sparring.randomness import uniform
 from sparring.rounds import Batch, Outcome, Pairs, base_name, is_hard, partner_of
 
 
@@ -95,8 +96,7 @@ class Learner(nn.Module):
         cost, hard = view.cost_of(made), made.hard
         proposal = replace(proposal, penalty=cost if proposal.penalty is None else cost + proposal.penalty)
         if self.probability < 1:
-            draw = torch.rand(len(hard), generator=batch.generator, device=batch.generator.device)
-            played = (draw < self.probability).to(hard.device)
+            played = uniform((len(hard),), batch.generator, hard) < self.probability
             hard = torch.where(played[:, None, None, None], hard, view.images)
             proposal = proposal.of(played)
         return hard, proposal

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sparring.gather import collected, rank, ranks, summed
+from sparring.gather import all_reduce_sum, rank, ranks, unshard
 
 
 class LossLog:
@@ -23,11 +23,11 @@ class LossLog:
 
     def mean(self) -> float:
         """Over steps and ranks; 0 where there are none."""
-        return summed(self.total).item() / (self.steps * ranks()) if self.steps else 0.0
+        return all_reduce_sum(self.total).item() / (self.steps * ranks()) if self.steps else 0.0
 
     def state(self) -> tuple[Float[Tensor, " ranks"], int]:
         """What a checkpoint keeps: each rank's sum, and of how many steps."""
-        return collected(self.total, ranks()), self.steps
+        return unshard(self.total, ranks()), self.steps
 
     def load(self, state: tuple[Float[Tensor, " ranks"], int]) -> None:
         """Go on with this rank's sum, or with the mean of all if there were more or fewer ranks."""

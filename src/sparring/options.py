@@ -108,7 +108,7 @@ class Evaluate:
     data_root: str | None = None
     """Where downloaded data sets lie."""
     probe: tuple[Part, ...] = (Part("knn"), Part("collapse"))
-    """What to measure: knn, collapse, linear, low_label, few_shot, robustness, corruptions, lidar, finetune."""
+    """What to measure, by name (see sparring list)."""
     k: tuple[int, ...] = (200,)
     """Numbers of neighbours."""
     t: tuple[float, ...] = (0.1,)
@@ -116,9 +116,11 @@ class Evaluate:
     per_class: bool = False
     """Also print the accuracy of each class."""
     features: Path | None = None
-    """Save the features and labels to this .safetensors file."""
+    """Save the features of all images, with labels and names of files, to this .safetensors file."""
     projection: Literal["pca", "tsne", "umap"] = "pca"
     """How figures/features.png lays the features out; umap needs `pip install 'sparring[umap]'`."""
+    accelerator: str | None = None
+    """Devices to measure on (cpu, cuda, ...); the run's own if not given."""
     json: bool = False
     """Print JSON instead of tables."""
 
@@ -133,6 +135,7 @@ class Evaluate:
             per_class=self.per_class,
             features=self.features,
             projection=self.projection,
+            accelerator=self.accelerator,
             as_json=self.json,
         )
 
@@ -231,8 +234,6 @@ class Bench:
     def __call__(self) -> None:
         if min(self.repetitions, self.steps) < 1:
             raise InputError(f"expected at least 1 repetition and 1 step, got {self.repetitions} and {self.steps}")
-        if self.out and not self.out.parent.is_dir():
-            raise InputError(f"--out {self.out}: expected an existing folder for the file, found none")
         size = Recipe(
             data=self.data,
             data_root=self.data_root,

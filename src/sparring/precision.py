@@ -1,5 +1,7 @@
 """What the encoder computes in."""
 
+from typing import Any
+
 import torch
 from lightning_fabric import Fabric
 
@@ -14,12 +16,12 @@ def precision_of(recipe: Recipe, device: torch.device) -> torch.dtype:
     return PRECISIONS.get(recipe.precision) or native_precision(device)
 
 
-def device_of(recipe: Recipe) -> torch.device:
-    """Where a single process would train by this recipe."""
+def fabric_on(accelerator: str, **settings: Any) -> Fabric:
+    """Lightning Fabric on these devices, with its other settings; one clear line where that cannot be."""
     try:
-        return Fabric(accelerator=recipe.accelerator, devices=1).device
+        return Fabric(accelerator=accelerator, **settings)
     except (ValueError, RuntimeError, ImportError) as error:
-        raise InputError(f"accelerator {recipe.accelerator!r} cannot be used here; {error}") from None
+        raise InputError(f"accelerator {accelerator!r} cannot be used here; {error}; try --accelerator cpu") from None
 
 
 def native_precision(device: torch.device) -> torch.dtype:

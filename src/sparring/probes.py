@@ -13,9 +13,10 @@ from sparring.batches import Batches, evenly
 from sparring.contracts import Adversary, Embedding, Proposal
 from sparring.evaluations.collapse import alignment
 from sparring.evaluations.negatives import Scored, chance_classes, nearest_classes, negatives, tabled
-from sparring.gather import summed
+from sparring.gather import all_reduce_sum
 from sparring.learner import Learner
 from sparring.rounds import Batch, Outcome, base_name, hardened_of, partner_of
+from sparring.views import as_bytes
 
 GALLERY_IMAGES, TABLE_BATCHES = 8, 8
 
@@ -120,7 +121,7 @@ def nearest_table(learner: Learner, batches: Batches, step: int, names: Sequence
     found = nearest(learner, ((batch, batches.labels(batch)) for batch in several), len(names))
     if found is None:
         return None
-    counts, chance = summed(found)
+    counts, chance = all_reduce_sum(found)
     return tabled(counts, chance, names)
 
 
@@ -133,9 +134,8 @@ def gallery(learner: Learner, batch: Batch, pixels: UInt8[Tensor, "n c h w"]) ->
     hard = hard_views(learner, batch).cpu()
     shown = evenly(min(GALLERY_IMAGES, len(hard)), len(hard))
     base = batch.views[base_name(hardened_of(learner.pairs))].cpu()
-    views = {"base": base[shown], "hard": hard[shown]}
-    as_bytes = {name: (255 * view).round().to(torch.uint8) for name, view in views.items()}
-    return {"images": pixels[batch.indices.cpu()[shown]], **as_bytes}
+    images = pixels[batch.indices.cpu()[shown]]
+    return {"images": images, "base": as_bytes(base[shown]), "hard": as_bytes(hard[shown])}
 
 
 @torch.no_grad()

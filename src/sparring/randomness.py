@@ -1,10 +1,12 @@
 """Every draw is a function of where training stands, so a resumed run equals an uninterrupted one."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 
 def derived_seed(*where: int | str) -> int:
@@ -18,6 +20,25 @@ def generator_for(
 ) -> torch.Generator:
     """The generator of one `stream` (views, adversary, ...) at one step of one rank."""
     return torch.Generator(device).manual_seed(derived_seed(seed, step, rank, stream))
+
+
+def uniform(size: Sequence[int], generator: torch.Generator | None, like: Tensor) -> Tensor:
+    """Draws from [0, 1), made where the generator is, with the type and device of `like`."""
+    return torch.rand(*size, generator=generator, device=_source(generator, like)).to(like)
+
+
+def normal(size: Sequence[int], generator: torch.Generator | None, like: Tensor) -> Tensor:
+    """Standard normal draws, as `uniform`."""
+    return torch.randn(*size, generator=generator, device=_source(generator, like)).to(like)
+
+
+def choice(count: int, n: int, generator: torch.Generator | None, like: Tensor) -> Int[Tensor, " {n}"]:
+    """`n` draws of one of `count` places, made where the generator is, on the device of `like`."""
+    return torch.randint(count, (n,), generator=generator, device=_source(generator, like)).to(like.device)
+
+
+def _source(generator: torch.Generator | None, like: Tensor) -> torch.device:
+    return generator.device if generator else like.device
 
 
 @contextmanager

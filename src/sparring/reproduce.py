@@ -15,7 +15,7 @@ from sparring.reports import charts, curves, judge
 from sparring.reports.compare import by_seed
 from sparring.reports.cost import total_cost
 from sparring.reports.panels import DASHES, RUN_COLOURS, Curve, Panel
-from sparring.reports.record import Run, read_runs
+from sparring.reports.record import Record, read_runs
 from sparring.sweeps import sweep
 
 STUDIES = Path(__file__).parent / "studies"
@@ -92,7 +92,9 @@ def reproduce(
     return write_results(study, runs, recipe, folder, command + (" --data-root FOLDER" if data_root else ""))
 
 
-def write_results(study: Study, runs: Mapping[str, Sequence[Run]], recipe: Recipe, folder: Path, command: str) -> Path:
+def write_results(
+    study: Study, runs: Mapping[str, Sequence[Record]], recipe: Recipe, folder: Path, command: str
+) -> Path:
     """results.json, figure.png and README.md of finished runs, by arm."""
     values = {arm: by_seed([(run.recipe["seed"], run.require("knn")) for run in own]) for arm, own in runs.items()}
     judged = [judge.comparison(bound, values) for bound in study.comparisons] + judge.gap(study.gap, values)
@@ -106,21 +108,21 @@ def write_results(study: Study, runs: Mapping[str, Sequence[Run]], recipe: Recip
     return folder
 
 
-def _row(arm: str, runs: Sequence[Run], values: Mapping[int, float]) -> dict[str, Any]:
+def _row(arm: str, runs: Sequence[Record], values: Mapping[int, float]) -> dict[str, Any]:
     own = list(values.values())
     cost = mean(map(total_cost, runs))
     spread = stdev(own) if len(own) > 1 else None
     return {"arm": arm, "seeds": len(own), "knn": mean(own), "deviation": spread, "cost": cost, "values": dict(values)}
 
 
-def _panels(study: Study, runs: Mapping[str, Sequence[Run]]) -> list[Panel]:
+def _panels(study: Study, runs: Mapping[str, Sequence[Record]]) -> list[Panel]:
     if study.picture == "parameters":  # of the first seed
         return curves.parameters([replace(own[0], label=arm) for arm, own in runs.items()])  # short titles
     shown = [_mean_curve(arm, own, number) for number, (arm, own) in enumerate(runs.items())]
     return [Panel("kNN accuracy (%), mean over seeds", shown, legend=True)]
 
 
-def _mean_curve(arm: str, runs: Sequence[Run], number: int) -> Curve:
+def _mean_curve(arm: str, runs: Sequence[Record], number: int) -> Curve:
     series = [run.series("knn") for run in runs]
     values = [mean(column) for column in zip(*(each.values for each in series), strict=True)]
     colour, dash = RUN_COLOURS[number % len(RUN_COLOURS)], DASHES[number // len(RUN_COLOURS)]

@@ -1,8 +1,8 @@
 """A module as a whole: looks that leave its statistics and weights alone, finiteness, norms over ranks."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TypeVar
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, TypeVar
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -11,42 +11,35 @@ M = TypeVar("M", bound=nn.Module)
 
 
 @contextmanager
-def frozen_statistics(module: nn.Module) -> Iterator[None]:
+def holding(parts: Iterable[Any], flag: str, value: bool) -> Iterator[None]:
+    """Within, this flag of each part has this value; after, it is as it was."""
+    changed = [part for part in parts if getattr(part, flag) != value]
+    for part in changed:
+        setattr(part, flag, value)
+    try:
+        yield
+    finally:
+        for part in changed:
+            setattr(part, flag, not value)
+
+
+def frozen_statistics(module: nn.Module) -> AbstractContextManager[None]:
     """BatchNorm still normalises by the batch, but leaves its running statistics bit-equal."""
-    norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
-    for norm in norms:
-        norm.track_running_stats = False
-    try:
-        yield
-    finally:
-        for norm in norms:
-            norm.track_running_stats = True
+    return holding(_norms(module), "track_running_stats", value=False)
 
 
-@contextmanager
-def running_statistics(module: nn.Module) -> Iterator[None]:
+def running_statistics(module: nn.Module) -> AbstractContextManager[None]:
     """BatchNorm normalises by its running statistics, as in evaluation, and leaves them as they are."""
-    norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.training]
-    for norm in norms:
-        norm.train(False)
-    try:
-        yield
-    finally:
-        for norm in norms:
-            norm.train(True)
+    return holding(_norms(module), "training", value=False)
 
 
-@contextmanager
-def frozen_weights(module: nn.Module) -> Iterator[None]:
+def frozen_weights(module: nn.Module) -> AbstractContextManager[None]:
     """What is computed here has a gradient in its inputs, never in the module's weights."""
-    weights = [weight for weight in module.parameters() if weight.requires_grad]
-    for weight in weights:
-        weight.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for weight in weights:
-            weight.requires_grad_(True)
+    return holding(module.parameters(), "requires_grad", value=False)
+
+
+def _norms(module: nn.Module) -> list[nn.Module]:
+    return [each for each in module.modules() if isinstance(each, _BatchNorm)]
 
 
 def is_finite(module: nn.Module) -> bool:
@@ -55,7 +48,7 @@ def is_finite(module: nn.Module) -> bool:
 
 
 def synchronised(module: M) -> M:
-    """The same with BatchNorm over all ranks; keeps the activations that timm puts inside, which torch drops."""
+    """The module with SyncBatchNorm in place of BatchNorm, by timm, which keeps activations fused into its layers."""
     from timm.layers import convert_sync_batchnorm
 
     return convert_sync_batchnorm(module)

@@ -21,7 +21,7 @@ from sparring.recipe_files import dump_recipe
 from sparring.reports import write_report
 from sparring.reports.compare import t_interval
 from sparring.reports.cost import total_cost
-from sparring.reports.record import Run as Record, read_runs
+from sparring.reports.record import Record, read_runs
 from sparring.run import FILES, FOLDERS, Run, changed
 from sparring.setup import count_steps
 

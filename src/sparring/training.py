@@ -13,6 +13,7 @@ from lightning_fabric.strategies import DDPStrategy
 from sparring.datasets import DataSet, load_dataset
 from sparring.errors import InputError
 from sparring.fit import Fit
+from sparring.precision import fabric_on
 from sparring.recipe import Recipe
 from sparring.reports import write_report
 from sparring.run import Run
@@ -22,16 +23,13 @@ from sparring.setup import check_ranks
 def launch(recipe: Recipe) -> Fabric:
     """Start the processes that a recipe asks for."""
     check_ranks(recipe, processes := recipe.devices * recipe.nodes)
-    try:
-        fabric = Fabric(
-            accelerator=recipe.accelerator,
-            devices=recipe.devices,
-            num_nodes=recipe.nodes,
-            # an adversary whose strength is 0 is skipped, and so are its weights
-            strategy=DDPStrategy(find_unused_parameters=True) if processes > 1 else "auto",
-        )
-    except (ValueError, RuntimeError, ImportError) as error:
-        raise InputError(f"accelerator {recipe.accelerator!r} cannot be used here; {error}") from None
+    fabric = fabric_on(
+        recipe.accelerator,
+        devices=recipe.devices,
+        num_nodes=recipe.nodes,
+        # an adversary whose strength is 0 is skipped, and so are its weights
+        strategy=DDPStrategy(find_unused_parameters=True) if processes > 1 else "auto",
+    )
     if recipe.nodes > 1 and not _has_launcher(fabric):
         raise InputError(
             f"nodes: expected a launcher (torchrun, SLURM) or MASTER_ADDR and NODE_RANK for {recipe.nodes} machines, "

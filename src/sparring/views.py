@@ -127,6 +127,11 @@ def as_float(images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]) -> Flo
     return images if images.is_floating_point() else images.float().div_(255)
 
 
+def as_bytes(images: Float[Tensor, "b c h w"]) -> UInt8[Tensor, "b c h w"]:
+    """The images in 0 to 255, rounded; what lies outside [0, 1] is clamped."""
+    return (255 * images.clamp(0, 1)).round().to(torch.uint8)
+
+
 def render_view(
     images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"], draw: ViewDraw, side: int | None = None
 ) -> Float[Tensor, "b 3 h2 w2"]:

@@ -9,7 +9,7 @@ import torch.multiprocessing as mp
 
 from sparring.contracts import Embedding
 from sparring.encoders import Encoder, resnet12
-from sparring.gather import averaged, collected, dealt
+from sparring.gather import all_reduce_mean, shard, unshard
 from sparring.learner import Learner
 from sparring.loss_log import LossLog
 from sparring.methods import METHODS
@@ -143,7 +143,7 @@ def _rank(rank, address, found):
         result[name] = tuple(v for k, v in method.state_dict().items() if k.startswith(("queue", "bank", "clust")))
     for count in (1, 6, 7):  # more, as many and fewer rows than the ranks share evenly
         rows = torch.arange(3 * count).view(count, 3)
-        result[f"dealt {count}"] = bool(collected(dealt(rows), count).equal(rows)), len(dealt(rows))
+        result[f"dealt {count}"] = bool(unshard(shard(rows), count).equal(rows)), len(shard(rows))
     log, resumed, fewer = (LossLog(torch.device("cpu")) for _ in range(3))
     for loss in (1.0, 2.0):
         log.add(torch.tensor(loss + 10 * rank))
@@ -152,7 +152,7 @@ def _rank(rank, address, found):
     result["losses"] = log.mean(), resumed.total.item(), fewer.mean()
     fewer.add(torch.tensor(2.0 + rank))
     result["later losses"] = fewer.mean(), fewer.state()[0].tolist()
-    result["averaged"] = averaged({"rank": float(rank), "one": 1.0}, torch.device("cpu"))
+    result["averaged"] = all_reduce_mean({"rank": float(rank), "one": 1.0}, torch.device("cpu"))
     found[rank] = result
     dist.barrier()
     dist.destroy_process_group()

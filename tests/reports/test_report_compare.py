@@ -8,7 +8,7 @@ import pytest
 import scipy.stats
 
 from sparring.reports import compare, cost, write_report
-from sparring.reports.record import Run, read_runs
+from sparring.reports.record import Record, read_runs
 
 
 def test_runs_are_grouped_by_all_but_seed_and_place(fake_run):
@@ -86,7 +86,7 @@ def spend(folder: Path, units: float, every: int = 4) -> Path:
     return folder
 
 
-def one(folder: Path) -> Run:
+def one(folder: Path) -> Record:
     return read_runs([folder])[0]
 
 

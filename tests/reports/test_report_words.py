@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from sparring.methods import METHODS
 from sparring.reports import words
 from sparring.reports.record import read_runs
 from sparring.reports.tiles import tiles
@@ -21,6 +22,10 @@ def test_the_verdict_names_the_parts_and_the_last_figure(read):
     assert "47.4 % at the last evaluation (epoch 10): 25.9 points more than the untrained encoder's 21.5 %" in text
     assert "61.8" not in text
     assert "The run is finished (10 epochs)." in text
+
+
+def test_every_method_has_a_proper_name():
+    assert words.PROPER_NAMES.keys() == METHODS.keys()
 
 
 def test_an_unfinished_run_says_so(read):

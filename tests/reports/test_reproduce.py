@@ -16,7 +16,7 @@ from sparring.parts import build_learner
 from sparring.recipe import Part, Recipe, from_table
 from sparring.reports import judge
 from sparring.reports.judge import BOUNDS
-from sparring.reports.record import Run, read_runs
+from sparring.reports.record import Record, read_runs
 from sparring.reproduce import SCALES, Study, load_study, reproduce, studies, write_results
 
 COMMONEST = 13.98
@@ -165,7 +165,7 @@ def test_a_collapse_is_one_constant_for_all_images(
             file.write(json.dumps(line) + "\n")
     runs = read_runs(paths)
 
-    def judged(own: list[Run], **changed: Any) -> str:
+    def judged(own: list[Record], **changed: Any) -> str:
         (judgement,) = judge.collapse({**bound, **changed}, {"soft": own})
         return judgement["verdict"]
 

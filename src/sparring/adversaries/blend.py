@@ -16,6 +16,7 @@ from sparring.adversaries.picking import picked
 from sparring.contracts import Adversary, Proposal, Turn
 from sparring.encoders import ImageShape
 from sparring.errors import InputError
+from sparring.randomness import choice
 from sparring.transforms.chain import Chain
 
 
@@ -67,10 +68,10 @@ class Blend(Adversary):
         return Blend(chances, image_shape=self.image_shape, turns=self.turns)
 
     def _draw(self, turn: Turn) -> Int[Tensor, " b"]:
-        count, b, device = len(self.opponents), len(turn.images), turn.generator.device
+        count, b = len(self.opponents), len(turn.images)
         if self.turns == "cyclic":
             return torch.full((b,), turn.step % count, device=turn.images.device)
-        return torch.randint(count, (b,), generator=turn.generator, device=device).to(turn.images.device)
+        return choice(count, b, turn.generator, turn.images)
 
     def _ask(self, turn: Turn, place: int) -> Proposal:
         """One opponent's choice as parameters of the whole chain."""

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from sparring.adversaries.painting import convolution, map_shape, pooled, resize
 from sparring.contracts import Adversary, Proposal, Transform, Turn
 from sparring.encoders import ImageShape
+from sparring.randomness import uniform
 from sparring.schema import check_ranges
 
 SMALLEST = 5  # a 9x9 convolution reflects 4 pixels at each border
@@ -82,9 +83,7 @@ class Generator(Adversary):
         self, maps: Float[Tensor, "b c h w"], generator: torch.Generator | None
     ) -> Float[Tensor, "b k h w"]:
         b, _, height, width = maps.shape
-        device = generator.device if generator else maps.device
-        draw = torch.rand(b, self.noise, height, width, generator=generator, device=device)
-        return torch.cat([maps, draw.to(maps)], dim=1)
+        return torch.cat([maps, uniform((b, self.noise, height, width), generator, maps)], dim=1)
 
 
 class Residual(nn.Module):

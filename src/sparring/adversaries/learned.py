@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from sparring.contracts import Adversary, Proposal, Transform, Turn
 from sparring.encoders import ImageShape
+from sparring.randomness import normal
 from sparring.schema import check_ranges
 
 Reads = Literal["partner", "own", "nothing"]
@@ -60,10 +61,10 @@ class Learned(Adversary):
         b, like = len(features), features
         parts = [] if self.reads == "nothing" else [F.layer_norm(features, features.shape[1:])]
         if self.noise:
-            parts.append(_normal(b, self.noise, like, generator))
+            parts.append(normal((b, self.noise), generator, like))
         logits = self.head(torch.cat(parts, dim=1) if parts else like.new_ones(b, 1))
         if self.logit_noise:
-            logits = logits + self.logit_noise * _normal(b, logits.shape[1], like, generator)
+            logits = logits + self.logit_noise * normal(logits.shape, generator, like)
         return self.transform.project(logits.tanh().view(-1, *self.shape))
 
     def forward(
@@ -76,8 +77,3 @@ class Learned(Adversary):
         nothing = turn.images.new_empty(len(turn.images), 0)
         features = {"partner": turn.partner_features, "own": turn.own_features, "nothing": lambda: nothing}[self.reads]
         return Proposal(self.choose(features(), turn.generator))
-
-
-def _normal(rows: int, columns: int, like: Tensor, generator: torch.Generator | None) -> Tensor:
-    device = generator.device if generator else like.device
-    return torch.randn(rows, columns, generator=generator, device=device).to(like)

@@ -38,7 +38,7 @@ def convolution(inputs: int, outputs: int, size: int, *, stride: int = 1, groups
 
 
 def resize(maps: Float[Tensor, "b c h w"], size: tuple[int, int]) -> Float[Tensor, "b c y x"]:
-    """Repeat pixels; with a convolution after it this leaves no chequers (Odena et al. 2016)."""
+    """Nearest-neighbour upsampling; with a convolution after it there is no checkerboard (Odena et al. 2016)."""
     return F.interpolate(maps, size, mode="nearest")
 
 

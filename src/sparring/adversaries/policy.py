@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sparring.contracts import Adversary, Proposal, Transform, Turn
 from sparring.encoders import ImageShape
+from sparring.randomness import uniform
 from sparring.schema import check_ranges
 from sparring.transforms.chain import Chain
 
@@ -25,8 +26,7 @@ def operations_of(transform: Transform, image_shape: ImageShape) -> Bool[Tensor,
 
 def random_signs(like: Tensor, generator: torch.Generator) -> Tensor:
     """-1 or 1 for each entry of `like`, with even chances."""
-    draw = torch.rand(like.shape, generator=generator, device=generator.device)
-    return torch.where(draw.to(like.device) < 0.5, -1.0, 1.0).to(like)
+    return torch.where(uniform(like.shape, generator, like) < 0.5, -1.0, 1.0).to(like)
 
 
 class Policy(Adversary):

@@ -3,6 +3,7 @@
 import torch
 
 from sparring.contracts import Adversary, Proposal, Transform, Turn
+from sparring.randomness import normal
 from sparring.schema import TINY, check_range
 
 
@@ -29,8 +30,8 @@ class Power(Adversary):
     @torch.enable_grad()
     def propose(self, turn: Turn) -> Proposal:
         b, channels, height, width = turn.images.shape
-        shape, device = (b, *self.transform.parameter_shape((channels, height, width))), turn.generator.device
-        slope = torch.randn(shape, generator=turn.generator, device=device).to(turn.images)
+        size = (b, *self.transform.parameter_shape((channels, height, width)))
+        slope = normal(size, turn.generator, turn.images)
         for _ in range(self.iterations):
             params = (self.xi * self._towards(slope)).detach().requires_grad_()
             (slope,) = torch.autograd.grad(turn.hardness(params).sum(), params)

@@ -13,6 +13,7 @@ from sparring.adversaries.policy import random_signs
 from sparring.contracts import Chance, Proposal, Transform, Turn
 from sparring.encoders import ImageShape
 from sparring.errors import InputError
+from sparring.randomness import choice, uniform
 from sparring.schema import check_ranges
 from sparring.transforms.operations import NAMES, Operations, Space
 
@@ -69,9 +70,9 @@ class Table(nn.Module):
 
     def _row(self, turn: Turn) -> Float[Tensor, "b k p"]:
         """One row for each image; the operations that are not applied are zeros."""
-        moves, chances, source = self.get_buffer("moves"), self.get_buffer("chances"), turn.generator.device
-        rows = torch.randint(len(moves), (len(turn.images),), generator=turn.generator, device=source).to(moves.device)
-        draw = torch.rand(len(rows), chances.shape[1], generator=turn.generator, device=source).to(moves.device)
+        moves, chances = self.get_buffer("moves"), self.get_buffer("chances")
+        rows = choice(len(moves), len(turn.images), turn.generator, moves)
+        draw = uniform((len(rows), chances.shape[1]), turn.generator, chances)
         return torch.where((draw < chances[rows])[:, :, None], moves[rows], 0.0)
 
 

@@ -4,7 +4,6 @@ from typing import Literal
 
 import torch
 
-from sparring.adversaries.random import Random
 from sparring.contracts import Adversary, Proposal, Transform, Turn
 from sparring.schema import TINY, check_range
 
@@ -43,7 +42,7 @@ class Search(Adversary):
 
     @torch.enable_grad()
     def propose(self, turn: Turn) -> Proposal:
-        params = Random(self.transform).draw(turn)
+        params = self.transform.sample(turn.images, turn.generator)
         if not self.random_start:
             params = torch.zeros_like(params)
         for _ in range(self.steps):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from sparring.adversaries.painting import convolution, map_shape, pooled, resize
 from sparring.contracts import Adversary, Proposal, Transform, Turn
 from sparring.encoders import ImageShape
+from sparring.randomness import choice
 from sparring.schema import check_ranges
 
 GROUPS, BOTTLENECK = 8, 128  # both as in the source
@@ -82,8 +83,7 @@ class UNet(Adversary):
         self, masks: Float[Tensor, "b n m h w"], generator: torch.Generator | None = None
     ) -> Float[Tensor, "b m y x"]:
         """Parameters from one mask of each image; `generator` draws which."""
-        device = generator.device if generator else masks.device
-        drawn = torch.randint(self.masks, (len(masks),), generator=generator, device=device).to(masks.device)
+        drawn = choice(self.masks, len(masks), generator, masks)
         one = masks[torch.arange(len(masks), device=masks.device), drawn]
         return self.transform.project(pooled(one, self.shape))
 

@@ -1,5 +1,7 @@
 """One image file, whatever its mode, to 8-bit RGB of the size that is trained on."""
 
+from pathlib import Path
+
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
@@ -18,7 +20,7 @@ UPRIGHT = {
 ALPHA_MODES = {"RGBA", "LA", "PA", "RGBa", "La"}
 
 
-def read_image(path: str, image_size: int) -> UInt8[np.ndarray, "3 s s"]:
+def read_image(path: str | Path, image_size: int) -> UInt8[np.ndarray, "3 s s"]:
     """Upright centre square, its side resized to `image_size` (bicubic, antialiased); raises whatever Pillow raises."""
     with Image.open(path) as image:
         # A JPEG decoder halves for free; twice the size leaves the rest to the better filter.

@@ -118,8 +118,9 @@ def _cut(layout: Layout, pixels: UInt8[Tensor, "n 3 s s"], broken: Int[np.ndarra
 
 
 def _images(pixels: Tensor, part: Part, readable: np.ndarray, classes: tuple[str, ...]) -> Images:
+    files = tuple(file.path for file, kept in zip(part.files, readable, strict=True) if kept)
     if part.names is None:
-        return Images(pixels, None, ())
+        return Images(pixels, None, (), files)
     places = {name: place for place, name in enumerate(classes)}
     labels = torch.tensor([places[name] for name in part.names], dtype=torch.int64)
-    return Images(pixels, labels[torch.from_numpy(readable)], classes)
+    return Images(pixels, labels[torch.from_numpy(readable)], classes, files)

@@ -24,6 +24,8 @@ class Images:
     """int64 places in `classes`."""
     classes: tuple[str, ...]
     """Names; () without labels."""
+    files: tuple[str, ...] = ()
+    """Where each image lies in its folder; () where images are no files."""
 
     def __len__(self) -> int:
         return len(self.pixels)

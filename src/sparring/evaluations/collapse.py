@@ -10,6 +10,9 @@ from torch import Tensor
 from sparring.contracts import Features
 from sparring.schema import check_range
 
+SMALLEST = 1e-7
+"""Added to every share, so that its logarithm is finite."""
+
 
 def spread(features: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
     """Standard deviation of normalised features times sqrt(d), mean over dimensions: 1 if isotropic, 0 if collapsed.
@@ -24,9 +27,15 @@ def rankme(features: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
 
     Source: Garrido et al. 2023, "RankMe: Assessing the Downstream Performance of Pretrained Representations".
     """
-    values = torch.linalg.svdvals(features)
-    # all zeros, as from a dead last layer, count like one direction rather than as not a number
-    shares = values / values.sum().clamp(min=torch.finfo(values.dtype).tiny) + 1e-7
+    return effective_rank(torch.linalg.svdvals(features))
+
+
+def effective_rank(values: Float[Tensor, " d"]) -> Float[Tensor, ""]:
+    """The exponential of the entropy of values as shares of their sum; if all are zero, 1 up to rounding.
+
+    Source: Roy and Vetterli 2007, "The Effective Rank: A Measure of Effective Dimensionality".
+    """
+    shares = values / values.sum().clamp(min=torch.finfo(values.dtype).tiny) + SMALLEST
     return (-(shares * shares.log()).sum()).exp()
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from sparring.contracts import Features
 from sparring.datasets import DataSet
-from sparring.gather import collected, dealt
+from sparring.gather import shard, unshard
 from sparring.memory import release
 
 UNLABELLED_QUERIES = 2000  # without a test split, label-free measures read this many training images
@@ -28,13 +28,13 @@ def extract(
     was_training = encoder.training
     encoder.eval()
     chunks = []
-    for chunk in dealt(pixels).split(batch_size):
+    for chunk in shard(pixels).split(batch_size):
         images = chunk.to(device).float().div_(255).contiguous(memory_format=torch.channels_last)
         with autocast():
             chunks.append(encoder(images).float().cpu())
         release()
     encoder.train(was_training)
-    return collected(torch.cat(chunks), len(pixels))
+    return unshard(torch.cat(chunks), len(pixels))
 
 
 def features_of(data: DataSet, features: Callable[[Tensor], Tensor]) -> Features:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sparring.contracts import Features
 from sparring.evaluations.neighbours import neighbours
-from sparring.gather import collected, dealt
+from sparring.gather import shard, unshard
 from sparring.precision import native_precision
 from sparring.schema import check_neighbours
 
@@ -62,9 +62,9 @@ class Knn:
         """The class of each query under each setting; the bank must have labels. All ranks must call it: they share."""
         labels = features.bank_labels
         assert labels is not None
-        classes, mine = int(labels.max()) + 1, dealt(features.queries)
+        classes, mine = int(labels.max()) + 1, shard(features.queries)
         scores = knn_scores(mine, features.bank, labels, classes=classes, settings=self.settings)
-        return collected(scores.argmax(dim=2).T.contiguous(), len(features.queries)).T
+        return unshard(scores.argmax(dim=2).T.contiguous(), len(features.queries)).T
 
     def figures(self, predicted: Int[Tensor, "s m"], labels: Int[Tensor, " m"]) -> dict[str, float]:
         """Accuracies of predicted classes, in percent."""

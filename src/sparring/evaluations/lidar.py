@@ -4,16 +4,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sparring.evaluations.collapse import alignment
+from sparring.evaluations.collapse import alignment, effective_rank
 from sparring.evaluations.subject import Inspection, Subject
 from sparring.randomness import generator_for
 from sparring.schema import check_range
-from sparring.views import base_view
+from sparring.views import as_bytes, base_view
 
 RIDGE = 1e-4
 """Added to the diagonal of the within-image covariance; public implementations differ, from 1e-4 to 1e-6."""
-SMALLEST = 1e-7
-"""Added to every share, so that its logarithm is finite."""
 
 
 def lidar(views: Float[Tensor, "n q d"]) -> Float[Tensor, ""]:
@@ -32,9 +30,7 @@ def lidar(views: Float[Tensor, "n q d"]) -> Float[Tensor, ""]:
     within = around.T @ around / (n * (q - 1)) + RIDGE * torch.eye(d, dtype=views.dtype)
     # the generalised eigenvalues of (B, W) by a Cholesky factor: those of L^-1 B L^-T, and cheaper than a root
     whitened = torch.linalg.solve_triangular(torch.linalg.cholesky(within), apart.T, upper=False)
-    values = torch.linalg.svdvals(whitened).square()
-    shares = values / values.sum().clamp(min=torch.finfo(values.dtype).tiny) + SMALLEST
-    return (-(shares * shares.log()).sum()).exp()
+    return effective_rank(torch.linalg.svdvals(whitened).square())
 
 
 class Lidar(Inspection):
@@ -58,6 +54,6 @@ class Lidar(Inspection):
         found = []
         for number in range(self.views):
             view = base_view(pixels, subject.views, generator_for(self.seed, number, 0, "lidar"))
-            found.append(subject.extract((255 * view).round().to(torch.uint8)))
+            found.append(subject.extract(as_bytes(view)))
         features = torch.stack(found, dim=1)
         return {"lidar": lidar(features).item(), "alignment": alignment(features[:, 0], features[:, 1]).item()}

@@ -56,7 +56,7 @@ def classes_of_negatives(scores: Scores, labels: Int[Tensor, " b"]) -> Int[Tenso
     """Of both views of all images of all ranks; None where the negatives are a queue's keys, which have no labels."""
     if scores.kept().all():  # among the views of a batch each anchor meets itself, which is no negative
         return None
-    return gather(labels[:, None].float()).squeeze(1).long().repeat(2)
+    return gather(labels).repeat(2)
 
 
 def false_negatives(scores: Scores, labels: Int[Tensor, " b"]) -> Bool[Tensor, "b n"] | None:

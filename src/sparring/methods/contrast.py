@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from sparring.gather import gather, rank
@@ -43,7 +43,7 @@ def all_against_all(
     first: Float[Tensor, "b k"],
     second: Float[Tensor, "b k"],
     temperature: float,
-    labels: Float[Tensor, " b"] | None = None,
+    labels: Int[Tensor, " b"] | None = None,
 ) -> Scores:
     """Both views of each image as anchors, 2b of them, against both views of all images of all ranks (SimCLR).
 
@@ -51,7 +51,7 @@ def all_against_all(
         first: projections of one view.
         second: projections of the other.
         temperature: divides the cosine similarities.
-        labels: classes, as floats since gradients travel with what ranks exchange.
+        labels: classes.
     """
     first, second = F.normalize(first), F.normalize(second)
     everyone = torch.cat([gather(first), gather(second)])
@@ -65,9 +65,8 @@ def all_against_all(
     return Scores(positive, logits.scatter(1, apart, -torch.inf), temperature, same)
 
 
-def _same_class(labels: Float[Tensor, " b"]) -> Bool[Tensor, "a n"]:
-    everyone = gather(labels[:, None]).squeeze(1)
-    return labels.repeat(2)[:, None] == everyone.repeat(2)[None]
+def _same_class(labels: Int[Tensor, " b"]) -> Bool[Tensor, "a n"]:
+    return labels.repeat(2)[:, None] == gather(labels).repeat(2)[None]
 
 
 def against_queue(

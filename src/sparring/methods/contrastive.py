@@ -58,11 +58,11 @@ class Contrastive(Method):
     def compare(self, first: Embedding, second: Embedding) -> Float[Tensor, " b"]:
         return self.loss(self.scores(first, second)).view(2, -1).mean(dim=0)
 
-    def _labels_of(self, embedding: Embedding) -> Float[Tensor, " b"] | None:
+    def _labels_of(self, embedding: Embedding) -> Int[Tensor, " b"] | None:
         if self.labels is None:
             return None
         assert embedding.indices is not None
-        return self.labels[embedding.indices].float()
+        return self.labels[embedding.indices]
 
 
 def known(labels: Int[Tensor, " n"] | None, method: str) -> Int[Tensor, " n"]:

@@ -95,5 +95,5 @@ class PCL(Queued):
     def _remember(self, embedding: Embedding) -> None:
         assert embedding.target is not None
         assert embedding.indices is not None
-        indices = gather(embedding.indices[:, None].float()).squeeze(1).long()  # exact below 2^24 images
+        indices = gather(embedding.indices)
         self.bank[indices] = F.normalize(gather(embedding.target)).to(self.bank.dtype)

@@ -12,7 +12,7 @@ from sparring.errors import InputError
 from sparring.reports.compare import by_seed, grouped
 from sparring.reports.measures import digits, is_shown, label, margins
 from sparring.reports.pictures import Picture, beside
-from sparring.reports.record import Run, is_number, labels
+from sparring.reports.record import Record, is_number, labels
 from sparring.reports.seeds import label_of, telling
 from sparring.reports.tables import ABSENT, row, table
 from sparring.reports.words import name, written
@@ -52,7 +52,7 @@ class Column:
         return text + "".join(f" ± {margin:{form}}" for margin in behind[:1])
 
 
-def section(runs: Sequence[Run]) -> tuple[str, str, str]:
+def section(runs: Sequence[Record]) -> tuple[str, str, str]:
     """Heading, body (HTML) and note; the body is empty where nothing was evaluated."""
     found = {run.label: _read(run.path / "evaluation.json") for run in runs}
     names = list(dict.fromkeys(data for own in found.values() for data in own))
@@ -61,7 +61,7 @@ def section(runs: Sequence[Run]) -> tuple[str, str, str]:
     return "Measured afterwards", body, f"{NOTE}{seeds}."
 
 
-def _on(data: str, title: str, runs: Sequence[Run], found: Mapping[str, dict[str, Figures]]) -> str:
+def _on(data: str, title: str, runs: Sequence[Record], found: Mapping[str, dict[str, Figures]]) -> str:
     measured = [run for run in runs if data in found[run.label]]
     columns = _columns(measured, {label: own[data] for label, own in found.items() if data in own})
     keys = [key for key in dict.fromkeys(key for own in found.values() for key in own.get(data, ())) if is_shown(key)]
@@ -71,7 +71,7 @@ def _on(data: str, title: str, runs: Sequence[Run], found: Mapping[str, dict[str
     return heading + body + (beside(_pictures(runs[0], data)) if len(runs) == 1 else "")
 
 
-def _columns(runs: Sequence[Run], figures: Mapping[str, Figures]) -> list[Column]:
+def _columns(runs: Sequence[Record], figures: Mapping[str, Figures]) -> list[Column]:
     groups = grouped(runs)
     settings = telling(groups)
     columns = []
@@ -82,14 +82,14 @@ def _columns(runs: Sequence[Run], figures: Mapping[str, Figures]) -> list[Column
     return columns
 
 
-def _titles(names: Sequence[str], runs: Sequence[Run]) -> list[str]:
+def _titles(names: Sequence[str], runs: Sequence[Record]) -> list[str]:
     """The data sets by name; none where there is only the one that all runs were trained on."""
     if all(name(run.recipe, "data") == data for run in runs for data in names):
         return [""] * len(names)
     return [f"On {short}" for short in labels([Path(data) for data in names])]
 
 
-def _pictures(run: Run, data: str) -> list[Picture]:
+def _pictures(run: Record, data: str) -> list[Picture]:
     """Those of the run's own data set, or of another, whose name their files bear."""
     suffix = suffix_of(data, str(run.recipe.get("data", "")))
     files = {kind: run.path / "figures" / f"{kind}{suffix}.png" for kind in PICTURES}

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from sparring.recipe import PLACEMENT
-from sparring.reports.record import Run
+from sparring.reports.record import Record
 from sparring.reports.tables import flatten
 from sparring.reports.words import name
 
@@ -38,16 +38,16 @@ class Difference:
         return f"{self.mean:+.2f}{ends}"
 
 
-def grouped(runs: Sequence[Run]) -> list[list[Run]]:
+def grouped(runs: Sequence[Record]) -> list[list[Record]]:
     """Runs of the same recipe but for the seed and the place, in order of appearance."""
-    groups: dict[tuple[tuple[str, str], ...], list[Run]] = {}
+    groups: dict[tuple[tuple[str, str], ...], list[Record]] = {}
     for run in runs:
         key = tuple(sorted((name, value) for name, value in flatten(run.recipe) if name not in IGNORED))
         groups.setdefault(key, []).append(run)
     return list(groups.values())
 
 
-def baseline_of(groups: Sequence[Sequence[Run]]) -> int:
+def baseline_of(groups: Sequence[Sequence[Record]]) -> int:
     """The place of the first group without an adversary, or of the first group."""
     vanilla = [number for number, runs in enumerate(groups) if not name(runs[0].recipe, "adversary")]
     return vanilla[0] if vanilla else 0

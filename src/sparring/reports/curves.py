@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from sparring.alarms import collapsed_below
 from sparring.reports.compare import grouped
 from sparring.reports.panels import CHANNEL_COLOURS, DASHES, RUN_COLOURS, Curve, Panel
-from sparring.reports.record import Run
+from sparring.reports.record import Record
 from sparring.reports.words import written
 
 MATRIX_ENTRY = re.compile(r"(.*/)([rgb])_from_([rgb])")
@@ -14,7 +14,7 @@ CHANNELS = {"r": "Red", "g": "Green", "b": "Blue"}
 PLAYERS = {"adversary": RUN_COLOURS[1], "random": RUN_COLOURS[0], "clean": RUN_COLOURS[2]}
 
 
-def styles(runs: Sequence[Run]) -> list[tuple[str, str]]:
+def styles(runs: Sequence[Record]) -> list[tuple[str, str]]:
     """A colour and a dash for each run: runs that differ in their seed only share the colour."""
     found: dict[str, tuple[str, str]] = {}
     for group, members in enumerate(grouped(runs)):
@@ -24,19 +24,19 @@ def styles(runs: Sequence[Run]) -> list[tuple[str, str]]:
     return [found[run.label] for run in runs]
 
 
-def knn(runs: Sequence[Run]) -> list[Panel]:
+def knn(runs: Sequence[Record]) -> list[Panel]:
     """kNN accuracy of all runs on one axis."""
     single = runs[0].series("knn") if len(runs) == 1 else None
     reference = (single.values[0], "untrained") if single and single.epochs[0] == 0 else None
     return _shared(runs, "knn", "kNN accuracy, %", ".1f", reference=reference)
 
 
-def loss(runs: Sequence[Run]) -> list[Panel]:
+def loss(runs: Sequence[Record]) -> list[Panel]:
     """Training loss of all runs on one axis."""
     return _shared(runs, "loss", "Training loss", ".3f")
 
 
-def collapse(runs: Sequence[Run]) -> list[Panel]:
+def collapse(runs: Sequence[Record]) -> list[Panel]:
     """Feature spread and RankMe, with the levels below which features count as collapsed."""
     return [
         *_collapse(runs, "feature_spread", "Feature spread", ".2f"),
@@ -44,27 +44,27 @@ def collapse(runs: Sequence[Run]) -> list[Panel]:
     ]
 
 
-def _collapse(runs: Sequence[Run], key: str, title: str, form: str) -> list[Panel]:
+def _collapse(runs: Sequence[Record], key: str, title: str, form: str) -> list[Panel]:
     limit = collapsed_below(key, runs[0].untrained)
     return _shared(runs, key, title, form, reference=(limit, "collapse"), across=2)
 
 
-def hardness(runs: Sequence[Run]) -> list[Panel]:
+def hardness(runs: Sequence[Record]) -> list[Panel]:
     """Loss per image against the adversary, the random control and clean views; one panel a run."""
     return [panel for run in runs for panel in _run_hardness(run, _group(run, runs))]
 
 
-def parameters(runs: Sequence[Run]) -> list[Panel]:
+def parameters(runs: Sequence[Record]) -> list[Panel]:
     """The adversary's mean parameters: a panel for each row of a colour matrix, and for every other name."""
     return [panel for run in runs for panel in _run_parameters(run, _group(run, runs))]
 
 
-def _group(run: Run, runs: Sequence[Run]) -> str:
+def _group(run: Record, runs: Sequence[Record]) -> str:
     return run.label if len(runs) > 1 else ""
 
 
 def _shared(
-    runs: Sequence[Run],
+    runs: Sequence[Record],
     key: str,
     title: str,
     form: str,
@@ -80,7 +80,7 @@ def _shared(
     return [Panel(title, curves, reference=reference, legend=len(runs) > 1, across=across)] if curves else []
 
 
-def _run_hardness(run: Run, group: str) -> list[Panel]:
+def _run_hardness(run: Record, group: str) -> list[Panel]:
     curves = []
     for player, colour in PLAYERS.items():
         if series := run.series(f"hardness/{player}"):
@@ -88,7 +88,7 @@ def _run_hardness(run: Run, group: str) -> list[Panel]:
     return [Panel("Loss per image", curves, group)] if curves else []
 
 
-def _run_parameters(run: Run, group: str) -> list[Panel]:
+def _run_parameters(run: Record, group: str) -> list[Panel]:
     keys = [key for key in run.keys("adversary/") if run.series(key)]
     rows = dict.fromkeys((m[1], m[2]) for key in keys if (m := MATRIX_ENTRY.fullmatch(key)))
     others = [key for key in keys if not MATRIX_ENTRY.fullmatch(key)]
@@ -97,7 +97,7 @@ def _run_parameters(run: Run, group: str) -> list[Panel]:
     ]
 
 
-def _matrix_row(run: Run, beginning: str, output: str, group: str) -> Panel:
+def _matrix_row(run: Record, beginning: str, output: str, group: str) -> Panel:
     curves = []
     for channel, colour in CHANNEL_COLOURS.items():
         if series := run.series(f"{beginning}{output}_from_{channel}"):
@@ -109,7 +109,7 @@ def _matrix_row(run: Run, beginning: str, output: str, group: str) -> Panel:
     return Panel(f"{CHANNELS[output]} of the view", curves, group, limits, across=3)
 
 
-def _parameter(run: Run, key: str, group: str) -> Panel:
+def _parameter(run: Record, key: str, group: str) -> Panel:
     series = run.series(key)
     title = key.removeprefix("adversary/").replace("/", ": ").replace("_", " ")
     curve = Curve("mean", series.epochs, series.values, end=written(series.values[-1], ".3g"))

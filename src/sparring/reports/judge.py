@@ -6,7 +6,7 @@ from typing import Any
 
 from sparring.errors import InputError
 from sparring.reports.compare import LEAST_SEEDS, Difference, difference
-from sparring.reports.record import Run
+from sparring.reports.record import Record
 
 Values = Mapping[str, Mapping[int, float]]
 """By arm and seed: the last epoch's kNN accuracy in percent."""
@@ -89,7 +89,7 @@ def _share(bound: Mapping[str, Any], arm: str, values: Values) -> Judgement:
     return {"arm": arm, "share": share, "words": words, "verdict": verdict}
 
 
-def collapse(bound: Mapping[str, Any], runs: Mapping[str, Sequence[Run]]) -> list[Judgement]:
+def collapse(bound: Mapping[str, Any], runs: Mapping[str, Sequence[Record]]) -> list[Judgement]:
     """Of each arm: whether its parameters `keys` ended as one constant `above` a level, as is expected of `arms` alone.
 
     One constant: their deviation over images and draws is at most `spread`; a choice between extremes by image, whose
@@ -98,7 +98,7 @@ def collapse(bound: Mapping[str, Any], runs: Mapping[str, Sequence[Run]]) -> lis
     return [_collapse(bound, arm, own) for arm, own in runs.items()] if bound else []
 
 
-def _collapse(bound: Mapping[str, Any], arm: str, runs: Sequence[Run]) -> Judgement:
+def _collapse(bound: Mapping[str, Any], arm: str, runs: Sequence[Record]) -> Judgement:
     means, spreads = (_ends(runs, kind, bound["keys"]) for kind in ("adversary", "spread"))
     if not (means and spreads):
         return {"arm": arm, "words": f"{arm}: {', '.join(bound['keys'])}", "verdict": "open: not measured"}
@@ -111,5 +111,5 @@ def _collapse(bound: Mapping[str, Any], arm: str, runs: Sequence[Run]) -> Judgem
     return {"arm": arm, "expected": expected, "mean": level, "deviation": spread, "words": words, "verdict": verdict}
 
 
-def _ends(runs: Sequence[Run], kind: str, keys: Sequence[str]) -> list[float]:
+def _ends(runs: Sequence[Record], kind: str, keys: Sequence[str]) -> list[float]:
     return [value for run in runs for key in keys if (value := run.last(f"{kind}/{key}")) is not None]

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 from sparring.reports.panels import RUN_COLOURS, Curve, Panel
-from sparring.reports.record import Run
+from sparring.reports.record import Record
 
 BEFORE, AFTER = "the clean view", "the hard view"
 SEEN = {"clean": (BEFORE, "--"), "adversary": (AFTER, "-")}
 """The two views whose gradient is split, with their names and dashes."""
 
 
-def negatives(runs: Sequence[Run]) -> list[Panel]:
+def negatives(runs: Sequence[Record]) -> list[Panel]:
     """Weight on false negatives, and the sizes of both parts of the gradient, before and after the adversary."""
     panels = []
     for run in runs:
@@ -24,7 +24,7 @@ def negatives(runs: Sequence[Run]) -> list[Panel]:
     return panels
 
 
-def choices(runs: Sequence[Run]) -> list[Panel]:
+def choices(runs: Sequence[Record]) -> list[Panel]:
     """Spread and entropy of the parameters, and the share of their variance that the image explains."""
     named = {"spread": "spread", "entropy": "entropy", "by_image": "explained by the image"}
     panels = []
@@ -40,7 +40,7 @@ def choices(runs: Sequence[Run]) -> list[Panel]:
     return panels
 
 
-def _before_and_after(run: Run, names: dict[str, str], colour: str) -> list[Curve]:
+def _before_and_after(run: Record, names: dict[str, str], colour: str) -> list[Curve]:
     colours = dict(zip(names, (colour, RUN_COLOURS[1]), strict=False))
     return [
         _curve(run, key, ", ".join(filter(None, (label, seen))), colours[name], dash)
@@ -50,6 +50,6 @@ def _before_and_after(run: Run, names: dict[str, str], colour: str) -> list[Curv
     ]
 
 
-def _curve(run: Run, key: str, label: str, colour: str, dash: str) -> Curve:
+def _curve(run: Record, key: str, label: str, colour: str, dash: str) -> Curve:
     series = run.series(key)
     return Curve(label, series.epochs, series.values, colour, dash)

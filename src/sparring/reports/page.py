@@ -14,10 +14,10 @@ from sparring.reports import afterwards, charts, curves, gallery, mechanism, nea
 from sparring.reports.compare import grouped
 from sparring.reports.panels import VARIABLES, Panel
 from sparring.reports.pictures import Picture, beside
-from sparring.reports.record import Run, read_runs
+from sparring.reports.record import Record, read_runs
 from sparring.reports.tiles import tiles
 
-CHARTS: dict[str, Callable[[Sequence[Run]], list[Panel]]] = {
+CHARTS: dict[str, Callable[[Sequence[Record]], list[Panel]]] = {
     "knn": curves.knn,
     "parameters": curves.parameters,
     "loss": curves.loss,
@@ -71,7 +71,7 @@ def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
     return page
 
 
-def _nearest(runs: Sequence[Run]) -> Drawn:
+def _nearest(runs: Sequence[Record]) -> Drawn:
     found = {run.label: nearest.tables(run.path) for run in runs}
     names = [f"nearest-{number + 1}" if len(runs) > 1 else "nearest" for number in range(len(runs))]
     return {
@@ -91,7 +91,7 @@ def _write_figures(panels: dict[str, list[Panel]], pictures: dict[str, list[gall
 
 
 def _page(
-    runs: Sequence[Run], panels: dict[str, list[Panel]], pictures: dict[str, list[gallery.Row]], classes: Drawn
+    runs: Sequence[Record], panels: dict[str, list[Panel]], pictures: dict[str, list[gallery.Row]], classes: Drawn
 ) -> str:
     template = Template(files("sparring.reports").joinpath("page.html").read_text(encoding="utf-8"))
     one_each = [run for run in runs if run.label in pictures]
@@ -124,7 +124,7 @@ def _sorting() -> tuple[str, str]:
     return f"; script-src 'sha256-{digest}'", f"<script>{script}</script>\n"
 
 
-def _verdict(runs: Sequence[Run]) -> str:
+def _verdict(runs: Sequence[Record]) -> str:
     sentences = words.verdict(runs[0]) if len(runs) == 1 else words.comparison(runs)
     boxes = [(_named(run, runs) + warning) for run in runs for warning in words.warnings(run)]
     return f'<p class="verdict">{escape(" ".join(sentences))}</p>' + "".join(
@@ -132,7 +132,7 @@ def _verdict(runs: Sequence[Run]) -> str:
     )
 
 
-def _summary(runs: Sequence[Run]) -> str:
+def _summary(runs: Sequence[Record]) -> str:
     if len(runs) == 1:
         return tiles(runs[0])
     beside = tables.compared(runs, [_mark(colour) for colour, _ in curves.styles(runs)])
@@ -184,11 +184,11 @@ def _heat_maps(classes: Drawn, several: bool) -> str:
     )
 
 
-def _hardness(runs: Sequence[Run]) -> str:
+def _hardness(runs: Sequence[Record]) -> str:
     return " ".join(_named(run, runs) + sentence for run in runs if (sentence := words.hardness(run)))
 
 
-def _named(run: Run, runs: Sequence[Run]) -> str:
+def _named(run: Record, runs: Sequence[Record]) -> str:
     return f"{run.label}: " if len(runs) > 1 else ""
 
 
@@ -196,7 +196,7 @@ def _mark(colour: str) -> str:
     return f'<span class="mark" style="background: {VARIABLES[colour]}"></span>'
 
 
-def _details(run: Run, several: bool) -> str:
+def _details(run: Record, several: bool) -> str:
     about = f" of {run.label}" if several else ""
     tabled = {f"Recipe{about}": tables.settings(run.recipe), f"Environment{about}": tables.settings(run.environment)}
     return "".join(

@@ -31,7 +31,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Run:
+class Record:
     """What a run's folder says."""
 
     path: Path
@@ -83,7 +83,7 @@ class Run:
         return max((line["epoch"] for line in self.lines if is_number(line.get("epoch"))), default=0.0)
 
 
-def read_runs(paths: Sequence[Path]) -> list[Run]:
+def read_runs(paths: Sequence[Path]) -> list[Record]:
     """The runs in these folders, each once; an InputError if one is no run folder."""
     folders = list(dict.fromkeys(Path(path).resolve() for path in paths))
     if not folders:
@@ -126,9 +126,9 @@ def _run_folders(parent: Path) -> list[Path]:
     return sorted(path for path in parent.iterdir() if all((path / name).is_file() for name in REQUIRED))
 
 
-def _read(folder: Path, label: str) -> Run:
+def _read(folder: Path, label: str) -> Record:
     environment = folder / "environment.json"
-    return Run(
+    return Record(
         path=folder,
         label=label,
         recipe=_parsed(folder / "recipe.toml", tomllib.loads),

@@ -7,7 +7,7 @@ from statistics import mean, stdev
 
 from sparring.reports.compare import IGNORED, LEAST_SEEDS, RESAMPLES, baseline_of, by_seed, difference, grouped
 from sparring.reports.cost import at_cost, at_epoch, total_cost
-from sparring.reports.record import Run
+from sparring.reports.record import Record
 from sparring.reports.tables import ABSENT, FIGURES, differing, heading, recipe_cells, row, table
 from sparring.reports.words import MEASURES, is_finished, written
 
@@ -16,13 +16,13 @@ MOST_GROUPS = 8
 """More columns are not read."""
 Section = tuple[str, str, str]
 """Heading, body (HTML) and the note under the heading."""
-Taken = Callable[[Run], tuple[float, float] | None]
+Taken = Callable[[Record], tuple[float, float] | None]
 """The epoch and the value that stand for a run."""
-Shown = tuple[str, Callable[[Run], str]]
+Shown = tuple[str, Callable[[Record], str]]
 """One more column: its heading and its cell."""
 
 
-def sections(runs: Sequence[Run]) -> list[Section]:
+def sections(runs: Sequence[Record]) -> list[Section]:
     """What can be said over seeds; nothing without two finished runs that were measured."""
     key = next((key for key in MEASURES if any(run.last(key) is not None for run in runs)), "")
     finished = [run for run in runs if is_finished(run) and run.last(key) is not None]
@@ -35,7 +35,7 @@ def sections(runs: Sequence[Run]) -> list[Section]:
     return [last, *_each_against_each(finished, key), *_equal_epochs(finished, key), *_equal_cost(finished, key)]
 
 
-def _each_against_each(runs: Sequence[Run], key: str) -> list[Section]:
+def _each_against_each(runs: Sequence[Record], key: str) -> list[Section]:
     groups = grouped(runs)
     if not 3 <= len(groups) <= MOST_GROUPS:  # of two the table above says all
         return []
@@ -62,7 +62,7 @@ def _cell(own: "_Group", other: "_Group", form: str) -> str:
     return written(found.mean, form) + (ends or "")
 
 
-def _equal_epochs(runs: Sequence[Run], key: str) -> list[Section]:
+def _equal_epochs(runs: Sequence[Record], key: str) -> list[Section]:
     planned = {run.recipe["epochs"] for run in runs}
     if len(planned) == 1:
         return []
@@ -74,7 +74,7 @@ def _equal_epochs(runs: Sequence[Run], key: str) -> list[Section]:
     return [("At equal epochs", _table(runs, key, partial(at_epoch, key=key, epoch=min(planned))), note)]
 
 
-def _equal_cost(runs: Sequence[Run], key: str) -> list[Section]:
+def _equal_cost(runs: Sequence[Record], key: str) -> list[Section]:
     costs = [total_cost(run) for run in runs]
     budget = min(costs)
     if not budget or max(costs) <= budget * (1 + ALIKE):
@@ -94,7 +94,7 @@ def _cost_words(budget: float) -> str:
     )
 
 
-def _over_seeds(runs: Sequence[Run]) -> str:
+def _over_seeds(runs: Sequence[Record]) -> str:
     groups = grouped(runs)
     base = groups[baseline_of(groups)]
     return (
@@ -108,7 +108,7 @@ def _over_seeds(runs: Sequence[Run]) -> str:
     )
 
 
-def _table(runs: Sequence[Run], key: str, taken: Taken, *shown: Shown) -> str:
+def _table(runs: Sequence[Record], key: str, taken: Taken, *shown: Shown) -> str:
     """A row a group; figures over seeds of what was taken from each run."""
     groups = [_Group(members, taken) for members in grouped([run for run in runs if taken(run)])]
     base = groups[baseline_of([group.runs for group in groups])]
@@ -126,7 +126,7 @@ def _table(runs: Sequence[Run], key: str, taken: Taken, *shown: Shown) -> str:
 class _Group:
     """Runs over seeds, with the epoch and the value that stand for each."""
 
-    def __init__(self, runs: Sequence[Run], taken: Taken) -> None:
+    def __init__(self, runs: Sequence[Record], taken: Taken) -> None:
         pairs = [(run.recipe.get("seed", 0), point) for run in runs if (point := taken(run))]
         self.runs, self.epochs = runs, [epoch for _, (epoch, _) in pairs]
         self.values = by_seed([(seed, value) for seed, (_, value) in pairs])
@@ -153,13 +153,13 @@ def _span(epochs: Sequence[float]) -> str:
     return " to ".join(ends)
 
 
-def telling(groups: Sequence[Sequence[Run]]) -> list[str]:
+def telling(groups: Sequence[Sequence[Record]]) -> list[str]:
     """The settings that tell groups apart; the method where there is one group."""
     names = [name for name in differing([runs[0] for runs in groups]) if name not in IGNORED]
     return names or ["method.name"]
 
 
-def label_of(run: Run, names: Sequence[str]) -> str:
+def label_of(run: Record, names: Sequence[str]) -> str:
     """A run by its settings of these names."""
     cells = zip(names, recipe_cells(run, names), strict=True)
     return ", ".join(f"{heading(name)} {cell}" for name, cell in cells if cell != ABSENT)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any
 
-from sparring.reports.record import Run
+from sparring.reports.record import Record
 
 ABSENT = "—"
 FIGURES = {"knn": ("kNN, %", ".1f"), "rankme": ("RankMe", ".1f"), "feature_spread": ("Feature spread", ".2f")}
@@ -32,14 +32,14 @@ def settings(table: dict[str, Any]) -> str:
     return f'<div class="scroll"><table class="settings">{"".join(rows)}</table></div>' if rows else ""
 
 
-def differing(runs: Sequence[Run]) -> list[str]:
+def differing(runs: Sequence[Record]) -> list[str]:
     """Names of the settings that are not the same in all runs."""
     recipes = [dict(flatten(run.recipe)) for run in runs]
     names = dict.fromkeys(name for recipe in recipes for name in recipe)
     return [name for name in names if len({recipe.get(name) for recipe in recipes}) > 1]
 
 
-def compared(runs: Sequence[Run], marks: Sequence[str]) -> str:
+def compared(runs: Sequence[Record], marks: Sequence[str]) -> str:
     """One row a run: its mark (HTML), the settings that differ, the epoch reached and its last figures."""
     names = differing(runs)
     measured = [key for key in FIGURES if any(run.last(key) is not None for run in runs)]
@@ -51,7 +51,7 @@ def compared(runs: Sequence[Run], marks: Sequence[str]) -> str:
     return table(head, len(names) + 1, rows)
 
 
-def recipe_cells(run: Run, names: Sequence[str]) -> list[str]:
+def recipe_cells(run: Record, names: Sequence[str]) -> list[str]:
     """A run's settings of these names."""
     recipe = dict(flatten(run.recipe))
     return [recipe.get(name, ABSENT) for name in names]
@@ -62,7 +62,7 @@ def heading(name: str) -> str:
     return name.removesuffix(".name")
 
 
-def _figures(run: Run, keys: Sequence[str]) -> list[str]:
+def _figures(run: Record, keys: Sequence[str]) -> list[str]:
     return [ABSENT if (value := run.last(key)) is None else format(value, FIGURES[key][1]) for key in keys]
 
 

@@ -3,14 +3,14 @@
 from html import escape
 from statistics import mean
 
-from sparring.reports.record import Run
+from sparring.reports.record import Record
 from sparring.reports.words import CHANCE, name, written
 
 Tile = tuple[str, str, str, str]
 """Name, figure, unit, and the line under it."""
 
 
-def tiles(run: Run) -> str:
+def tiles(run: Record) -> str:
     """All tiles of a run; those without a measurement are left out."""
     shown = [tile for tile in (_knn(run), _epochs(run), _spread(run), _rank(run), _lead(run), _speed(run)) if tile]
     return f'<dl class="tiles">{"".join(map(_tile, shown))}</dl>' if shown else ""
@@ -22,7 +22,7 @@ def _tile(tile: Tile) -> str:
     return f'<div><dt>{name}</dt>{figures}<dd class="under">{under}</dd></div>'
 
 
-def _knn(run: Run) -> Tile | None:
+def _knn(run: Record) -> Tile | None:
     series = run.series("knn")
     if not series:
         return None
@@ -30,22 +30,22 @@ def _knn(run: Run) -> Tile | None:
     return "kNN accuracy", f"{series.values[-1]:.1f}", "%", under
 
 
-def _epochs(run: Run) -> Tile:
+def _epochs(run: Record) -> Tile:
     planned = run.recipe.get("epochs")
     return "Epochs", f"{run.reached:.4g}", "", "" if planned is None else f"of {planned:g}"
 
 
-def _spread(run: Run) -> Tile | None:
+def _spread(run: Record) -> Tile | None:
     value = run.last("feature_spread")
     return None if value is None else ("Feature spread", f"{value:.2f}", "", "0 is collapsed")
 
 
-def _rank(run: Run) -> Tile | None:
+def _rank(run: Record) -> Tile | None:
     series = run.series("rankme")
     return ("RankMe", f"{series.values[-1]:.1f}", "", f"at first {series.values[0]:.1f}") if series else None
 
 
-def _lead(run: Run) -> Tile | None:
+def _lead(run: Record) -> Tile | None:
     losses = run.together("hardness/")
     if not {"hardness/adversary", "hardness/random"} <= losses.keys() or name(run.recipe, "adversary") in CHANCE:
         return None
@@ -53,6 +53,6 @@ def _lead(run: Run) -> Tile | None:
     return "Adversary", written(lead, "+.3f"), "", "loss beyond chance"
 
 
-def _speed(run: Run) -> Tile | None:
+def _speed(run: Record) -> Tile | None:
     series = run.series("images_per_second")
     return ("Speed", f"{mean(series.values):,.0f}", "", "images a second") if series else None

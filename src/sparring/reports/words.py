@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sparring.alarms import LEAST, STATES, signs_of_collapse, state_of
-from sparring.reports.record import Run, is_number
+from sparring.reports.record import Record, is_number
 
 ADVERSARIES = {
     "learned": "a learned adversary",
@@ -15,15 +15,31 @@ ADVERSARIES = {
 CHANCE = {"": "There is no adversary", "random": "The adversary is the random control itself"}
 MEASURES = ("knn", "rankme")
 """What every evaluation has: groups are compared by the first that was measured."""
-PROPER_NAMES = {"simsiam": "SimSiam", "simclr": "SimCLR", "byol": "BYOL", "moco": "MoCo", "vicreg": "VICReg"}
+PROPER_NAMES = {
+    "barlow": "Barlow Twins",
+    "byol": "BYOL",
+    "conditional": "The conditional loss",
+    "dcl": "DCL",
+    "debiased": "Debiased SimCLR",
+    "hcl": "HCL",
+    "mochi": "MoCHi",
+    "moco": "MoCo",
+    "oracle": "The oracle",
+    "pcl": "PCL",
+    "simclr": "SimCLR",
+    "simsiam": "SimSiam",
+    "supcon": "SupCon",
+    "vicreg": "VICReg",
+}
+"""What a sentence calls each method; another is called by the name it is registered under."""
 
 
-def verdict(run: Run) -> list[str]:
+def verdict(run: Record) -> list[str]:
     """Sentences: what was trained, what it reached, and whether it is finished."""
     return [sentence for sentence in (_trained(run), _accuracy(run), _progress(run)) if sentence]
 
 
-def comparison(runs: Sequence[Run]) -> list[str]:
+def comparison(runs: Sequence[Record]) -> list[str]:
     """Sentences on several runs: who ends where, at the last evaluation of each."""
     ends = sorted((value, run.label) for run in runs if (value := run.last("knn")) is not None)
     unfinished = [run.label for run in runs if not is_finished(run)]
@@ -36,12 +52,12 @@ def comparison(runs: Sequence[Run]) -> list[str]:
     return sentences
 
 
-def warnings(run: Run) -> list[str]:
+def warnings(run: Record) -> list[str]:
     """What a reader must know before believing the figures."""
     return [*_collapse(run), *_diverged(run)]
 
 
-def hardness(run: Run) -> str:
+def hardness(run: Record) -> str:
     """One sentence on whether the adversary earns its place; empty if it was not measured."""
     found = run.together("hardness/")
     losses = {key.removeprefix("hardness/"): value for key, value in found.items() if key != "epoch"}
@@ -53,7 +69,7 @@ def hardness(run: Run) -> str:
     return f"{_judged(run, losses)} (epoch {found['epoch']:.4g}: {figures})."
 
 
-def is_finished(run: Run) -> bool:
+def is_finished(run: Record) -> bool:
     """Whether training reached the recipe's last epoch, and measured the encoder there if it ever did."""
     measured = [series.epochs[-1] for key in MEASURES if (series := run.series(key))]
     return max(measured, default=run.reached) >= run.recipe.get("epochs", 0) - 0.005
@@ -71,7 +87,7 @@ def written(value: float, form: str) -> str:
     return format(value, form).replace("-", "\u2212")
 
 
-def _trained(run: Run) -> str:
+def _trained(run: Record) -> str:
     method, data = name(run.recipe, "method"), name(run.recipe, "data")
     encoder = _with_settings(run.recipe, "encoder") or "an encoder"
     sentence = f"{PROPER_NAMES.get(method, method) or 'The recipe'} trains {encoder} without labels"
@@ -93,7 +109,7 @@ def _with_settings(recipe: dict[str, Any], table: str) -> str:
     return f"{found} ({', '.join(settings)})" if found and 0 < len(settings) <= 3 else found
 
 
-def _accuracy(run: Run) -> str:
+def _accuracy(run: Record) -> str:
     series = run.series("knn")
     if not series:
         return ""
@@ -107,7 +123,7 @@ def _accuracy(run: Run) -> str:
     return f"kNN accuracy is {last}: {change} the untrained encoder's {series.values[0]:.1f}\u00a0%."
 
 
-def _progress(run: Run) -> str:
+def _progress(run: Record) -> str:
     epochs = run.recipe.get("epochs")
     if epochs is None:
         return f"Training reached epoch {run.reached:g}."
@@ -116,7 +132,7 @@ def _progress(run: Run) -> str:
     return f"The run is not finished: it reached epoch {run.reached:.4g} of {epochs:g}, so the figures are provisional."
 
 
-def _collapse(run: Run) -> list[str]:
+def _collapse(run: Record) -> list[str]:
     if run.reached == 0:
         return []  # an untrained encoder's features are narrow by nature
     figures = {key: value for key in LEAST if (value := run.last(key)) is not None}
@@ -126,12 +142,12 @@ def _collapse(run: Run) -> list[str]:
     return [f"The features have collapsed: {' and '.join(signs)}. The encoder can hardly tell images apart."]
 
 
-def _diverged(run: Run) -> list[str]:
+def _diverged(run: Record) -> list[str]:
     broken = sum("loss" in line and not is_number(line["loss"]) for line in run.lines)
     return [f"The loss was not a finite number on {broken} logged steps."] if broken else []
 
 
-def _judged(run: Run, losses: Mapping[str, float]) -> str:
+def _judged(run: Record, losses: Mapping[str, float]) -> str:
     if name(run.recipe, "adversary") in CHANCE:
         return CHANCE[name(run.recipe, "adversary")]
     if (state := state_of(losses)) in STATES:

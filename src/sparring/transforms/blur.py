@@ -18,7 +18,7 @@ class Blur(Transform):
     """Convolve with a Gaussian; edges are mirrored without repeating the outermost pixel.
 
     The parameter sets the weight q = exp(-1 / 2 sigma^2) of a neighbour at distance 1, so that a neighbour at distance
-    x weighs q^(x^2): q = |p| exp(-1 / 2 sigma_max^2). In sigma itself the kernel is flat to all orders at 0 (a search
+    x weighs q^(x^2): q = |p| exp(-1 / 2 sigma_max^2). In sigma itself all derivatives vanish at 0 (a search
     would never leave the sharp image); in q its slope there is 1. The sign of the parameter has no effect.
 
     Args:

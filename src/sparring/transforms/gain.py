@@ -15,7 +15,7 @@ NAMES = ("red", "green", "blue")
 class Gain(Transform):
     """Multiply red, green and blue by a factor each, then clamp to [0, 1]: C_i' = (1 + gain p_i) C_i.
 
-    Linear, not log-symmetric, as the factors of `jitter` are.
+    Linear as the factors of `jitter`, not symmetric in the logarithm.
 
     Args:
         gain: each factor lies in [1 - gain, 1 + gain].

@@ -23,8 +23,11 @@ Space = dict[str, tuple[Tensor, bool]]
 """torchvision's table: by operation, its magnitudes from the weakest on and whether their sign is drawn."""
 
 TRANSLATIONS, ALL_BITS, WHITE = ("TranslateX", "TranslateY"), 8, 255
-NAMES = tuple(AutoAugment()._augmentation_space(2, (1, 1)))
-"""ShearX, ShearY, TranslateX, TranslateY, Rotate, Brightness, Color, ..., Invert: torchvision's, in its order."""
+NAMES = (
+    *("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate", "Brightness", "Color", "Contrast", "Sharpness"),
+    *("Posterize", "Solarize", "AutoContrast", "Equalize", "Invert"),
+)
+"""torchvision's, in its order."""
 
 
 def _space(ranges: Ranges, image_shape: ImageShape) -> Space:
