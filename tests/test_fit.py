@@ -343,7 +343,7 @@ def test_numbers_that_are_none_are_neither_saved_nor_measured(
     def spoiled(fit: Any) -> Any:
         outcome = original(fit)
         if fit.step == 3 and spoilt == "loss":
-            fit.losses.add(torch.tensor(math.nan))
+            fit.monitor.losses.add(torch.tensor(math.nan))
         elif fit.step == 3:
             next(fit.learner.method.parameters()).data[0] = math.nan
         return outcome

@@ -11,7 +11,7 @@ import torch
 from runs import measured, same_weights, small
 
 import sparring
-from sparring import fit
+from sparring import fit, monitor
 from sparring.batches import Batches, evenly
 from sparring.datasets import Images
 from sparring.recipe import Part, Recipe
@@ -90,7 +90,7 @@ def test_alarms_see_a_look_beside_the_last_evaluation_of_a_trained_encoder(
         beside.append(untrained["rankme"])
         return {}
 
-    monkeypatch.setattr(fit, "alarms", noted)
+    monkeypatch.setattr(monitor, "alarms", noted)
     lines = measured(sparring.train(small(folder, epochs=2, hardness_every=4), run=tmp_path / "run"))
     at_4, at_5, at_8, at_10 = seen
     assert set(beside) == {lines[0]["rankme"]}

@@ -13,10 +13,11 @@ import pytest
 from safetensors.torch import load_file
 
 import sparring
-from sparring import fit, jobs
+from sparring import jobs
 from sparring.cli import main
 from sparring.errors import InputError
 from sparring.grid import Cell
+from sparring.monitor import Monitor
 from sparring.recipe import Part, Recipe
 from sparring.run import Run
 
@@ -151,15 +152,15 @@ def test_cores_are_shared_among_the_jobs(luck: dict[int, str], tmp_path: Path, m
 
 def test_a_real_sweep_resumes_a_cell_from_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = sparring.train(TINY, run=tmp_path / "whole")
-    evaluate, calls = fit.Fit._evaluate, []
+    evaluate, calls = Monitor.evaluate, []
 
-    def killed_at_the_end(self: fit.Fit) -> None:
-        calls.append(self.step)
-        if self.step == self.total:
+    def killed_at_the_end(self: Monitor, step: int) -> None:
+        calls.append(step)
+        if self.epoch(step) == TINY.epochs:
             raise RuntimeError("killed")
-        evaluate(self)
+        evaluate(self, step)
 
-    monkeypatch.setattr(fit.Fit, "_evaluate", killed_at_the_end)
+    monkeypatch.setattr(Monitor, "evaluate", killed_at_the_end)
     with pytest.raises(RuntimeError, match="killed"):
         sparring.train(TINY, run=tmp_path / "out" / "seed=0")
     interrupted = Run.open(tmp_path / "out" / "seed=0")

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and lines of measurements read back."""
 
 import json
 import os
@@ -15,6 +15,9 @@ from sparring.errors import InputError
 FULL = "PytorchStreamWriter|inline_container"
 """What torch says where a disk is full."""
 LOST = "what was saved before is kept: make room or choose another place, and go on"
+
+Line = dict[str, Any]
+"""What was measured at one moment, by name."""
 
 
 def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
@@ -60,6 +63,26 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: object) -> None:
     """A JSON file, whole or not at all."""
     write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def read_lines(path: Path) -> list[Line]:
+    """A JSON object from each line; a last line that a crash has cut, even inside a character, is left out."""
+    texts = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = [_line(text) for text in texts]
+    if None in lines[:-1]:
+        place = f"line {lines.index(None) + 1} of {path}"
+        raise InputError(
+            f"expected a JSON object on every line but a cut last one, got something else on {place}; mend it"
+        )
+    return [line for line in lines if line is not None]
+
+
+def _line(text: str) -> Line | None:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def sync(path: Path) -> None:

@@ -39,8 +39,7 @@ class Job:
             lock(log, cell.path)  # held by the process, which inherits the file, until it ends
             prepare = self.run.place if self.run.begun else self.run.claim
             prepare(cell.recipe)
-            command = [sys.executable, "-m", "sparring", "train", "--resume", str(cell.path)]  # from its start, if new
-            self.process = _start(command, log, environment)
+            self.process = _start(_command(cell), log, environment)
 
     def newest(self) -> list[dict[str, float]]:
         """The last few lines of measurements."""
@@ -62,6 +61,11 @@ class Job:
             return f"killed by {signal.Signals(-code).name}"
         said = [line.strip() for line in (self.run.path / LOG).read_text(errors="replace").splitlines()]
         return next((line.removeprefix("sparring: error: ") for line in reversed(said) if line), f"exit code {code}")
+
+
+def _command(cell: Cell) -> list[str]:
+    """A run that has been claimed but not begun is resumed from its start."""
+    return [sys.executable, "-m", "sparring", "train", "--resume", str(cell.path)]
 
 
 def _start(command: Sequence[str], log: IO[str], environment: dict[str, str]) -> subprocess.Popen:

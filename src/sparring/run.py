@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from sparring.datasets import DATASETS
 from sparring.environment import environment
 from sparring.errors import InputError
-from sparring.files import replace_file, sync, write_json, write_text
+from sparring.files import read_lines, replace_file, sync, write_json, write_text
 from sparring.recipe import PLACEMENT, Recipe, from_table
 from sparring.recipe_files import dump_recipe, load_recipe
 
@@ -125,8 +125,7 @@ class Run:
     def metrics(self) -> list[dict[str, Any]]:
         """All measurements; a last line that was cut off by a crash is left out."""
         file = self.path / "metrics.jsonl"
-        lines = file.read_text(encoding="utf-8").split("\n")[:-1] if file.exists() else []
-        return [json.loads(line) for line in lines]
+        return read_lines(file) if file.exists() else []
 
     def rewind(self, step: int) -> None:
         """Forget what was measured after `step`."""

@@ -59,7 +59,7 @@ def steps_of(fit: Fit) -> Turn:
     def play(steps: int) -> None:
         for _ in range(steps):
             fit.round()
-        fit.losses.clear()
+        fit.monitor.losses.clear()
 
     return play
 

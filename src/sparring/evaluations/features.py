@@ -1,7 +1,6 @@
 """Features of clean images under a frozen encoder."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from jaxtyping import Float, UInt8
@@ -22,7 +21,6 @@ def extract(
     *,
     device: torch.device | str = "cpu",
     batch_size: int = 512,
-    autocast: Callable[[], AbstractContextManager] = nullcontext,
 ) -> Float[Tensor, "n d"]:
     """Features in float32 on the CPU; the encoder is in evaluation mode meanwhile. All ranks must call it."""
     was_training = encoder.training
@@ -30,8 +28,7 @@ def extract(
     chunks = []
     for chunk in shard(pixels).split(batch_size):
         images = chunk.to(device).float().div_(255).contiguous(memory_format=torch.channels_last)
-        with autocast():
-            chunks.append(encoder(images).float().cpu())
+        chunks.append(encoder(images).float().cpu())
         release()
     encoder.train(was_training)
     return unshard(torch.cat(chunks), len(pixels))

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sparring.reports.record import Line, Record, is_number
+from sparring.files import Line
+from sparring.reports.record import Record, is_number
 
 
 def spending(run: Record) -> tuple[list[float], list[float]]:

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from sparring.errors import InputError, unknown
+from sparring.files import Line, read_lines
 
 REQUIRED = ("recipe.toml", "metrics.jsonl")
 EVALUATED = ("knn", "rankme", "hardness/", "negatives/", "parameters/")
 """Keys (or their beginnings) that only lines of evaluations, and of looks at hardness between them, have."""
-
-Line = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,7 @@ def _read(folder: Path, label: str) -> Record:
         label=label,
         recipe=_parsed(folder / "recipe.toml", tomllib.loads),
         environment=_parsed(environment, json.loads) if environment.is_file() else {},
-        lines=_read_lines(folder / "metrics.jsonl"),
+        lines=read_lines(folder / "metrics.jsonl"),
     )
 
 
@@ -142,26 +141,6 @@ def _parsed(path: Path, parse: Any) -> dict[str, Any]:
         return dict(parse(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
         raise InputError(f"expected {path} as `sparring train` writes it, got {error}; restore the file") from error
-
-
-def _read_lines(path: Path) -> list[Line]:
-    # A crash may have cut the last line, even inside a character.
-    texts = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    lines = [_line(text) for text in texts]
-    if None in lines[:-1]:
-        place = f"line {lines.index(None) + 1} of {path}"
-        raise InputError(
-            f"expected a JSON object on every line but a cut last one, got something else on {place}; mend it"
-        )
-    return [line for line in lines if line is not None]
-
-
-def _line(text: str) -> Line | None:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def _point(line: Line, key: str) -> tuple[float, float, bool] | None:

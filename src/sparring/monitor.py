@@ -1,0 +1,146 @@
+"""What is measured while a run trains: written into its folder, shown, and stopped at if it is not finite."""
+
+import math
+from collections.abc import Mapping
+from functools import cached_property, partial
+from typing import NoReturn
+
+from sparring.alarms import alarms
+from sparring.batches import Batches
+from sparring.datasets import DataSet
+from sparring.errors import InputError
+from sparring.evaluations import Collapse, Knn, extract, features_of
+from sparring.evaluations.collapse import spread
+from sparring.gather import all_reduce_mean, broadcast_buffers
+from sparring.learner import Learner
+from sparring.loss_log import LossLog
+from sparring.probes import choices, described, gallery, hardness, nearest_table
+from sparring.progress import Display, Pace
+from sparring.randomness import seeded
+from sparring.recipe import Recipe
+from sparring.rounds import Outcome
+from sparring.run import Run
+from sparring.schedules import strength_at
+from sparring.statistics import is_finite
+
+PROBE_DRAWS = 4
+REMEDY = "what was saved before is kept; try a smaller --learning-rate"
+
+
+class Monitor:
+    """Logs, looks and evaluations of one run; all ranks must ask, and training goes on as if nobody had looked.
+
+    Args:
+        recipe: what is trained.
+        data: on which images.
+        batches: this rank's share of them.
+        learner: what is looked at.
+        run: where it is written down.
+    """
+
+    def __init__(self, recipe: Recipe, data: DataSet, batches: Batches, learner: Learner, run: Run) -> None:
+        self.recipe, self.data, self.batches, self.learner, self.run = recipe, data, batches, learner, run
+        self.device, self.rank = batches.device, batches.rank
+        self.evaluations = (Knn(recipe.knn_k, recipe.knn_t), Collapse())
+        self.losses, self.pace, self.latest = LossLog(self.device), Pace(), dict[str, float]()
+
+    def shown(self, step: int) -> Display:
+        """The live line, to be entered before anything is measured."""
+        steps = self.recipe.epochs * self.batches.steps_per_epoch
+        self.display = Display(self.recipe.epochs, steps, step, visible=self.rank == 0)
+        return self.display
+
+    def log(self, step: int, outcome: Outcome, learning_rate: float) -> None:
+        """A line of the training log: the losses since the last one, and what the adversary chose in this round."""
+        features = next(iter(outcome.embeddings.values())).features
+        strength = strength_at(self.recipe, step - 1, self.batches.steps_per_epoch)
+        means = {"batch_spread": spread(features).item(), **described(self.learner, outcome, strength)}
+        record = {
+            "loss": self._checked_loss(step),
+            "images_per_second": self.pace.steps_per_second(step) * self.recipe.batch_size,
+            "learning_rate": learning_rate,
+            "cost": self.learner.meter.take().units,
+            **all_reduce_mean(means, self.device),
+        }
+        self.losses.clear()
+        self._record(step, record)
+        self.pace.restart(step)
+
+    def evaluate(self, step: int) -> None:
+        """Measure frozen features and the game; ranks share the images of both, but for what the adversary chose."""
+        record = self._hardness(step)
+        with seeded(self.recipe.seed, step, self.rank, "choices"):
+            record |= choices(self.learner, [self.batches.probe(step, draw) for draw in range(PROBE_DRAWS)])
+        encoder = self.learner.method.encoder
+        broadcast_buffers(encoder)  # on CPUs each rank has statistics of its own; the first rank's are saved
+        features = features_of(self.data, partial(extract, encoder, device=self.device))
+        if not features.queries.isfinite().all():  # weights can be finite and too large
+            self._diverged("features are not finite", step)
+        for evaluation in self.evaluations:
+            record |= evaluation(features)
+        self._record(step, record)
+        self.display.evaluated({"step": step, "epoch": self.epoch(step), **record})
+        self._warn(step, record)
+        self.pace.restart(step)
+
+    def look(self, step: int) -> None:
+        """Measure how hard the views are, between evaluations."""
+        record = self._hardness(step)
+        self._record(step, record)
+        self._warn(step, record)
+        self.pace.restart(step)
+
+    def show(self, step: int, stage: str) -> None:
+        """Keep a few images with their views, and of which class the nearest negatives of hard views are."""
+        with seeded(self.recipe.seed, step, self.rank, "show"):
+            pictures = gallery(self.learner, self.batches.probe(step), self.data.train.pixels)
+            table = nearest_table(self.learner, self.batches, step, self.data.train.classes)
+        if self.rank == 0:
+            self.run.save_tensors(f"gallery/{stage}.safetensors", pictures)
+            if table is not None:
+                self.run.save_json(f"nearest/{stage}.json", table)
+
+    def check(self, step: int) -> None:
+        """Stop training if the loss, or a weight, is not finite: nothing like it is saved or measured."""
+        self._checked_loss(step)
+        if not is_finite(self.learner):
+            self._diverged("weights are not finite", step)
+
+    def epoch(self, step: int) -> float:
+        """Epochs until this step."""
+        return step / self.batches.steps_per_epoch
+
+    def _checked_loss(self, step: int) -> float:
+        """Mean over the steps since the last line and over all ranks."""
+        loss = self.losses.mean()
+        if not math.isfinite(loss):
+            self._diverged(f"the loss is {loss}", step)
+        return loss
+
+    def _diverged(self, found: str, step: int) -> NoReturn:
+        raise InputError(f"{found} at epoch {self.epoch(step):.1f}, so training stops; {REMEDY}")
+
+    def _hardness(self, step: int) -> dict[str, float]:
+        """The mean over all ranks."""
+        self.check(step)
+        batch = self.batches.probe(step)
+        with seeded(self.recipe.seed, step, self.rank, "look"):
+            figures = hardness(self.learner, batch, self.batches.labels(batch))
+        return all_reduce_mean(figures, self.device)
+
+    def _warn(self, step: int, record: Mapping[str, float]) -> None:
+        if step:
+            self.latest |= record
+            against_chance = self.learner.adversary.control() is not self.learner.adversary
+            self.display.warn(alarms(self.latest, self._untrained, against_chance=against_chance))
+
+    @cached_property
+    def _untrained(self) -> dict[str, float]:
+        """The first evaluation, which the latest is held against."""
+        return next(iter(self.run.metrics()), {})
+
+    def _record(self, step: int, record: Mapping[str, float]) -> None:
+        line = {"step": step, "epoch": round(self.epoch(step), 4), **record}
+        self.display.update(line)
+        if self.rank == 0:
+            self.run.append(line)
