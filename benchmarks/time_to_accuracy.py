@@ -25,11 +25,12 @@ import torch
 import tyro
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
+from sparring.assembly import context_of
 from sparring.bench.peer import Peer
 from sparring.datasets import DataSet, load_dataset
 from sparring.environment import environment
 from sparring.evaluations import Knn, extract, features_of
-from sparring.parts import build, context_of
+from sparring.parts import build
 from sparring.recipe import Part
 from sparring.recipe_files import load_recipe
 from sparring.run import Run

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sparring.parts import build_learner
+from sparring.assembly import build_learner
 from sparring.randomness import generator_for
 from sparring.recipe import Part
 from sparring.recipe_files import load_recipe, shipped_recipes

@@ -20,11 +20,12 @@ from runs import CLASSES, PER_CLASS, measured, same_weights, small
 from safetensors.torch import load_file
 
 import sparring
+from sparring.assembly import build_learner, context_of
 from sparring.batches import Batches
 from sparring.datasets import load_dataset
 from sparring.errors import InputError
 from sparring.evaluations import Collapse, Knn, extract, features_of
-from sparring.parts import build, build_learner, context_of
+from sparring.parts import build
 from sparring.recipe import Part, Recipe, Views
 from sparring.recipe_files import dump_recipe
 from sparring.run import Run

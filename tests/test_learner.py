@@ -9,11 +9,11 @@ from fits import arena
 from torch import Tensor
 
 from sparring.adversaries import Learned, Random
+from sparring.assembly import build_learner
 from sparring.contracts import Adversary, Proposal, Turn
 from sparring.encoders import HALF, resnet12
 from sparring.learner import Learner
 from sparring.methods import SimSiam, simclr
-from sparring.parts import build_learner
 from sparring.penalties import IdentityDivergence
 from sparring.probes import hard_views, hardness
 from sparring.randomness import generator_for, seeded

@@ -10,9 +10,10 @@ import pytest
 import torch
 from hypothesis import given, strategies as st
 
+from sparring.assembly import build_learner
 from sparring.errors import InputError
 from sparring.learner import Learner
-from sparring.parts import build, build_learner
+from sparring.parts import build
 from sparring.randomness import generator_for
 from sparring.recipe import Part, Recipe, Views, from_table
 from sparring.recipe_files import dump_recipe, load_recipe, shipped_recipes

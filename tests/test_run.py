@@ -151,8 +151,10 @@ def test_a_place_that_cannot_be_written_is_said_before_the_work(tmp_path: Path) 
     for name in ("kept.png", "new.png"):
         check_writable(tmp_path / name)
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("kept.png", b"kept")]
-    with pytest.raises(InputError, match="expected a file that can be written"):
+    with pytest.raises(InputError, match="expected an existing folder for the file, found none"):
         check_writable(tmp_path / "no folder" / "new.png")
+    with pytest.raises(InputError, match="expected a file that can be written"):
+        check_writable(tmp_path)
 
 
 def test_what_is_no_full_disk_is_not_called_one(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from sparring.grid import Cell
 from sparring.monitor import Monitor
 from sparring.recipe import Part, Recipe
 from sparring.run import Run
+from sparring.transforms import TRANSFORMS, Jitter
 
 TINY = Recipe(
     image_size=16,
@@ -76,6 +77,7 @@ def test_a_cell_that_fails_stops_no_other_and_is_told(
     assert told == [f"sparring: failed: {tmp_path}/adversary={name},seed=1: out of luck" for name in ("none", "random")]
     kept = json.loads((tmp_path / "sweep.json").read_text())
     rows, ended = kept["cells"], ("adversary=random", "adversary=none")
+    assert kept["groups"] == [{"name": name, "mean": 40.0, "deviation": None, "seeds": 1} for name in reversed(ended)]
     assert kept["differences"] == [{"of": ended[0], "against": ended[1], "mean": 0, "interval": None, "seeds": 1}]
     assert [(row["name"], row["finished"], row["failure"]) for row in rows] == [
         (f"adversary={name},seed={seed}", seed == 0, "out of luck" if seed else "")
@@ -87,6 +89,15 @@ def test_a_cell_that_fails_stops_no_other_and_is_told(
         "settings": {"adversary": "none"}, "seed": 0, "epoch": 2.0, "knn": 40.0, "loss": 0.5, "cost": 3 * 6 * 128,
     }  # fmt: skip
     assert (tmp_path / "report.html").exists()
+
+
+def test_a_part_that_only_this_process_has_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Own(Jitter):
+        pass
+
+    monkeypatch.setitem(TRANSFORMS, "own", Own)
+    with pytest.raises(InputError, match=r"transform own: expected a part of a file .* parts=\('mine.py',\)"):
+        sparring.sweep(replace(TINY, transform=Part("own")), out=tmp_path)
 
 
 def test_the_same_command_trains_what_is_missing_and_leaves_the_rest(luck: dict[int, str], tmp_path: Path) -> None:

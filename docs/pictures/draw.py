@@ -4,7 +4,8 @@ from pathlib import Path
 
 import torch
 
-from sparring.parts import build, context_of
+from sparring.assembly import context_of
+from sparring.parts import build
 from sparring.randomness import generator_for
 from sparring.recipe import Part, Recipe
 from sparring.reports.gallery import Row, save_png

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sparring.recipe_files import load_recipe as load_recipe
     from sparring.saved import load_encoder as load_encoder
     from sparring.sweeps import sweep as sweep
-    from sparring.training import train as train
+    from sparring.training import load_learner as load_learner, train as train
     from sparring.transforms import (
         Affine as Affine,
         Blur as Blur,
@@ -75,7 +75,7 @@ _HOMES = {
     "sparring.recipe_files": ("load_recipe",),
     "sparring.saved": ("load_encoder",),
     "sparring.sweeps": ("sweep",),
-    "sparring.training": ("train",),
+    "sparring.training": ("load_learner", "train"),
     "sparring.transforms": (
         "Affine",
         "Blur",

@@ -72,6 +72,8 @@ def parse(argv: list[str]) -> Any:
         options = ["--recipe", *options]
     file = _option(options, "--recipe")
     plays = "settings" in {item.name for item in fields(COMMANDS[name])}
+    if file and not plays:
+        raise unknown("option", "--recipe", _options_of(COMMANDS[name]))
     if file is None and plays and not _option(options, "--resume"):
         file = str(shipped_recipes()[DEFAULT])  # not whatever is called so in this folder
     default = _from_file(name, file) if file else None
@@ -124,6 +126,8 @@ def _with_dotted(command: Any, words: list[str]) -> Any:
     for word in remaining:
         option, equals, value = word.removeprefix("--").partition("=")
         part, dot, key = option.partition(".")
+        if word in shipped_recipes():
+            raise InputError(f"unknown option {word!r}; did you mean --recipe {word}?")
         if not (word.startswith("--") and dot and part in PART_NAMES and hasattr(command, "settings")):
             raise unknown("option", word, _options_of(command))
         text = value if equals else next(remaining, None)

@@ -13,13 +13,14 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from sparring.assembly import build_learner, context_of
 from sparring.batches import Batches
 from sparring.datasets import DATASETS
 from sparring.errors import InputError
 from sparring.files import check_writable
 from sparring.gather import rank
 from sparring.grid import Grid, load_grid, parse_axes
-from sparring.parts import TABLES, build_learner, context_of, settings_of
+from sparring.parts import TABLES, settings_of
 from sparring.probes import gallery
 from sparring.randomness import seeded
 from sparring.recipe import Recipe

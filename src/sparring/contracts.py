@@ -61,7 +61,9 @@ class Transform(nn.Module, ABC):
     def forward(self, images: Float[Tensor, "b c h w"], params: Float[Tensor, " b *p"]) -> Float[Tensor, "b c h w"]:
         """Images in [0, 1] to harder images in [0, 1]."""
 
-    def sample(self, images: Float[Tensor, "b c h w"], generator: torch.Generator) -> Float[Tensor, " b *p"]:
+    def sample(
+        self, images: Float[Tensor, "b c h w"], generator: torch.Generator | None = None
+    ) -> Float[Tensor, " b *p"]:
         """Parameters for each of these images, uniform in the box and projected onto what is allowed."""
         b, channels, height, width = images.shape
         size = (b, *self.parameter_shape((channels, height, width)))
@@ -168,7 +170,7 @@ class Penalty(nn.Module, ABC):
     """How far, as a cost that the adversary pays; its gradient must not reach the encoder's weights.
 
     Args:
-        weight: multiplies the penalty.
+        weight: by which the learner multiplies what `forward` gives.
     """
 
     def __init__(self, weight: float) -> None:

@@ -1,6 +1,7 @@
 """Encoders: images in [0, 1] to features; the first layer normalises."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -101,10 +102,19 @@ def timm_encoder(
         raise unknown("timm model", model, timm.list_models())
     backbone: Any
     try:
-        backbone = timm.create_model(model, pretrained=pretrained, num_classes=0, img_size=image_shape[-1])
+        own_size = partial(timm.create_model, model, pretrained=pretrained, num_classes=0, img_size=image_shape[-1])
+        backbone = _downloaded(own_size, model)
     except TypeError:  # convolutional models take any size and know no such setting
-        backbone = timm.create_model(model, pretrained=pretrained, num_classes=0)
+        backbone = _downloaded(partial(timm.create_model, model, pretrained=pretrained, num_classes=0), model)
     return Encoder(backbone, backbone.head_hidden_size, statistics)
+
+
+def _downloaded(make: Callable[[], nn.Module], model: str) -> Any:
+    try:
+        return make()
+    except (OSError, RuntimeError) as error:  # what the hub raises without a network, or for weights that do not fit
+        said = str(error).partition("\n")[0]
+        raise InputError(f"timm model {model}: expected weights that can be loaded, got an error ({said})") from error
 
 
 ENCODERS: dict[str, Callable[..., Encoder]] = {"resnet12": resnet12, "resnet18": resnet18, "timm": timm_encoder}

@@ -38,6 +38,7 @@ def evaluate(
     features: Path | None,
     projection: str,
     accelerator: str | None,
+    own_parts: Sequence[str],
     as_json: bool,
 ) -> None:
     """Measure a run's encoder on its own data set or on another, print the figures, and keep them in the run.
@@ -47,7 +48,7 @@ def evaluate(
     """
     run = Run.open(path)
     recipe = run.recipe()
-    load_parts(recipe.parts)
+    load_parts([*recipe.parts, *own_parts])
     encoder, evaluations = load_encoder(path), build_evaluations(parts)
     _check_file(features)
     check_layout(projection)

@@ -6,13 +6,13 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
+from sparring.assembly import build_learner, context_of
 from sparring.batches import Batches
 from sparring.datasets import DataSet
 from sparring.errors import InputError
 from sparring.gather import all_reduce_sum
 from sparring.memory import keep_freed
 from sparring.monitor import Monitor
-from sparring.parts import build_learner, context_of
 from sparring.precision import precision_of
 from sparring.progress import StopSignal
 from sparring.randomness import seeded

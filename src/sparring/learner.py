@@ -69,8 +69,9 @@ class Learner(nn.Module):
         losses = torch.stack([self.method.compare(embeddings[a], embeddings[b]) for a, b in self.pairs]).mean(0)
         objectives = [proposal.objective(losses.detach()) for proposal in proposals.values()]
         params = {name: p.params.detach() for name, p in proposals.items() if p.params is not None}
+        penalties = {name: p.penalty.detach().mean() for name, p in proposals.items() if p.penalty is not None}
         seen = {name: embedding.detach() for name, embedding in embeddings.items()}
-        return Outcome(losses.mean() + sum(objectives), losses.detach(), seen, params)
+        return Outcome(losses.mean() + sum(objectives), losses.detach(), seen, params, penalties)
 
     def _partner(self, name: str, embeddings: Mapping[str, Embedding], batch: Batch) -> Callable[[], Embedding]:
         """Whom a hard view plays against; one that is not itself compared is encoded when it is asked for."""
@@ -81,11 +82,15 @@ class Learner(nn.Module):
 
         return partner
 
+    def hardening(self, name: str, partner: Callable[[], Embedding], batch: Batch, adversary: Adversary) -> Hardening:
+        """The view behind `name` as an adversary is shown it."""
+        return Hardening(self.comparison, self.penalties, adversary, name, partner, batch)
+
     def harden(
         self, name: str, partner: Callable[[], Embedding], batch: Batch, adversary: Adversary
     ) -> tuple[Float[Tensor, "b c h w"], Proposal]:
         """The view that the adversary makes of the one behind `name`, against this partner, and what it chose."""
-        view = Hardening(self.comparison, self.penalties, adversary, name, partner, batch)
+        view = self.hardening(name, partner, batch, adversary)
         if batch.strength == 0:
             return view.images, Proposal(None)
         with self.meter.inputs_only():
@@ -93,8 +98,10 @@ class Learner(nn.Module):
         if proposal.params is None:
             return view.images, proposal
         made = view.move(proposal.params)
-        cost, hard = view.cost_of(made), made.hard
-        proposal = replace(proposal, penalty=cost if proposal.penalty is None else cost + proposal.penalty)
+        hard = made.hard
+        if self.penalties:
+            paid = view.cost_of(made)
+            proposal = replace(proposal, penalty=paid if proposal.penalty is None else paid + proposal.penalty)
         if self.probability < 1:
             played = uniform((len(hard),), batch.generator, hard) < self.probability
             hard = torch.where(played[:, None, None, None], hard, view.images)

@@ -63,6 +63,8 @@ def measure(subject: Subject, evaluations: Evaluations) -> Findings:
             except InputError as error:
                 findings.refused = findings.refused or error
                 continue
+            if not isinstance(found, Mapping):
+                raise InputError(f"evaluation {name}: expected figures by name, got {type(found).__name__}")
             findings.left_out += [] if found else [name]
             findings.figures |= found
     return findings

@@ -54,7 +54,8 @@ class Monitor:
         """A line of the training log: the losses since the last one, and what the adversary chose in this round."""
         features = next(iter(outcome.embeddings.values())).features
         strength = strength_at(self.recipe, step - 1, self.batches.steps_per_epoch)
-        means = {"batch_spread": spread(features).item(), **described(self.learner, outcome, strength)}
+        paid = {f"penalty/{name}": penalty.item() for name, penalty in outcome.penalties.items()}
+        means = {"batch_spread": spread(features).item(), **described(self.learner, outcome, strength), **paid}
         record = {
             "loss": self._checked_loss(step),
             "images_per_second": self.pace.steps_per_second(step) * self.recipe.batch_size,

@@ -121,6 +121,8 @@ class Evaluate:
     """How figures/features.png lays the features out; umap needs `pip install 'sparring[umap]'`."""
     accelerator: str | None = None
     """Devices to measure on (cpu, cuda, ...); the run's own if not given."""
+    parts: tuple[str, ...] = ()
+    """Python files with evaluations of your own, besides the run's."""
     json: bool = False
     """Print JSON instead of tables."""
 
@@ -136,6 +138,7 @@ class Evaluate:
             features=self.features,
             projection=self.projection,
             accelerator=self.accelerator,
+            own_parts=self.parts,
             as_json=self.json,
         )
 

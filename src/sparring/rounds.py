@@ -38,6 +38,8 @@ class Outcome:
     """By view, detached."""
     params: Mapping[str, Tensor]
     """The parameters that were used, by hardened view, detached; without an entry where none were."""
+    penalties: Mapping[str, Tensor]
+    """The mean of what the adversary paid for them, by hardened view, detached; without an entry where it pays none."""
 
 
 def is_hard(view: str) -> bool:

@@ -75,7 +75,9 @@ def parse_literal(word: str) -> Any:
     """A value from the command line, written as in TOML; quotes around a text may be left out."""
     try:
         return tomllib.loads(f"value = {word}")["value"]
-    except tomllib.TOMLDecodeError:
+    except tomllib.TOMLDecodeError as error:
+        if word.startswith("{"):
+            raise InputError(f"expected an inline TOML table, got {word}; {error}") from None
         return word
 
 

@@ -5,15 +5,16 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
-from statistics import mean
+from statistics import mean, stdev
 from typing import Any
 
+from sparring.assembly import build_learner, context_of
 from sparring.datasets import load_dataset
 from sparring.errors import InputError
 from sparring.files import write_json
 from sparring.grid import SEEDS, Cell, make_cells
 from sparring.jobs import LOG, lock, play
-from sparring.parts import build_learner, context_of
+from sparring.parts import TABLES
 from sparring.progress import SweepDisplay
 from sparring.randomness import seeded
 from sparring.recipe import Part, Recipe
@@ -25,6 +26,8 @@ from sparring.reports.record import Record, read_runs
 from sparring.run import FILES, FOLDERS, Run, changed
 from sparring.setup import count_steps
 
+Groups = dict[str, dict[int, float]]
+"""By group of cells, then by seed."""
 MOST_GROUPS = 20
 """Of more, as of a search, nobody reads each difference."""
 FIGURES = ("loss", "knn", "rankme", "feature_spread")
@@ -100,6 +103,19 @@ def _check_same(run: Run, recipe: Recipe) -> None:
         raise InputError(f"{run.path}: expected a run with {key} = {asked}, got one with {got}; choose another --out")
 
 
+def _check_homes(recipe: Recipe) -> None:
+    """Refuse parts that live in this process alone: each cell trains in one of its own."""
+    files = {str(Path(file).expanduser().absolute()) for file in recipe.parts}
+    named = {kind: getattr(recipe, kind) for kind in ("encoder", "method", "transform", "adversary")}
+    for kind, part in [*named.items(), *(("penalty", each) for each in recipe.penalties)]:
+        home = getattr(TABLES[kind].get(part.name), "__module__", "sparring")
+        if not home.startswith("sparring") and home not in files:
+            raise InputError(
+                f"{kind} {part.name}: expected a part of a file that cells can load, got one of {home}; write it into "
+                "mine.py and name that file: parts=('mine.py',)"
+            )
+
+
 def check_parts(recipes: Sequence[Recipe]) -> None:
     """Build what each recipe names, so that what cannot be is said before the first cell trains for hours."""
     load = lru_cache(1)(load_dataset)
@@ -108,6 +124,7 @@ def check_parts(recipes: Sequence[Recipe]) -> None:
         count_steps(recipe, len(data.train), recipe.devices * recipe.nodes)
         with seeded(recipe.seed, "weights"):
             build_learner(recipe, context_of(data))
+        _check_homes(recipe)
 
 
 def summarise(cells: Sequence[Cell], out: Path) -> None:
@@ -115,17 +132,32 @@ def summarise(cells: Sequence[Cell], out: Path) -> None:
     begun = [cell.path for cell in cells if (cell.path / "metrics.jsonl").is_file()]
     records = {run.path: run for run in read_runs(begun)} if begun else {}
     rows = [_row(cell, records.get(cell.path.resolve())) for cell in cells]
-    write_json(out / "sweep.json", {"cells": rows, "differences": _differences(rows)})
+    groups = _by_group(rows)
+    write_json(out / "sweep.json", {"cells": rows, "groups": _means(groups), "differences": _differences(groups)})
     if begun:
         write_report(begun, out / "report.html")
 
 
-def _differences(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The kNN accuracy of each group of cells less that of each before it: mean over common seeds, 95 % interval."""
-    groups: dict[str, dict[int, float]] = {}
+def _by_group(rows: Sequence[Mapping[str, Any]]) -> Groups:
+    """The kNN accuracy of finished cells that differ in their seed only, by seed."""
+    groups: Groups = {}
     for row in rows:
         if row["finished"] and "knn" in row:
             groups.setdefault(row["name"].rpartition(",seed=")[0], {})[row["seed"]] = row["knn"]
+    return groups
+
+
+def _means(groups: Groups) -> list[dict[str, Any]]:
+    """kNN accuracy of each group: mean, standard deviation (None of one seed), seeds."""
+    return [
+        {"name": name, "mean": mean(own.values()), "deviation": stdev(own.values()) if len(own) > 1 else None}
+        | {"seeds": len(own)}
+        for name, own in groups.items()
+    ]
+
+
+def _differences(groups: Groups) -> list[dict[str, Any]]:
+    """The kNN accuracy of each group less that of each before it: mean over common seeds, 95 % interval."""
     if len(groups) > MOST_GROUPS:
         return []
     pairs = {

@@ -10,9 +10,11 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments import LightningEnvironment
 from lightning_fabric.strategies import DDPStrategy
 
+from sparring.assembly import build_learner, context_of
 from sparring.datasets import DataSet, load_dataset
 from sparring.errors import InputError
 from sparring.fit import Fit
+from sparring.learner import Learner
 from sparring.precision import fabric_on
 from sparring.recipe import Recipe
 from sparring.reports import write_report
@@ -87,6 +89,22 @@ def train(
     return folder.path
 
 
+def load_learner(run: str | Path) -> Learner:
+    """A run's method and adversary as its last checkpoint has them; the run's images must still be there.
+
+    Raises:
+        InputError: if there is no run, no checkpoint of it, or something of its recipe is not there any more.
+    """
+    folder = Run.open(Path(run))
+    recipe = folder.recipe()
+    state = folder.load_checkpoint(recipe)
+    if state is None:
+        raise InputError(f"{run}: expected a run with a checkpoint, found none; go on with: {folder.again}")
+    learner = build_learner(recipe, context_of(load_data(recipe)))
+    learner.load_state_dict(state["learner"])
+    return learner
+
+
 def load_data(recipe: Recipe) -> DataSet:
     """The data set that a recipe names."""
     return load_dataset(recipe.data, image_size=recipe.image_size, root=recipe.data_root, max_broken=recipe.max_broken)
@@ -111,7 +129,8 @@ def _about(data: DataSet, recipe: Recipe) -> str:
     tested = f", {len(data.test):,} test" if data.test else ""
     count = f"data  {len(data.train):,} training{tested} images"
     clipped = f"k of kNN is clipped to {len(data.train):,}" if data.test and max(recipe.knn_k) > len(data.train) else ""
-    return "; ".join(filter(None, (count, data.note, clipped)))
+    grey = "all images are grey: a transform of colour changes nothing" if data.train.is_grey() else ""
+    return "; ".join(filter(None, (count, data.note, clipped, grey)))
 
 
 def _facts(fit: Fit, data: DataSet) -> dict[str, object]:

@@ -11,12 +11,13 @@ from fits import PAINTERS, REQUIRES, arena, fits
 from torch import Tensor, nn
 
 from sparring.adversaries import ADVERSARIES, Learned, Random
+from sparring.assembly import build_learner
 from sparring.contracts import Turn
 from sparring.encoders import Encoder
 from sparring.errors import InputError
 from sparring.learner import Learner
 from sparring.methods import METHODS, SimSiam
-from sparring.parts import build, build_learner
+from sparring.parts import build
 from sparring.randomness import generator_for, seeded
 from sparring.recipe import Part, Recipe
 from sparring.rounds import Batch

@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from sparring.assembly import build_learner
 from sparring.contracts import Move, Penalty
 from sparring.encoders import resnet12
 from sparring.errors import InputError
-from sparring.parts import build, build_learner
+from sparring.parts import build
 from sparring.penalties import PENALTIES
 from sparring.randomness import generator_for, seeded
 from sparring.recipe import Part, Recipe

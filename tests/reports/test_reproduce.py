@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
+from sparring.assembly import build_learner
 from sparring.errors import InputError
 from sparring.grid import make_cells
-from sparring.parts import build_learner
 from sparring.recipe import Part, Recipe, from_table
 from sparring.reports import judge
 from sparring.reports.judge import BOUNDS

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from sparring.contracts import Adversary, Proposal, Transform, Turn
 from sparring.encoders import ImageShape
 from sparring.randomness import normal
-from sparring.schema import check_ranges
+from sparring.schema import check_ranges, checked
 
 Reads = Literal["partner", "own", "nothing"]
 
@@ -49,7 +49,7 @@ class Learned(Adversary):
     ) -> None:
         super().__init__(transform)
         self.shape = transform.parameter_shape(image_shape)
-        self.reads, self.noise, self.logit_noise = reads, noise, logit_noise
+        self.reads, self.noise, self.logit_noise = checked(reads, Reads, "learned: reads"), noise, logit_noise
         check_ranges(self, {"noise": (0, math.inf), "logit_noise": (0, math.inf)}, "learned: ")
         inputs = noise + (features if reads != "nothing" else 0)
         self.head = nn.Linear(max(1, inputs), prod(self.shape))

@@ -11,12 +11,13 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from sparring.assembly import context_of
 from sparring.bench.clock import Turn
 from sparring.bench.contestants import Arena
 from sparring.contracts import Features
 from sparring.encoders import Encoder
 from sparring.errors import InputError, unknown
-from sparring.parts import build, context_of
+from sparring.parts import build
 
 CHUNK = 512
 

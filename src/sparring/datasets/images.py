@@ -13,6 +13,7 @@ Triple = tuple[float, float, float]
 
 STATISTICS_IMAGES = 10_000
 STATISTICS_BATCH = 64
+GREY_IMAGES = 100
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,11 @@ class Images:
 
     def __len__(self) -> int:
         return len(self.pixels)
+
+    def is_grey(self) -> bool:
+        """Whether red, green and blue are alike in some hundred images spread evenly."""
+        some = self.pixels[:: -(-len(self) // GREY_IMAGES)]
+        return bool((some[:, :1] == some).all())
 
 
 @dataclass(frozen=True)

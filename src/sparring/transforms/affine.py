@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
-from sparring.schema import check_ranges
+from sparring.schema import check_ranges, checked
 from sparring.transforms.geometry import Padding, rotation, warp
 
 NAMES = ("degrees", "right", "down", "width", "height", "shear")
@@ -39,7 +39,8 @@ class Affine(Transform):
         padding: Padding = "reflection",
     ) -> None:
         super().__init__()
-        self.degrees, self.share, self.scale, self.shear, self.padding = degrees, share, scale, shear, padding
+        self.degrees, self.share, self.scale, self.shear = degrees, share, scale, shear
+        self.padding = checked(padding, Padding, "affine: padding")
         check_ranges(self, {"degrees": (0, 180), "share": (0, 1), "scale": (1, 10), "shear": (0, 60)}, "affine: ")
 
     def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:

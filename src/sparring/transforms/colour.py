@@ -12,7 +12,7 @@ from torch import Tensor
 from sparring.colours import apply_colour
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
-from sparring.schema import check_range
+from sparring.schema import check_range, checked
 from sparring.transforms.magnitude import magnitude
 
 Space = Literal["mix", "softmax", "grey", "doubly_stochastic"]
@@ -43,7 +43,7 @@ class Colour(Transform):
         super().__init__()
         check_range("colour: a_max", a_max, 0, 1)
         check_range("colour: sharpness", sharpness, -math.inf)
-        self.space, self.a_max, self.sharpness = space, a_max, sharpness
+        self.space, self.a_max, self.sharpness = checked(space, Space, "colour: space"), a_max, sharpness
         self.has_identity = space not in WITHOUT_IDENTITY
         self.register_buffer("corners", torch.eye(3)[torch.tensor(list(permutations(range(3))))], persistent=False)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
 from sparring.errors import InputError
-from sparring.schema import check_ranges
+from sparring.schema import check_ranges, checked
 from sparring.transforms import balls
 
 Band = Literal["low", "mid", "high"]
@@ -44,7 +44,8 @@ class Frequency(Transform):
         self, *, eps: float = 0.5, norm: balls.Norm = "l2", band: Band = "low", keep: float = 0.25, block: int = 0
     ) -> None:
         super().__init__()
-        self.eps, self.norm, self.band, self.keep, self.block = eps, norm, band, keep, block
+        self.norm, self.band = checked(norm, balls.Norm, "frequency: norm"), checked(band, Band, "frequency: band")
+        self.eps, self.keep, self.block = eps, keep, block
         check_ranges(self, {"eps": (0, math.inf), "keep": (1e-9, 1), "block": (0, math.inf)}, "frequency: ")
 
     def _sides(self, height: int, width: int) -> tuple[int, int]:

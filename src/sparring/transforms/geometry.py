@@ -10,15 +10,29 @@ from torch import Tensor
 
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
-from sparring.schema import check_range
+from sparring.errors import InputError
+from sparring.schema import check_range, checked
 
 Padding = Literal["zeros", "border", "reflection"]
+FARTHEST = 1e6
+"""Half image sides from the centre."""
 
 
 def sample(
     images: Float[Tensor, "b c h w"], grid: Float[Tensor, "b h w 2"], padding: Padding
 ) -> Float[Tensor, "b c h w"]:
-    """Sample bilinearly at x and y measured in half image sides from the centre: -1 and 1 are the outer edges."""
+    """Sample bilinearly at x and y measured in half image sides from the centre: -1 and 1 are the outer edges.
+
+    Raises:
+        InputError: if a place is no number, or far out, where PyTorch's gradient on processors writes anywhere.
+    """
+    if grid.device.type == "cpu":
+        low, high = grid.detach().aminmax()
+        if not (low >= -FARTHEST and high <= FARTHEST):
+            raise InputError(
+                "expected finite parameters to resample images by, got some that are not; try a smaller "
+                "--learning-rate or --adversary-learning-rate"
+            )
     return F.grid_sample(images, grid, mode="bilinear", padding_mode=padding, align_corners=False).clamp(0, 1)
 
 
@@ -50,7 +64,7 @@ class Rotation(Transform):
     def __init__(self, *, degrees: float = 30.0, padding: Padding = "reflection") -> None:
         super().__init__()
         check_range("rotation: degrees", degrees, 0, 180)
-        self.degrees, self.padding = degrees, padding
+        self.degrees, self.padding = degrees, checked(padding, Padding, "rotation: padding")
 
     def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:
         return (1,)
@@ -74,7 +88,7 @@ class Translation(Transform):
     def __init__(self, *, share: float = 0.125, padding: Padding = "reflection") -> None:
         super().__init__()
         check_range("translation: share", share, 0, 1)
-        self.share, self.padding = share, padding
+        self.share, self.padding = share, checked(padding, Padding, "translation: padding")
 
     def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:
         return (2,)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
-from sparring.schema import check_ranges
+from sparring.schema import check_ranges, checked
 from sparring.transforms import balls
 from sparring.transforms.magnitude import magnitude
 
@@ -34,7 +34,8 @@ class Mask(Transform):
 
     def __init__(self, *, form: Form = "grid", area: float = 0.25, cells: int = 4, fill: Fill = "mean") -> None:
         super().__init__()
-        self.form, self.area, self.cells, self.fill = form, area, cells, fill
+        self.form, self.fill = checked(form, Form, "mask: form"), checked(fill, Fill, "mask: fill")
+        self.area, self.cells = area, cells
         check_ranges(self, {"area": (0, 1), "cells": (1, float("inf"))}, "mask: ")
 
     def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from torchvision.transforms import AutoAugment, TrivialAugmentWide
 from sparring import colours
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
-from sparring.errors import unknown
+from sparring.schema import checked
 from sparring.transforms.geometry import Padding, rotation, warp
 from sparring.transforms.magnitude import magnitude
 from sparring.transforms.tones import autocontrast, equalize, posterize, solarize
@@ -71,9 +71,8 @@ class Operations(Transform):
         self, *, image_shape: ImageShape = (3, 32, 32), ranges: Ranges = "standard", padding: Padding = "zeros"
     ) -> None:
         super().__init__()
-        if ranges not in ("standard", "wide"):
-            raise unknown("ranges of operations", ranges, ("standard", "wide"))
-        self.image_shape, self.padding = image_shape, padding
+        checked(ranges, Ranges, "operations: ranges")
+        self.image_shape, self.padding = image_shape, checked(padding, Padding, "operations: padding")
         largest = {name: table.flatten()[-1].item() for name, (table, _) in _space(ranges, image_shape).items()}
         self.bounds = [self._bound(name, largest.get(name, 0)) for name in NAMES]
 

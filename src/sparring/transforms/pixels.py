@@ -6,7 +6,7 @@ from torch import Tensor
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
 from sparring.errors import InputError
-from sparring.schema import check_ranges
+from sparring.schema import check_ranges, checked
 from sparring.transforms import balls
 
 
@@ -29,7 +29,7 @@ class Pixels(Transform):
         super().__init__()
         if norm == "linf" and not 0 <= eps <= 1:
             raise InputError(f"pixels: expected eps in [0, 1] (8/255 = 0.0314), got {eps}")
-        self.eps, self.norm, self.sphere = eps, norm, sphere
+        self.eps, self.norm, self.sphere = eps, checked(norm, balls.Norm, "pixels: norm"), sphere
         check_ranges(self, {"eps": (0, float("inf"))}, "pixels: ")
 
     def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
 """Operations of tone that augmentation policies use: solarize, posterize, equalize, autocontrast, sharpness, invert."""
 
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -11,7 +11,7 @@ from torchvision.transforms.v2.functional import equalize  # Kornia's loses a le
 
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
-from sparring.errors import unknown
+from sparring.schema import checked
 from sparring.transforms.magnitude import magnitude
 
 Operation = Literal["solarize", "posterize", "equalize", "autocontrast", "sharpness", "invert"]
@@ -71,9 +71,7 @@ class Tone(Transform):
 
     def __init__(self, *, operation: Operation = "solarize") -> None:
         super().__init__()
-        if operation not in get_args(Operation):
-            raise unknown("operation of tone", operation, get_args(Operation))
-        self.operation = operation
+        self.operation = checked(operation, Operation, "tone: operation")
 
     def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:
         return (1,)

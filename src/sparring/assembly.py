@@ -1,0 +1,142 @@
+"""A learner from a recipe, tried on a round before it trains."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sparring.contracts import Proposal
+from sparring.datasets import DataSet
+from sparring.dual_norm import with_dual_norms
+from sparring.encoders import ImageShape
+from sparring.errors import InputError
+from sparring.learner import Learner
+from sparring.parts import build, load_parts
+from sparring.randomness import generator_for
+from sparring.recipe import Recipe
+from sparring.rounds import Batch, base_views_of, is_hard, partner_of
+from sparring.statistics import frozen_statistics
+
+TRIED = 4
+"""Images of a round that is only tried."""
+SLACK = 1e-4
+"""How far a value may lie outside its range, by rounding."""
+
+
+def context_of(data: DataSet) -> dict[str, Any]:
+    """What parts may ask of the data."""
+    count, channels, height, width = data.train.pixels.shape
+    return {
+        "image_shape": (channels, height, width),
+        "image_count": count,
+        "labels": data.train.labels,
+        "statistics": data.channel_statistics(),
+    }
+
+
+def _check_star(recipe: Recipe) -> None:
+    if recipe.adversary.name != "none" and not any(is_hard(view) for pair in recipe.pairs for view in pair):
+        raise InputError(
+            'pairs: expected a star behind a view for the adversary to change, such as [["first", "second*"]], got '
+            "none; without an adversary: --adversary none"
+        )
+
+
+def _check_strength(learner: Learner, recipe: Recipe) -> None:
+    if 0 < recipe.strength < 1 or recipe.ramp:
+        learner.adversary.transform.require_identity("strength, ramp")
+
+
+def _tried(recipe: Recipe, image_shape: ImageShape, side: int) -> Batch:
+    """A few images of noise, views of this side."""
+    channels, *own = image_shape
+    generator = generator_for(recipe.seed, 0, stream="tried")
+    sizes = {name: own if name == "image" else [side, side] for name in base_views_of(recipe.pairs)}
+    views = {name: torch.rand(TRIED, channels, *size, generator=generator) for name, size in sizes.items()}
+    return Batch(views, torch.arange(TRIED), 0, recipe.strength, generator)
+
+
+def _check_contracts(learner: Learner, recipe: Recipe, batch: Batch) -> None:
+    """Let each part do its work once on every view to harden, so that one that does not keep its contract is named."""
+    for name in sorted({name for pair in recipe.pairs for name in pair if is_hard(name)}):
+        _check_view(learner, recipe, batch, name)
+
+
+def _check_view(learner: Learner, recipe: Recipe, batch: Batch, name: str) -> None:
+    partner = learner.comparison.glance(batch.views[partner_of(name, recipe.pairs)], batch.indices)
+    view = learner.hardening(name, lambda: partner, batch, learner.adversary)
+    who, what = f"adversary {recipe.adversary.name}", f"transform {recipe.transform.name}"
+    proposal = view.adversary.propose(view.turn())
+    if not isinstance(proposal, Proposal):
+        raise InputError(f"{who}: expected propose to return a Proposal, got {_told(proposal)}")
+    if proposal.params is None:
+        return
+    channels, height, width = view.images.shape[1:]
+    size = view.adversary.transform.parameter_shape((channels, height, width))
+    _check_values(f"{who}: expected parameters", proposal.params, (TRIED, *size), -1)
+    hard = view.adversary.transform(view.images, batch.strength * proposal.params)
+    _check_values(f"{what}: expected images", hard, view.images.shape, 0)
+    move = view.move(proposal.params)
+    for part, penalty in zip(recipe.penalties, learner.penalties, strict=True):
+        if not (isinstance(cost := penalty(move), Tensor) and cost.shape == (TRIED,)):
+            raise InputError(f"penalty {part.name}: expected a cost for each of {TRIED} images, got {_told(cost)}")
+
+
+def _check_values(expected: str, got: object, shape: Sequence[int], low: int) -> None:
+    """Refuse anything but a float32 tensor of this shape with values from `low` to 1."""
+    if not isinstance(got, Tensor) or got.shape != tuple(shape) or got.dtype != torch.float32:
+        raise InputError(f"{expected} of shape {tuple(shape)} in torch.float32, got {_told(got)}")
+    least, most = got.aminmax()
+    if not (least >= low - SLACK and most <= 1 + SLACK):
+        raise InputError(f"{expected} in [{low}, 1], got values from {least:.3g} to {most:.3g}")
+
+
+def _told(value: object) -> str:
+    return f"shape {tuple(value.shape)} in {value.dtype}" if isinstance(value, Tensor) else type(value).__name__
+
+
+def _check_sides(learner: Learner, recipe: Recipe, image_shape: ImageShape) -> None:
+    """Play a round at every side of the views, so that what cannot be is said before training."""
+    for given, side in sorted(set(zip(recipe.views.sides, recipe.views.sides_in(image_shape[-1]), strict=True))):
+        try:
+            learner(_tried(recipe, image_shape, side))
+        except (AssertionError, IndexError, RuntimeError, TypeError, ValueError) as error:  # TypeError: jaxtyping's
+            parts = ", ".join(part.name for part in (recipe.encoder, recipe.transform, recipe.adversary))
+            said = str(error).partition("\n")[0]
+            told = f"{side}" if given == side else f"{given:g}, which is {side} pixels"
+            raise InputError(
+                f"views.sides: expected sides that {parts} can be played at, got {told} ({said}); "
+                "take other sides, or leave them out for the images' own"
+            ) from None
+
+
+def build_learner(
+    recipe: Recipe, context: Mapping[str, Any], autocast: Callable[[], AbstractContextManager] = nullcontext
+) -> Learner:
+    """Encoder, method, transform and adversary of a recipe, joined in a learner."""
+    load_parts(recipe.parts)
+    encoder = build("encoder", recipe.encoder, context)
+    context = {**context, "encoder": encoder, "features": encoder.feature_size}
+    context["transform"] = build("transform", recipe.transform, context)
+    method, adversary = build("method", recipe.method, context), build("adversary", recipe.adversary, context)
+    if recipe.dual_norms:
+        with_dual_norms(method)
+    learner = Learner(
+        method,
+        adversary,
+        pairs=recipe.pairs,
+        penalties=[build("penalty", penalty, context) for penalty in recipe.penalties],
+        probability=recipe.probability,
+        autocast=autocast,
+        pixels=prod(context["image_shape"][1:]),
+    )
+    _check_star(recipe)
+    _check_strength(learner, recipe)
+    with frozen_statistics(learner.method):
+        _check_contracts(learner, recipe, _tried(recipe, context["image_shape"], context["image_shape"][-1]))
+        _check_sides(learner, recipe, context["image_shape"])
+    learner.meter.take()
+    return learner

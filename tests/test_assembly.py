@@ -1,0 +1,199 @@
+"""A recipe's parts are tried on a round before they train, and a part that breaks its contract is named."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import sparring
+from sparring.adversaries import ADVERSARIES, Learned, Random
+from sparring.assembly import build_learner
+from sparring.contracts import Chance, Penalty, Proposal, Turn
+from sparring.datasets import Images
+from sparring.errors import InputError
+from sparring.parts import load_parts
+from sparring.penalties import PENALTIES
+from sparring.probes import hard_views
+from sparring.randomness import generator_for, seeded
+from sparring.recipe import Part, Recipe
+from sparring.rounds import Batch
+from sparring.transforms import TRANSFORMS, Jitter, Rotation
+
+CONTEXT: dict[str, Any] = {
+    "image_shape": (3, 32, 32),
+    "image_count": 12,
+    "labels": None,
+    "statistics": ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25)),
+}
+SMALL = Part("resnet12", {"width": 0.0625})
+
+
+class Bytes(Jitter):
+    def forward(self, images: Any, params: Any) -> Any:
+        return 255 * images
+
+
+class Corner(Jitter):
+    def forward(self, images: Any, params: Any) -> Any:
+        return images[:, :, :16, :16]
+
+
+class Wide(Jitter):
+    def forward(self, images: Any, params: Any) -> Any:
+        return images.double()
+
+
+class Holes(Jitter):
+    def forward(self, images: Any, params: Any) -> Any:
+        return images.log().sqrt()
+
+
+class Nothing(Jitter):
+    def forward(self, images: Any, params: Any) -> Any:
+        return None
+
+
+class Outside(Chance):
+    def propose(self, turn: Turn) -> Any:
+        return Proposal(3 + self.transform.sample(turn.images, turn.generator))
+
+
+class Few(Chance):
+    def propose(self, turn: Turn) -> Any:
+        return Proposal(self.transform.sample(turn.images, turn.generator)[:, :1])
+
+
+class Bare(Chance):
+    def propose(self, turn: Turn) -> Any:
+        return self.transform.sample(turn.images, turn.generator)
+
+
+class Mean(Penalty):
+    def __init__(self) -> None:
+        super().__init__(1.0)
+
+    def forward(self, move: Any) -> Any:
+        return move.hard.mean()
+
+
+BROKEN = {
+    "bytes": ("transform", Bytes, r"transform own: expected images in \[0, 1\], got values from .* to 25\d"),
+    "another size": (
+        "transform",
+        Corner,
+        r"expected images of shape .*32, 32\) in .*, got shape .*16, 16\)",
+    ),
+    "another type": ("transform", Wide, r"got shape \(4, 3, 32, 32\) in torch.float64"),
+    "not a number": ("transform", Holes, "transform own: expected images .* got values from nan"),
+    "nothing": ("transform", Nothing, "got NoneType"),
+    "an instance": (
+        "transform",
+        Jitter(),
+        "transform own: expected a class or a function .*, got an instance",
+    ),
+    "no transform": ("transform", torch.nn.Flatten, "transform own: expected a Transform, got Flatten"),
+    "outside the box": (
+        "adversary",
+        Outside,
+        r"adversary own: expected parameters in \[-1, 1\], got values",
+    ),
+    "too few": ("adversary", Few, r"expected parameters of shape \(4, 4\) in torch.float32, got shape \(4, 1\)"),
+    "no proposal": ("adversary", Bare, "adversary own: expected propose to return a Proposal, got shape"),
+    "one cost for all": ("penalty", Mean, r"penalty own: expected a cost for each of 4 images, got shape \(\)"),
+}
+TABLES: dict[str, Any] = {"transform": TRANSFORMS, "adversary": ADVERSARIES, "penalty": PENALTIES}
+
+
+@pytest.mark.parametrize(("kind", "part", "message"), BROKEN.values(), ids=BROKEN)
+def test_a_part_that_breaks_its_contract_is_named(
+    kind: str, part: Any, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(TABLES[kind], "own", part)
+    named = {"penalties": (Part("own"),)} if kind == "penalty" else {kind: Part("own")}
+    recipe = Recipe(**{"encoder": SMALL, "adversary": Part("random"), "transform": Part("jitter"), **named})
+    with pytest.raises(InputError, match=message):
+        build_learner(recipe, CONTEXT)
+
+
+def test_trying_the_parts_changes_nothing(photographs: Tensor) -> None:
+    recipe = Recipe(encoder=SMALL, adversary=Part("search"), penalties=(Part("colour_distance", {"budget": 0.1}),))
+    learner = build_learner(recipe, CONTEXT)
+    assert learner.meter.take().units == 0
+    norms = {name: value for name, value in learner.state_dict().items() if "running" in name}
+    assert all(bool((value == (0 if "mean" in name else 1)).all()) for name, value in norms.items())
+
+
+def test_parameters_that_are_no_numbers_are_refused_where_pytorch_would_crash() -> None:
+    """grid_sample's gradient on processors writes outside of its memory for coordinates that are NaN."""
+    adversary, features = Learned(Rotation(), features=8), torch.randn(64, 8)
+    features[0, 0] = torch.nan
+    with pytest.raises(InputError, match="expected finite parameters"):
+        adversary(torch.rand(64, 3, 32, 32), features)
+    with pytest.raises(InputError, match="expected finite parameters"):
+        Rotation()(torch.rand(1, 3, 32, 32), torch.tensor([[torch.inf]]))
+
+
+def test_chance_in_a_loop_of_ones_own_draws_from_the_box() -> None:
+    images, transform = torch.rand(3, 3, 32, 32), Rotation()
+    draws = [torch.Generator().manual_seed(0) for _ in range(2)]
+    expected = transform(images, transform.sample(images, draws[0]))
+    assert torch.equal(Random(transform)(images, draws[1]), expected)
+
+
+def test_a_penalty_is_told_in_the_outcome(photographs: Tensor) -> None:
+    images = photographs.float()
+    batch = Batch({"first": images, "second": images.flip(3)}, torch.arange(12), 0, 1.0, generator_for(0, 0))
+    paid = {}
+    for weight in (1.0, 3.0):
+        settings = {"budget": 0.01, "weight": weight}
+        recipe = Recipe(encoder=SMALL, penalties=(Part("colour_distance", settings),), adversary=Part("random"))
+        with seeded(0):
+            learner = build_learner(recipe, CONTEXT)
+        outcome = learner(Batch(**{**vars(batch), "generator": generator_for(0, 0), "strength": 0.5}))
+        paid[weight] = outcome.penalties["second*"].item()
+        assert outcome.penalties.keys() == outcome.params.keys() == {"second*"}
+    assert paid[1.0] > 0
+    assert paid[3.0] == pytest.approx(3 * paid[1.0])
+    without = build_learner(Recipe(encoder=SMALL, adversary=Part("random")), CONTEXT)
+    assert without(batch).penalties == {}
+
+
+def test_a_trained_adversary_can_be_had_again(tmp_path: Path, photographs: Tensor) -> None:
+    recipe = Recipe(epochs=1, image_size=16, encoder=SMALL, transform=Part("rotation"))
+    run = sparring.train(recipe, run=tmp_path / "run")
+    learner = sparring.load_learner(run)
+    encoder = sparring.load_encoder(run)
+    assert all(
+        torch.equal(own, encoder.state_dict()[name]) for name, own in learner.method.encoder.state_dict().items()
+    )
+    images = photographs.float()[:, :, :16, :16]
+    batch = Batch({"first": images, "second": images.flip(3)}, torch.arange(len(images)), 0, 1.0, torch.Generator())
+    hard = hard_views(learner, batch)
+    assert hard.shape == images.shape
+    assert not torch.equal(hard, images.flip(3))
+    (run / "last.ckpt").unlink()
+    with pytest.raises(InputError, match="expected a run with a checkpoint, found none"):
+        sparring.load_learner(run)
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [("x = 1\ny = (", r"mine\.py, line 2: .*never closed"), ("import nothing_of_this_name", "No module named")],
+)
+def test_a_file_of_parts_that_cannot_be_read_is_one_line(code: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(code)
+    for _ in range(2):
+        with pytest.raises(InputError, match=message):
+            load_parts([str(tmp_path / "mine.py")])
+    with pytest.raises(InputError, match="which does not exist"):
+        load_parts([str(tmp_path / "other.py")])
+
+
+def test_grey_images_are_known() -> None:
+    grey = torch.randint(256, (250, 1, 4, 4), dtype=torch.uint8).expand(-1, 3, -1, -1)
+    coloured = grey.clone()
+    coloured[::3, 0] += 1
+    assert Images(grey, None, ()).is_grey()
+    assert not Images(coloured, None, ()).is_grey()
