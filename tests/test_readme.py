@@ -16,6 +16,7 @@ from sparring.cli import main
 from sparring.errors import InputError
 from sparring.evaluations import EVALUATIONS
 from sparring.parts import load_parts
+from sparring.penalties import PENALTIES
 from sparring.recipe import Part
 from sparring.run import Run
 from sparring.transforms import TRANSFORMS
@@ -82,16 +83,11 @@ def test_the_command_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     exec(block("bank_files"), kept := {})
     assert sorted(kept["names"]) == [path.name for path in names["paths"]]
     assert kept["nearest"].tolist()[0] == 0
+    exec(block("load_learner"), {**names, "images": names["images"][:, :, :16, :16], "sparring": sparring})
     assert sparring.load_encoder(names["run"] / "encoder.safetensors").feature_size == 128
     (tmp_path / "other.safetensors").write_bytes(b"nonsense")
     with pytest.raises(InputError, match=r"expected the encoder\.safetensors of a run, got another file"):
         sparring.load_encoder(tmp_path / "other.safetensors")
-
-
-OWN_EVALUATION = """
-from sparring.evaluations import EVALUATIONS
-EVALUATIONS["size"] = lambda: lambda features: {"size": float(features.queries.shape[1])}
-"""
 
 
 def test_parts_of_ones_own_train_in_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,24 +96,27 @@ def test_parts_of_ones_own_train_in_a_sweep(tmp_path: Path, monkeypatch: pytest.
     code = PYTHON.findall((ROOT / "docs" / "extending.md").read_text())
     Path("mine.py").write_text("\n".join(code))
     recipe = sparring.Recipe(
-        epochs=1, image_size=16, parts=("mine.py",), transform=Part("fog", {"thickest": 0.3}), adversary=Part("wider")
+        epochs=1,
+        image_size=16,
+        parts=("mine.py",),
+        transform=Part("fog", {"thickest": 0.3}),
+        adversary=Part("wider"),
+        penalties=(Part("darkness", {"allowed": 0.0}),),
     )
     with monkeypatch.context() as added:
-        for table, name in ((TRANSFORMS, "fog"), (ADVERSARIES, "wider")):
+        for table, name in ((TRANSFORMS, "fog"), (ADVERSARIES, "wider"), (PENALTIES, "darkness")):
             added.setitem(table, name, None)
         (cell,) = sparring.sweep(recipe, out="runs", seeds=1)
         assert cell.failure == ""
         shares = [line["adversary/fog/share"] for line in Run(cell.path).metrics() if "adversary/fog/share" in line]
         assert all(share == pytest.approx(0.3 * 2 / 3, abs=0.03) for share in shares)  # the mean of a root is 2/3
         assert shares
-        Path("measure.py").write_text(OWN_EVALUATION)
-        measured = sparring.Recipe(**{**vars(recipe), "parts": ("mine.py", "measure.py")})
-        run = sparring.train(measured, run="again")
-        with monkeypatch.context() as judged:
-            judged.setitem(EVALUATIONS, "size", None)
-            judged.delitem(sys.modules, str(tmp_path / "measure.py"), raising=False)
-            main(["evaluate", str(run), "--probe", "size"])
-        assert Run(run).evaluations()["sample"]["figures"] == {"size": 128.0}
+        assert all(line["penalty/second*"] == 0 for line in Run(cell.path).metrics() if "loss" in line)  # fog is bright
+        plain = sparring.train(sparring.Recipe(epochs=1, image_size=16, encoder=Part("resnet12")), run="plain")
+        added.setitem(EVALUATIONS, "size", None)
+        added.delitem(sys.modules, str(tmp_path / "mine.py"), raising=False)
+        main(["evaluate", str(plain), "--probe", "size", "--parts", "mine.py"])
+        assert Run(plain).evaluations()["sample"]["figures"] == {"size": 128.0}
     with pytest.raises(InputError, match="parts: expected a Python file, such as"):
         load_parts(["none.py"])
 
