@@ -10,9 +10,9 @@ from torch import Tensor
 from sparring.contracts import Features
 from sparring.errors import InputError
 from sparring.evaluations import Collapse, FewShot
-from sparring.evaluations.collapse import alignment, uniformity
+from sparring.evaluations.collapse import SMALLEST, alignment, uniformity
 from sparring.evaluations.few_shot import draw_episodes, episode_accuracies
-from sparring.evaluations.lidar import RIDGE, SMALLEST, lidar
+from sparring.evaluations.lidar import RIDGE, lidar
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:
