@@ -84,9 +84,10 @@ def _curve(run: Record, key: str) -> tuple[list[float], list[float]]:
 
 
 def _far_behind(arms: dict[str, dict[str, Any]], order: list[str]) -> list[str]:
-    """Of arms from the worst to the best, those below the last wide gap."""
+    """Of arms from the worst to the best, those below the last wide gap in the lower half."""
     means = [arms[arm]["mean"] for arm in order]
-    return order[: max((place for place in range(1, len(order)) if means[place] - means[place - 1] > GAP), default=0)]
+    gaps = [place for place in range(1, len(order) // 2 + 1) if means[place] - means[place - 1] > GAP]
+    return order[: max(gaps, default=0)]
 
 
 def draw(arms: dict[str, dict[str, Any]], path: Path) -> None:

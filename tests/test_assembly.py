@@ -117,12 +117,23 @@ def test_a_part_that_breaks_its_contract_is_named(
         build_learner(recipe, CONTEXT)
 
 
-def test_trying_the_parts_changes_nothing(photographs: Tensor) -> None:
-    recipe = Recipe(encoder=SMALL, adversary=Part("search"), penalties=(Part("colour_distance", {"budget": 0.1}),))
-    learner = build_learner(recipe, CONTEXT)
-    assert learner.meter.take().units == 0
-    norms = {name: value for name, value in learner.state_dict().items() if "running" in name}
-    assert all(bool((value == (0 if "mean" in name else 1)).all()) for name, value in norms.items())
+@pytest.mark.parametrize("adversary", ["search", "learned", "free", "best_of"])
+def test_trying_the_parts_changes_nothing(adversary: str) -> None:
+    penalties = (Part("colour_distance", {"budget": 0.1}),)
+    recipe = Recipe(encoder=SMALL, adversary=Part(adversary), penalties=penalties)
+    states = []
+    for tried in (True, False):
+        with seeded(0):
+            learner = build_learner(recipe, CONTEXT, tried=tried)
+        assert learner.meter.take().units == 0
+        states.append(learner.state_dict())
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[1])
+
+
+def test_two_images_are_enough_to_try() -> None:
+    for method, adversary in (("simclr", "free"), ("supcon", "search"), ("pcl", "best_of")):
+        context = {**CONTEXT, "image_count": 2, "labels": torch.tensor([0, 1])}
+        build_learner(Recipe(encoder=SMALL, method=Part(method), adversary=Part(adversary)), context)
 
 
 def test_parameters_that_are_no_numbers_are_refused_where_pytorch_would_crash() -> None:
@@ -131,8 +142,16 @@ def test_parameters_that_are_no_numbers_are_refused_where_pytorch_would_crash() 
     features[0, 0] = torch.nan
     with pytest.raises(InputError, match="expected finite parameters"):
         adversary(torch.rand(64, 3, 32, 32), features)
-    with pytest.raises(InputError, match="expected finite parameters"):
-        Rotation()(torch.rand(1, 3, 32, 32), torch.tensor([[torch.inf]]))
+
+
+@pytest.mark.parametrize("name", ["rotation", "translation", "affine", "crop", "perspective", "thin_plate"])
+def test_every_geometric_transform_refuses_what_is_no_number(name: str) -> None:
+    transform, images = TRANSFORMS[name](), torch.rand(2, 3, 32, 32)
+    for value in (torch.nan, torch.inf):
+        params = torch.zeros(2, *transform.parameter_shape((3, 32, 32)))
+        params[1] = value
+        with pytest.raises(InputError, match="expected finite parameters"):
+            transform(images, params)
 
 
 def test_chance_in_a_loop_of_ones_own_draws_from_the_box() -> None:
@@ -168,13 +187,19 @@ def test_a_trained_adversary_can_be_had_again(tmp_path: Path, photographs: Tenso
     assert all(
         torch.equal(own, encoder.state_dict()[name]) for name, own in learner.method.encoder.state_dict().items()
     )
+    own = torch.load(run / "last.ckpt", weights_only=True)["learner"]
+    assert all(torch.equal(value, own[name]) for name, value in learner.state_dict().items())
+    context = {**CONTEXT, "image_shape": (3, 16, 16)}
+    with seeded(recipe.seed, "weights"):
+        fresh = build_learner(recipe, context).adversary.state_dict()
+    assert not torch.equal(fresh["head.weight"], learner.adversary.state_dict()["head.weight"])
     images = photographs.float()[:, :, :16, :16]
     batch = Batch({"first": images, "second": images.flip(3)}, torch.arange(len(images)), 0, 1.0, torch.Generator())
     hard = hard_views(learner, batch)
     assert hard.shape == images.shape
     assert not torch.equal(hard, images.flip(3))
     (run / "last.ckpt").unlink()
-    with pytest.raises(InputError, match="expected a run with a checkpoint, found none"):
+    with pytest.raises(InputError, match=r"expected a run with a checkpoint, found none; its last\.ckpt is gone"):
         sparring.load_learner(run)
 
 

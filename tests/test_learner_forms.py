@@ -103,7 +103,7 @@ def test_a_sampled_choice_is_reinforced_by_its_advantage(photographs: Tensor) ->
             self.score = nn.Parameter(torch.zeros(len(photographs)))
 
         def propose(self, turn: Turn) -> Proposal:
-            return Proposal(Random(self.transform).draw(turn), log_probability=self.score * 1)
+            return Proposal(self.transform.sample(turn.images, turn.generator), log_probability=self.score * 1)
 
     learner = make(Sampled())
     outcome = learner(make_batch(photographs))

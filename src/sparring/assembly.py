@@ -11,8 +11,8 @@ from torch import Tensor
 from sparring.contracts import Proposal
 from sparring.datasets import DataSet
 from sparring.dual_norm import with_dual_norms
-from sparring.encoders import ImageShape
 from sparring.errors import InputError
+from sparring.gather import alone
 from sparring.learner import Learner
 from sparring.parts import build, load_parts
 from sparring.randomness import generator_for
@@ -50,13 +50,14 @@ def _check_strength(learner: Learner, recipe: Recipe) -> None:
         learner.adversary.transform.require_identity("strength, ramp")
 
 
-def _tried(recipe: Recipe, image_shape: ImageShape, side: int) -> Batch:
+def _tried(recipe: Recipe, context: Mapping[str, Any], side: int) -> Batch:
     """A few images of noise, views of this side."""
-    channels, *own = image_shape
+    channels, *own = context["image_shape"]
     generator = generator_for(recipe.seed, 0, stream="tried")
     sizes = {name: own if name == "image" else [side, side] for name in base_views_of(recipe.pairs)}
     views = {name: torch.rand(TRIED, channels, *size, generator=generator) for name, size in sizes.items()}
-    return Batch(views, torch.arange(TRIED), 0, recipe.strength, generator)
+    places = torch.arange(TRIED) % context["image_count"]
+    return Batch(views, places, 0, recipe.strength, generator)
 
 
 def _check_contracts(learner: Learner, recipe: Recipe, batch: Batch) -> None:
@@ -79,10 +80,11 @@ def _check_view(learner: Learner, recipe: Recipe, batch: Batch, name: str) -> No
     _check_values(f"{who}: expected parameters", proposal.params, (TRIED, *size), -1)
     hard = view.adversary.transform(view.images, batch.strength * proposal.params)
     _check_values(f"{what}: expected images", hard, view.images.shape, 0)
+    seen = learner.comparison.glance(hard, batch.indices, hard=True)
+    _check_losses(f"method {recipe.method.name}: expected a loss", learner.comparison.loss(name, partner, seen))
     move = view.move(proposal.params)
     for part, penalty in zip(recipe.penalties, learner.penalties, strict=True):
-        if not (isinstance(cost := penalty(move), Tensor) and cost.shape == (TRIED,)):
-            raise InputError(f"penalty {part.name}: expected a cost for each of {TRIED} images, got {_told(cost)}")
+        _check_losses(f"penalty {part.name}: expected a cost", penalty(move))
 
 
 def _check_values(expected: str, got: object, shape: Sequence[int], low: int) -> None:
@@ -94,15 +96,21 @@ def _check_values(expected: str, got: object, shape: Sequence[int], low: int) ->
         raise InputError(f"{expected} in [{low}, 1], got values from {least:.3g} to {most:.3g}")
 
 
+def _check_losses(expected: str, got: object) -> None:
+    if not isinstance(got, Tensor) or got.shape != (TRIED,):
+        raise InputError(f"{expected} for each of {TRIED} images, got {_told(got)}")
+
+
 def _told(value: object) -> str:
     return f"shape {tuple(value.shape)} in {value.dtype}" if isinstance(value, Tensor) else type(value).__name__
 
 
-def _check_sides(learner: Learner, recipe: Recipe, image_shape: ImageShape) -> None:
+def _check_sides(learner: Learner, recipe: Recipe, context: Mapping[str, Any]) -> None:
     """Play a round at every side of the views, so that what cannot be is said before training."""
-    for given, side in sorted(set(zip(recipe.views.sides, recipe.views.sides_in(image_shape[-1]), strict=True))):
+    sides = recipe.views.sides_in(context["image_shape"][-1])
+    for given, side in sorted(set(zip(recipe.views.sides, sides, strict=True))):
         try:
-            learner(_tried(recipe, image_shape, side))
+            learner(_tried(recipe, context, side))
         except (AssertionError, IndexError, RuntimeError, TypeError, ValueError) as error:  # TypeError: jaxtyping's
             parts = ", ".join(part.name for part in (recipe.encoder, recipe.transform, recipe.adversary))
             said = str(error).partition("\n")[0]
@@ -114,9 +122,16 @@ def _check_sides(learner: Learner, recipe: Recipe, image_shape: ImageShape) -> N
 
 
 def build_learner(
-    recipe: Recipe, context: Mapping[str, Any], autocast: Callable[[], AbstractContextManager] = nullcontext
+    recipe: Recipe,
+    context: Mapping[str, Any],
+    autocast: Callable[[], AbstractContextManager] = nullcontext,
+    *,
+    tried: bool = True,
 ) -> Learner:
-    """Encoder, method, transform and adversary of a recipe, joined in a learner."""
+    """Encoder, method, transform and adversary of a recipe, joined in a learner.
+
+    Where it is `tried`, on a round of noise, a part that breaks its contract is one clear line.
+    """
     load_parts(recipe.parts)
     encoder = build("encoder", recipe.encoder, context)
     context = {**context, "encoder": encoder, "features": encoder.feature_size}
@@ -135,8 +150,9 @@ def build_learner(
     )
     _check_star(recipe)
     _check_strength(learner, recipe)
-    with frozen_statistics(learner.method):
-        _check_contracts(learner, recipe, _tried(recipe, context["image_shape"], context["image_shape"][-1]))
-        _check_sides(learner, recipe, context["image_shape"])
-    learner.meter.take()
+    if tried:
+        with frozen_statistics(learner.method), alone():
+            _check_contracts(learner, recipe, _tried(recipe, context, context["image_shape"][-1]))
+            _check_sides(learner, recipe, context)
+        learner.meter.take()
     return learner

@@ -15,7 +15,7 @@ from sparring.statistics import frozen_statistics
 
 
 class Comparison:
-    """A method in its precision, with the BatchNorm that a view is due and the pairs in their order.
+    """Embeds views with a method (its precision, BatchNorm of clean or hard views) and compares them as the pairs say.
 
     Args:
         method: encoder, heads and comparison.

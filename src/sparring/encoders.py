@@ -112,7 +112,7 @@ def timm_encoder(
 def _downloaded(make: Callable[[], nn.Module], model: str) -> Any:
     try:
         return make()
-    except (OSError, RuntimeError) as error:  # what the hub raises without a network, or for weights that do not fit
+    except OSError as error:  # what the hub raises without a network
         said = str(error).partition("\n")[0]
         raise InputError(f"timm model {model}: expected weights that can be loaded, got an error ({said})") from error
 

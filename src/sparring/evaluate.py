@@ -144,8 +144,8 @@ def _save_features(path: Path, subject: Subject) -> None:
     tensors = {
         "bank": known.bank if subject.labelled else subject.extract(subject.data.train.pixels),
         "queries": known.queries if subject.data.test else None,
-        "bank_labels": known.bank_labels,
-        "query_labels": known.query_labels,
+        "bank_labels": subject.data.train.labels,
+        "query_labels": subject.data.test.labels if subject.data.test else None,
     }
     kept = {name: tensor.contiguous() for name, tensor in tensors.items() if tensor is not None}
     files = {f"{name}_files": json.dumps(images.files) for name, images in splits.items() if images and images.files}

@@ -9,7 +9,6 @@ from lightning_fabric import Fabric
 from sparring.assembly import build_learner, context_of
 from sparring.batches import Batches
 from sparring.datasets import DataSet
-from sparring.errors import InputError
 from sparring.gather import all_reduce_sum
 from sparring.memory import keep_freed
 from sparring.monitor import Monitor
@@ -28,9 +27,17 @@ CHECKPOINT_SECONDS = 60.0
 
 
 class Fit:
-    """One training run, from its start or from its last checkpoint."""
+    """One training run, from its start or from its last checkpoint.
 
-    def __init__(self, recipe: Recipe, data: DataSet, fabric: Fabric, run: Run) -> None:
+    Args:
+        recipe: what to train.
+        data: on which images.
+        fabric: the processes.
+        run: the folder it leaves.
+        tried: whether its parts are tried on a round first.
+    """
+
+    def __init__(self, recipe: Recipe, data: DataSet, fabric: Fabric, run: Run, *, tried: bool = True) -> None:
         self.recipe, self.data, self.fabric, self.run = recipe, data, fabric, run
         self.rank = fabric.global_rank
         self.batches = Batches(recipe, data.train, fabric.device, rank=self.rank, ranks=fabric.world_size)
@@ -39,7 +46,7 @@ class Fit:
         self.precision = precision_of(recipe, fabric.device)
         keep_freed()
         with seeded(recipe.seed, "weights"):
-            self.learner = build_learner(recipe, context_of(data), self.autocast)
+            self.learner = build_learner(recipe, context_of(data), self.autocast, tried=tried)
         self.learner.to(memory_format=torch.channels_last)
         if fabric.world_size > 1 and fabric.device.type == "cuda":
             self.learner = synchronised(self.learner)
@@ -49,19 +56,19 @@ class Fit:
 
     def train(self) -> None:
         """Train to the last epoch; Ctrl-C saves and raises KeyboardInterrupt with the way to go on."""
-        with self.monitor.shown(self.step), StopSignal() as stop:
+        with self.monitor.display_from(self.step), StopSignal() as stop:
             if self.step == 0:
                 self.monitor.evaluate(0)
-                self.monitor.show(0, "before")
+                self.monitor.keep_pictures(0, "before")
             self._loop(stop)
-        self.monitor.show(self.step, "after")
+        self.monitor.keep_pictures(self.step, "after")
         if self.fabric.is_global_zero:
             save_encoder(self.run, self.learner.method.encoder, self.recipe.encoder, self.data.train.pixels.shape[-1])
         self.fabric.barrier()
 
     def restore(self) -> None:
         """Go back to the last checkpoint, or to the start if there is none, and forget what was measured later."""
-        state = self.run.load_checkpoint(self.recipe)
+        state = self.run.load_checkpoint(self.recipe, len(self.data.train))
         if state is not None:
             self._load_state(state)
         if self.fabric.is_global_zero:
@@ -124,11 +131,6 @@ class Fit:
         }
 
     def _load_state(self, state: dict[str, Any]) -> None:
-        began, found = state["images"], len(self.data.train)
-        if began != found:
-            raise InputError(
-                f"{self.run.path}: expected the {began} training images it began with, got {found}; start a new run"
-            )
         self.step = state["step"]
         self.monitor.losses.load(state["losses"])
         self.learner.load_state_dict(state["learner"])

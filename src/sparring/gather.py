@@ -1,6 +1,8 @@
 """Tensors of all ranks; without a process group these are the identity."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -12,14 +14,27 @@ from torch import Tensor, nn
 CHUNK = 2**16  # rows of every rank that are on the way at a time
 
 
+_ALONE = ContextVar("alone", default=False)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Within, this process is the only one: what is merely tried is exchanged with nobody."""
+    before = _ALONE.set(True)
+    try:
+        yield
+    finally:
+        _ALONE.reset(before)
+
+
 def rank() -> int:
     """This process's place among all."""
-    return dist.get_rank() if dist.is_initialized() else 0
+    return dist.get_rank() if dist.is_initialized() and not _ALONE.get() else 0
 
 
 def ranks() -> int:
     """How many processes there are."""
-    return dist.get_world_size() if dist.is_initialized() else 1
+    return dist.get_world_size() if dist.is_initialized() and not _ALONE.get() else 1
 
 
 def shard(rows: Shaped[Tensor, " n *r"]) -> Shaped[Tensor, " m *r"]:

@@ -44,7 +44,7 @@ class Monitor:
         self.evaluations = (Knn(recipe.knn_k, recipe.knn_t), Collapse())
         self.losses, self.pace, self.latest = LossLog(self.device), Pace(), dict[str, float]()
 
-    def shown(self, step: int) -> Display:
+    def display_from(self, step: int) -> Display:
         """The live line, to be entered before anything is measured."""
         steps = self.recipe.epochs * self.batches.steps_per_epoch
         self.display = Display(self.recipe.epochs, steps, step, visible=self.rank == 0)
@@ -91,7 +91,7 @@ class Monitor:
         self._warn(step, record)
         self.pace.restart(step)
 
-    def show(self, step: int, stage: str) -> None:
+    def keep_pictures(self, step: int, stage: str) -> None:
         """Keep a few images with their views, and of which class the nearest negatives of hard views are."""
         with seeded(self.recipe.seed, step, self.rank, "show"):
             pictures = gallery(self.learner, self.batches.probe(step), self.data.train.pixels)

@@ -28,14 +28,17 @@ TABLES: dict[str, Mapping[str, Callable[..., Any]]] = {
     "penalty": PENALTIES,
     "evaluation": EVALUATIONS,
 }
-CONTRACTS: dict[type, str] = {
-    Encoder: "encoder",
-    Method: "method",
-    Transform: "transform",
-    Adversary: "adversary",
-    Penalty: "penalty",
+KINDS: dict[str, type] = {
+    "encoder": Encoder,
+    "method": Method,
+    "transform": Transform,
+    "adversary": Adversary,
+    "penalty": Penalty,
 }
 """What a part of each kind is."""
+CONTRACTS = {contract: kind for kind, contract in KINDS.items()}
+ADDED: dict[str, set[tuple[str, str]]] = {}
+"""Kind and name of the rows that each file of parts has added."""
 CONTEXT = ("statistics", "image_shape", "image_count", "labels", "encoder", "features", "transform")
 """What the builder fills in by itself; everything else that a constructor takes is a setting."""
 
@@ -80,14 +83,17 @@ def build(kind: str, part: Part, context: Mapping[str, Any]) -> Any:
     if missing:
         raise InputError(f"{kind} {part.name}: expected the setting {missing[0]!r}, got none")
     built = constructor(**{name: value for name, value in context.items() if name in asked}, **settings)
-    for contract, name in CONTRACTS.items():
-        if name == kind and not isinstance(built, contract):
-            raise InputError(f"{kind} {part.name}: expected a {contract.__name__}, got {type(built).__name__}")
+    if kind in KINDS and not isinstance(built, KINDS[kind]):
+        raise InputError(f"{kind} {part.name}: expected a {KINDS[kind].__name__}, got {type(built).__name__}")
     return built
 
 
 def _unknown_setting(part: str, key: str, own: Collection[str]) -> InputError:
     return unknown(f"setting of {part}", key, own) if own else InputError(f"{part} takes no settings, got {key!r}")
+
+
+def _rows() -> dict[tuple[str, str], Callable[..., Any]]:
+    return {(kind, name): part for kind, table in TABLES.items() for name, part in table.items()}
 
 
 def load_parts(files: Sequence[str]) -> None:
@@ -103,7 +109,9 @@ def load_parts(files: Sequence[str]) -> None:
             assert spec.loader is not None
             sys.modules[str(path)] = module = module_from_spec(spec)
             try:
+                before = _rows()
                 spec.loader.exec_module(module)
+                ADDED[str(path)] = {row for row, part in _rows().items() if before.get(row) is not part}
             except BaseException as error:
                 del sys.modules[str(path)]
                 if isinstance(error, SyntaxError | ImportError):

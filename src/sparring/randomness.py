@@ -23,7 +23,7 @@ def generator_for(
 
 
 def uniform(size: Sequence[int], generator: torch.Generator | None, like: Tensor) -> Tensor:
-    """Draws from [0, 1), made where the generator is, with the type and device of `like`."""
+    """Draws from [0, 1) (1 only by rounding to half precision), made where the generator is, like `like`."""
     return torch.rand(*size, generator=generator, device=_source(generator, like)).to(like)
 
 

@@ -145,11 +145,11 @@ class Run:
         kept = {**state, "recipe": dump_recipe(located(recipe))}
         replace_file(self.path / "last.ckpt", lambda temporary: torch.save(kept, temporary))
 
-    def load_checkpoint(self, recipe: Recipe) -> dict[str, Any] | None:
+    def load_checkpoint(self, recipe: Recipe, images: int | None = None) -> dict[str, Any] | None:
         """The last state kept, or None if the run was interrupted before the first.
 
         Raises:
-            InputError: if the file is damaged, or of another recipe but for its placement.
+            InputError: if the file is damaged, of another recipe but for its placement, or of another number of images.
         """
         file = self.path / "last.ckpt"
         if not file.exists():
@@ -172,6 +172,9 @@ class Run:
         if change := changed(began, recipe):
             key, there, here = change
             raise InputError(f"{self.path}: expected {key} = {there}, as the run began, got {here}; change it back")
+        if images is not None and state["images"] != images:
+            first = f"the {state['images']} training images it began with"
+            raise InputError(f"{self.path}: expected {first}, got {images}; start a new run")
         return dict(state)
 
     def save_tensors(self, name: str, tensors: dict[str, torch.Tensor], metadata: dict[str, str] | None = None) -> None:

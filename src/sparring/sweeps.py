@@ -14,7 +14,7 @@ from sparring.errors import InputError
 from sparring.files import write_json
 from sparring.grid import SEEDS, Cell, make_cells
 from sparring.jobs import LOG, lock, play
-from sparring.parts import TABLES
+from sparring.parts import ADDED, TABLES
 from sparring.progress import SweepDisplay
 from sparring.randomness import seeded
 from sparring.recipe import Part, Recipe
@@ -105,11 +105,12 @@ def _check_same(run: Run, recipe: Recipe) -> None:
 
 def _check_homes(recipe: Recipe) -> None:
     """Refuse parts that live in this process alone: each cell trains in one of its own."""
-    files = {str(Path(file).expanduser().absolute()) for file in recipe.parts}
+    files = [str(Path(file).expanduser().absolute()) for file in recipe.parts]
+    added = set().union(*(ADDED.get(file, set()) for file in files))
     named = {kind: getattr(recipe, kind) for kind in ("encoder", "method", "transform", "adversary")}
     for kind, part in [*named.items(), *(("penalty", each) for each in recipe.penalties)]:
-        home = getattr(TABLES[kind].get(part.name), "__module__", "sparring")
-        if not home.startswith("sparring") and home not in files:
+        home = getattr(TABLES[kind].get(part.name), "__module__", "sparring.")
+        if not home.startswith("sparring.") and (kind, part.name) not in added:
             raise InputError(
                 f"{kind} {part.name}: expected a part of a file that cells can load, got one of {home}; write it into "
                 "mine.py and name that file: parts=('mine.py',)"

@@ -16,6 +16,7 @@ from sparring.errors import InputError
 from sparring.fit import Fit
 from sparring.learner import Learner
 from sparring.precision import fabric_on
+from sparring.randomness import seeded
 from sparring.recipe import Recipe
 from sparring.reports import write_report
 from sparring.run import Run
@@ -74,7 +75,7 @@ def train(
     folder = Run(Path(fabric.broadcast(str(folder.path))))
     with fabric.rank_zero_first():
         data = load_data(recipe)
-    fit = Fit(recipe, data, fabric, folder)
+    fit = Fit(recipe, data, fabric, folder, tried=not resume)  # a run that has begun, or a sweep's cell, was tried
     if fabric.is_global_zero and not resume:
         folder.claim(recipe)
     if fabric.is_global_zero:
@@ -90,17 +91,20 @@ def train(
 
 
 def load_learner(run: str | Path) -> Learner:
-    """A run's method and adversary as its last checkpoint has them; the run's images must still be there.
+    """A run's method and adversary as its last checkpoint has them, in training mode; its images must still be there.
 
     Raises:
         InputError: if there is no run, no checkpoint of it, or something of its recipe is not there any more.
     """
     folder = Run.open(Path(run))
     recipe = folder.recipe()
-    state = folder.load_checkpoint(recipe)
+    data = load_data(recipe)
+    state = folder.load_checkpoint(recipe, len(data.train))
     if state is None:
-        raise InputError(f"{run}: expected a run with a checkpoint, found none; go on with: {folder.again}")
-    learner = build_learner(recipe, context_of(load_data(recipe)))
+        remedy = "its last.ckpt is gone" if folder.finished else f"go on with: {folder.again}"
+        raise InputError(f"{run}: expected a run with a checkpoint, found none; {remedy}")
+    with seeded(recipe.seed, "weights"):
+        learner = build_learner(recipe, context_of(data), tried=False)
     learner.load_state_dict(state["learner"])
     return learner
 
@@ -129,7 +133,7 @@ def _about(data: DataSet, recipe: Recipe) -> str:
     tested = f", {len(data.test):,} test" if data.test else ""
     count = f"data  {len(data.train):,} training{tested} images"
     clipped = f"k of kNN is clipped to {len(data.train):,}" if data.test and max(recipe.knn_k) > len(data.train) else ""
-    grey = "all images are grey: a transform of colour changes nothing" if data.train.is_grey() else ""
+    grey = "the images look grey" if data.train.is_grey() else ""
     return "; ".join(filter(None, (count, data.note, clipped, grey)))
 
 

@@ -9,7 +9,7 @@ import torch.multiprocessing as mp
 
 from sparring.contracts import Embedding
 from sparring.encoders import Encoder, resnet12
-from sparring.gather import all_reduce_mean, shard, unshard
+from sparring.gather import all_reduce_mean, alone, gather, ranks, shard, unshard
 from sparring.learner import Learner
 from sparring.loss_log import LossLog
 from sparring.methods import METHODS
@@ -152,6 +152,13 @@ def _rank(rank, address, found):
     result["losses"] = log.mean(), resumed.total.item(), fewer.mean()
     fewer.add(torch.tensor(2.0 + rank))
     result["later losses"] = fewer.mean(), fewer.state()[0].tolist()
+    with alone():  # no other rank needs to ask
+        if rank == 0:
+            result["alone"] = (
+                ranks(),
+                gather(torch.ones(3, 2)).shape,
+                all_reduce_mean({"one": 1.0}, torch.device("cpu")),
+            )
     result["averaged"] = all_reduce_mean({"rank": float(rank), "one": 1.0}, torch.device("cpu"))
     found[rank] = result
     dist.barrier()
@@ -172,6 +179,7 @@ def test_two_ranks_equal_one_on_the_union_batch(tmp_path):
         zero, one = found[0], found[1]
     assert (zero["losses"], one["losses"]) == ((6.5, 3.0, 7.0), (6.5, 23.0, 7.0)), "each goes on with its own"
     assert zero["later losses"] == one["later losses"] == (pytest.approx((14 + 2.5) / 3), [16.0, 17.0])
+    assert zero["alone"] == (1, (3, 2), {"one": 1.0})
     assert zero["averaged"] == one["averaged"] == {"rank": 0.5, "one": 1.0}
     for name in RANKED:
         loss, *gradients = _alone(name)

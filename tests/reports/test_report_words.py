@@ -28,6 +28,12 @@ def test_every_method_has_a_proper_name():
     assert words.PROPER_NAMES.keys() == METHODS.keys()
 
 
+def test_a_method_with_labels_is_not_called_one_without(read):
+    run = read()
+    run.recipe["method"] = "supcon"
+    assert "SupCon trains resnet12 (width 0.25) on sample" in " ".join(words.verdict(run))
+
+
 def test_an_unfinished_run_says_so(read):
     assert "not finished: it reached epoch 8 of 10" in " ".join(words.verdict(read(until=8)))
 

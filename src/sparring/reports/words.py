@@ -32,6 +32,7 @@ PROPER_NAMES = {
     "vicreg": "VICReg",
 }
 """What a sentence calls each method; another is called by the name it is registered under."""
+SUPERVISED = ("oracle", "supcon")
 
 
 def verdict(run: Record) -> list[str]:
@@ -90,7 +91,8 @@ def written(value: float, form: str) -> str:
 def _trained(run: Record) -> str:
     method, data = name(run.recipe, "method"), name(run.recipe, "data")
     encoder = _with_settings(run.recipe, "encoder") or "an encoder"
-    sentence = f"{PROPER_NAMES.get(method, method) or 'The recipe'} trains {encoder} without labels"
+    sentence = f"{PROPER_NAMES.get(method, method) or 'The recipe'} trains {encoder}"
+    sentence += "" if method in SUPERVISED else " without labels"
     sentence += f" on {Path(data).name}" if data else ""
     if run.recipe.get("strength") == 0 or not (adversary := name(run.recipe, "adversary")):
         return f"{sentence}; there is no adversary."

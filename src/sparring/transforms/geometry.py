@@ -15,25 +15,27 @@ from sparring.schema import check_range, checked
 
 Padding = Literal["zeros", "border", "reflection"]
 FARTHEST = 1e6
-"""Half image sides from the centre."""
+"""Coordinates beyond this, in half image sides, are refused."""
 
 
 def sample(
     images: Float[Tensor, "b c h w"], grid: Float[Tensor, "b h w 2"], padding: Padding
 ) -> Float[Tensor, "b c h w"]:
-    """Sample bilinearly at x and y measured in half image sides from the centre: -1 and 1 are the outer edges.
-
-    Raises:
-        InputError: if a place is no number, or far out, where PyTorch's gradient on processors writes anywhere.
-    """
-    if grid.device.type == "cpu":
-        low, high = grid.detach().aminmax()
-        if not (low >= -FARTHEST and high <= FARTHEST):
-            raise InputError(
-                "expected finite parameters to resample images by, got some that are not; try a smaller "
-                "--learning-rate or --adversary-learning-rate"
-            )
+    """Sample bilinearly at x and y measured in half image sides from the centre: -1 and 1 are the outer edges."""
+    refuse_far(grid)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode=padding, align_corners=False).clamp(0, 1)
+
+
+def refuse_far(places: Tensor) -> None:
+    """One clear line for places that are no numbers or far out; PyTorch would write outside its memory (on CPUs)."""
+    if places.device.type != "cpu":
+        return
+    low, high = places.detach().aminmax()
+    if not (low >= -FARTHEST and high <= FARTHEST):
+        raise InputError(
+            "expected finite parameters to resample images by, got some that are not; try a smaller --learning-rate "
+            "or --adversary-learning-rate"
+        )
 
 
 def warp(

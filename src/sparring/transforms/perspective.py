@@ -8,7 +8,7 @@ from torch import Tensor
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
 from sparring.schema import check_ranges
-from sparring.transforms.geometry import Padding
+from sparring.transforms.geometry import Padding, refuse_far
 
 CORNERS = ((0, 0), (1, 0), (1, 1), (0, 1))
 NAMES = ("top_left", "top_right", "bottom_right", "bottom_left")
@@ -35,6 +35,7 @@ class Perspective(Transform):
         height, width = images.shape[-2:]
         sides = params.new_tensor([width, height])
         corners = (params.new_tensor(CORNERS) * sides - 0.5).expand(len(params), 4, 2)
+        refuse_far(params)
         matrix = get_perspective_transform(corners, corners + self.share * sides * params)
         hard = warp_perspective(images, matrix, (height, width), padding_mode=self.padding, align_corners=False)
         return hard.clamp(0, 1)
