@@ -130,6 +130,12 @@ def test_trying_the_parts_changes_nothing(adversary: str) -> None:
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[1])
 
 
+def test_what_cannot_be_played_is_one_line() -> None:
+    recipe = Recipe(encoder=SMALL, adversary=Part("best_of", {"side": 8}))
+    with pytest.raises(InputError, match=r"resnet12, colour, best_of: a round cannot be played; .* too small"):
+        build_learner(recipe, CONTEXT)
+
+
 def test_two_images_are_enough_to_try() -> None:
     for method, adversary in (("simclr", "free"), ("supcon", "search"), ("pcl", "best_of")):
         context = {**CONTEXT, "image_count": 2, "labels": torch.tensor([0, 1])}

@@ -63,7 +63,12 @@ def _tried(recipe: Recipe, context: Mapping[str, Any], side: int) -> Batch:
 def _check_contracts(learner: Learner, recipe: Recipe, batch: Batch) -> None:
     """Let each part do its work once on every view to harden, so that one that does not keep its contract is named."""
     for name in sorted({name for pair in recipe.pairs for name in pair if is_hard(name)}):
-        _check_view(learner, recipe, batch, name)
+        try:
+            _check_view(learner, recipe, batch, name)
+        except RuntimeError as error:
+            parts = ", ".join(part.name for part in (recipe.encoder, recipe.transform, recipe.adversary))
+            said = str(error).partition("\n")[0]
+            raise InputError(f"{parts}: a round cannot be played; {said}") from error
 
 
 def _check_view(learner: Learner, recipe: Recipe, batch: Batch, name: str) -> None:

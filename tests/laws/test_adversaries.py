@@ -71,7 +71,7 @@ def make(adversary: Part, transform: Part | str = "rotation", method: str = "sim
     statistics = context()["statistics"]
     recipe = Recipe(adversary=adversary, transform=Part.of(transform), method=Part(method))
     with seeded(0):
-        learner = build_learner(recipe, context())
+        learner = build_learner(recipe, context(), tried=False)
     with seeded(1):
         encoder = Encoder(Smooth(), 8, statistics)
     with seeded(0):

@@ -59,8 +59,6 @@ def rescale(params: Float[Tensor, " b *p"], norm: Norm) -> Float[Tensor, " b *p"
 
 def hold(params: Float[Tensor, " b *p"], norm: Norm) -> Float[Tensor, " b *p"]:
     """Points of the box that lie outside the ball rescaled onto it, the others as they are; no sorting."""
-    if norm == "linf":
-        return params
     flat = params.flatten(1)
     length = size(flat, norm)
     return _as(flat / torch.where(length > 1 + SLACK, length, 1.0)[:, None], params)

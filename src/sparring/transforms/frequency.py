@@ -79,7 +79,7 @@ class Frequency(Transform):
         return balls.steepest(gradient, self.norm)
 
     def _coefficients(self, params: Float[Tensor, "b c k"]) -> Float[Tensor, "b c k"]:
-        return self.eps * balls.hold(params, self.norm)
+        return self.eps * (params if self.norm == "linf" else balls.hold(params, self.norm))
 
     def perturbation(self, params: Float[Tensor, "b c k"], height: int, width: int) -> Float[Tensor, "b c h w"]:
         """What is added to images of this size."""

@@ -44,7 +44,7 @@ class Pixels(Transform):
 
     def perturbation(self, params: Float[Tensor, " b *p"]) -> Float[Tensor, " b *p"]:
         """What is added, of norm at most `eps`."""
-        return self.eps * balls.hold(params, self.norm)
+        return self.eps * (params if self.norm == "linf" else balls.hold(params, self.norm))
 
     def forward(self, images: Float[Tensor, "b c h w"], params: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         return (images + self.perturbation(params)).clamp(0, 1)
