@@ -66,9 +66,7 @@ def _check_contracts(learner: Learner, recipe: Recipe, batch: Batch) -> None:
         try:
             _check_view(learner, recipe, batch, name)
         except RuntimeError as error:
-            parts = ", ".join(part.name for part in (recipe.encoder, recipe.transform, recipe.adversary))
-            said = str(error).partition("\n")[0]
-            raise InputError(f"{parts}: a round cannot be played; {said}") from error
+            raise InputError(f"{_players(recipe)}: a round cannot be played; {_first_line(error)}") from error
 
 
 def _check_view(learner: Learner, recipe: Recipe, batch: Batch, name: str) -> None:
@@ -80,9 +78,8 @@ def _check_view(learner: Learner, recipe: Recipe, batch: Batch, name: str) -> No
         raise InputError(f"{who}: expected propose to return a Proposal, got {_told(proposal)}")
     if proposal.params is None:
         return
-    channels, height, width = view.images.shape[1:]
-    size = view.adversary.transform.parameter_shape((channels, height, width))
-    _check_values(f"{who}: expected parameters", proposal.params, (TRIED, *size), -1)
+    size = view.adversary.transform.size_for(view.images)
+    _check_values(f"{who}: expected parameters", proposal.params, size, -1)
     hard = view.adversary.transform(view.images, batch.strength * proposal.params)
     _check_values(f"{what}: expected images", hard, view.images.shape, 0)
     seen = learner.comparison.glance(hard, batch.indices, hard=True)
@@ -110,6 +107,14 @@ def _told(value: object) -> str:
     return f"shape {tuple(value.shape)} in {value.dtype}" if isinstance(value, Tensor) else type(value).__name__
 
 
+def _players(recipe: Recipe) -> str:
+    return ", ".join(part.name for part in (recipe.encoder, recipe.transform, recipe.adversary))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
 def _check_sides(learner: Learner, recipe: Recipe, context: Mapping[str, Any]) -> None:
     """Play a round at every side of the views, so that what cannot be is said before training."""
     sides = recipe.views.sides_in(context["image_shape"][-1])
@@ -117,12 +122,10 @@ def _check_sides(learner: Learner, recipe: Recipe, context: Mapping[str, Any]) -
         try:
             learner(_tried(recipe, context, side))
         except (AssertionError, IndexError, RuntimeError, TypeError, ValueError) as error:  # TypeError: jaxtyping's
-            parts = ", ".join(part.name for part in (recipe.encoder, recipe.transform, recipe.adversary))
-            said = str(error).partition("\n")[0]
             told = f"{side}" if given == side else f"{given:g}, which is {side} pixels"
             raise InputError(
-                f"views.sides: expected sides that {parts} can be played at, got {told} ({said}); "
-                "take other sides, or leave them out for the images' own"
+                f"views.sides: expected sides that {_players(recipe)} can be played at, got {told} "
+                f"({_first_line(error)}); take other sides, or leave them out for the images' own"
             ) from None
 
 

@@ -65,9 +65,12 @@ class Transform(nn.Module, ABC):
         self, images: Float[Tensor, "b c h w"], generator: torch.Generator | None = None
     ) -> Float[Tensor, " b *p"]:
         """Parameters for each of these images, uniform in the box and projected onto what is allowed."""
+        return self.project(2 * uniform(self.size_for(images), generator, images) - 1)
+
+    def size_for(self, images: Float[Tensor, "b c h w"]) -> tuple[int, ...]:
+        """The size of the parameters of all of these images together."""
         b, channels, height, width = images.shape
-        size = (b, *self.parameter_shape((channels, height, width)))
-        return self.project(2 * uniform(size, generator, images) - 1)
+        return (b, *self.parameter_shape((channels, height, width)))
 
     def describe(self, params: Float[Tensor, " b *p"]) -> dict[str, Float[Tensor, " b"]]:
         """What the parameters mean, by name and in physical units, for the log."""

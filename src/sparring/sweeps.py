@@ -23,7 +23,7 @@ from sparring.reports import write_report
 from sparring.reports.compare import t_interval
 from sparring.reports.cost import total_cost
 from sparring.reports.record import Record, read_runs
-from sparring.run import FILES, FOLDERS, Run, changed
+from sparring.run import FILES, FOLDERS, Run, changed, located
 from sparring.setup import count_steps
 
 Groups = dict[str, dict[int, float]]
@@ -105,8 +105,7 @@ def _check_same(run: Run, recipe: Recipe) -> None:
 
 def _check_homes(recipe: Recipe) -> None:
     """Refuse parts that live in this process alone: each cell trains in one of its own."""
-    files = [str(Path(file).expanduser().absolute()) for file in recipe.parts]
-    added = set().union(*(ADDED.get(file, set()) for file in files))
+    added = set().union(*(ADDED.get(file, set()) for file in located(recipe).parts))
     named = {kind: getattr(recipe, kind) for kind in ("encoder", "method", "transform", "adversary")}
     for kind, part in [*named.items(), *(("penalty", each) for each in recipe.penalties)]:
         home = getattr(TABLES[kind].get(part.name), "__module__", "sparring.")

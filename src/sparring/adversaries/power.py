@@ -29,9 +29,7 @@ class Power(Adversary):
 
     @torch.enable_grad()
     def propose(self, turn: Turn) -> Proposal:
-        b, channels, height, width = turn.images.shape
-        size = (b, *self.transform.parameter_shape((channels, height, width)))
-        slope = normal(size, turn.generator, turn.images)
+        slope = normal(self.transform.size_for(turn.images), turn.generator, turn.images)
         for _ in range(self.iterations):
             params = (self.xi * self._towards(slope)).detach().requires_grad_()
             (slope,) = torch.autograd.grad(turn.hardness(params).sum(), params)

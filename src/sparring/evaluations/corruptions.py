@@ -21,6 +21,7 @@ from sparring.evaluations.confusion import percent_right
 from sparring.evaluations.subject import Inspection, Subject
 from sparring.randomness import generator_for
 from sparring.schema import check_range
+from sparring.views import as_bytes
 
 SEVERITIES = range(1, 6)
 
@@ -99,7 +100,7 @@ def _box_filter(source: int, target: int) -> Float[Tensor, "target source"]:
 
 def jpeg(images: Tensor, quality: int, generator: torch.Generator) -> Tensor:
     """Compress as JPEG, by Pillow."""
-    pictures = _as_bytes(images).permute(0, 2, 3, 1).numpy()
+    pictures = as_bytes(images).permute(0, 2, 3, 1).numpy()
     through = np.stack([_through_jpeg(picture, quality) for picture in pictures])
     return torch.from_numpy(through).permute(0, 3, 1, 2).float() / 255
 
@@ -129,11 +130,7 @@ def corrupt(
 ) -> UInt8[Tensor, "n c h w"]:
     """The images under a corruption of this name, at a severity of 1 to 5."""
     change, constants = CORRUPTIONS[name]
-    return _as_bytes(change(pixels.float() / 255, constants[severity - 1], generator))
-
-
-def _as_bytes(images: Float[Tensor, "n c h w"]) -> UInt8[Tensor, "n c h w"]:
-    return (255 * images.clamp(0, 1)).round().to(torch.uint8)
+    return as_bytes(change(pixels.float() / 255, constants[severity - 1], generator))
 
 
 class Corruptions(Inspection):
