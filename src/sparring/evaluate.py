@@ -56,24 +56,18 @@ def evaluate(
     linear = evaluations.get("linear")
     judge = linear if isinstance(linear, Linear) else Linear()
     images = load_dataset(
-        name,
-        image_size=image_size_of(path),
-        root=data_root or recipe.data_root,
-        max_broken=recipe.max_broken,
+        name, image_size=image_size_of(path), root=data_root or recipe.data_root, max_broken=recipe.max_broken
     )
     device = fabric_on(accelerator or recipe.accelerator, devices=1).device
     subject = Subject(encoder.to(device), images, recipe.views, judge, device)
     findings = measure(subject, evaluations)
-    if findings.refused and not findings.figures:
-        raise findings.refused
     if not findings.figures:
-        raise InputError(
+        raise findings.refused or InputError(
             f"{name}: expected labels for {', '.join(findings.left_out)}, found none; try --probe collapse"
         )
     _warn(findings, subject, [each for each in evaluations.values() if isinstance(each, Knn)])
     _print(findings, path, name, per_class=per_class, as_json=as_json)
-    if features:
-        _save_features(features, subject)
+    _save_features(features, subject)
     try:
         settings = {"settings": {part.name: part.settings for part in parts}}
         run.save_evaluation(name, {"figures": findings.figures, **findings.details(), **settings})
@@ -138,8 +132,10 @@ def _unit(name: str) -> str:
     return " %" if is_percent(name) else ""
 
 
-def _save_features(path: Path, subject: Subject) -> None:
+def _save_features(path: Path | None, subject: Subject) -> None:
     """Features of all images: `bank`, training images, and `queries`, test images, with labels and names of files."""
+    if path is None:
+        return
     known, splits = subject.features, {"bank": subject.data.train, "queries": subject.data.test}
     tensors = {
         "bank": known.bank if subject.labelled else subject.extract(subject.data.train.pixels),
