@@ -12,6 +12,7 @@ from sparring.cli import main
 from sparring.errors import InputError
 from sparring.grid import Cell
 from sparring.recipe import Part, Recipe
+from sparring.run import Run
 from sparring.tuning import Choice, Found, Range, parse_space, tune
 
 TINY = Recipe(image_size=16, encoder=Part("resnet12", {"width": 0.0625}), batch_size=512, epochs=2)
@@ -87,6 +88,7 @@ def test_the_best_comes_first_by_the_mean_over_seeds_at_the_last_epoch(unlucky: 
     assert [Found(**row) for row in kept] == found
     cells = json.loads((tmp_path / "sweep.json").read_text())["cells"]
     assert len(cells) == 6
+    assert {Run(cell).recipe().evaluate_on for cell in tmp_path.glob("*seed=*")} == {"validation"}
     assert all(cell["settings"].keys() == SPACE.keys() for cell in cells)
     assert (tmp_path / "report.html").exists()
 
@@ -119,7 +121,7 @@ def test_the_command_says_what_the_best_is_worth(
     said = capsys.readouterr().out
     best = json.loads((tmp_path / "search.json").read_text())["trials"][0]
     assert f"learning_rate = {best['settings']['learning_rate']}: {best['knn']:.2f} %" in said
-    assert "chosen on the test images" in said
+    assert "chosen on validation images" in said
 
 
 BAD = {
@@ -154,7 +156,7 @@ def test_images_without_labels_and_a_missing_library_are_one_line(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flat = next(path for path in sorted(folder.glob("*/*")) if path.is_dir())
-    with pytest.raises(InputError, match="labelled test images"):
+    with pytest.raises(InputError, match="labelled validation images"):
         tune(Recipe(data=str(flat), batch_size=2, image_size=16), {"strength": Range(0.1, 1.0)}, out=tmp_path, trials=1)
     monkeypatch.setattr(tuning, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'sparring\[search\]'"):

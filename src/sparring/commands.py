@@ -88,7 +88,7 @@ def search(
         sys.exit(1)
     settings = ", ".join(f"{name} = {value}" for name, value in found[0].settings.items())
     _say(f"best          {settings}: {found[0].knn:.2f} %, mean of {chosen} seeds, last epoch")
-    _say("              chosen on the test images among all trials: train it on other seeds before you compare it")
+    _say("              chosen on validation images: train it without --search, on test images, before you report it")
 
 
 def _say_of_sweep(out: Path) -> None:

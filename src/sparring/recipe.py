@@ -164,6 +164,9 @@ class Recipe:
 
     evaluate_every: int = 5
     """Epochs between evaluations; the untrained encoder and the last epoch are always evaluated."""
+    evaluate_on: Literal["test", "validation"] = "test"
+    """Images that the kNN accuracy is of: validation images (the data's own, or a tenth of the training images, held
+    out) leave the test images unseen while settings are chosen."""
     knn_k: tuple[int, ...] = (200,)
     """Neighbours of the kNN accuracy; the first is the one that is shown."""
     knn_t: tuple[float, ...] = (0.1,)

@@ -25,6 +25,7 @@ from sparring.reports.cost import total_cost
 from sparring.reports.record import Record, read_runs
 from sparring.run import FILES, FOLDERS, Run, changed, located
 from sparring.setup import count_steps
+from sparring.training import source_of
 
 Groups = dict[str, dict[int, float]]
 """By group of cells, then by seed."""
@@ -120,7 +121,7 @@ def check_parts(recipes: Sequence[Recipe]) -> None:
     """Build what each recipe names, so that what cannot be is said before the first cell trains for hours."""
     load = lru_cache(1)(load_dataset)
     for recipe in {dump_recipe(replace(each, seed=0)): each for each in recipes}.values():
-        data = load(recipe.data, image_size=recipe.image_size, root=recipe.data_root, max_broken=recipe.max_broken)
+        data = load(**source_of(recipe))
         count_steps(recipe, len(data.train), recipe.devices * recipe.nodes)
         with seeded(recipe.seed, "weights"):
             build_learner(recipe, context_of(data))

@@ -4,6 +4,7 @@ import os
 import sys
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -111,7 +112,18 @@ def load_learner(run: str | Path) -> Learner:
 
 def load_data(recipe: Recipe) -> DataSet:
     """The data set that a recipe names."""
-    return load_dataset(recipe.data, image_size=recipe.image_size, root=recipe.data_root, max_broken=recipe.max_broken)
+    return load_dataset(**source_of(recipe))
+
+
+def source_of(recipe: Recipe) -> dict[str, Any]:
+    """What `load_dataset` takes from a recipe."""
+    return {
+        "name": recipe.data,
+        "image_size": recipe.image_size,
+        "root": recipe.data_root,
+        "max_broken": recipe.max_broken,
+        "evaluate_on": recipe.evaluate_on,
+    }
 
 
 def _unfinished(path: Path) -> Run:
@@ -130,7 +142,7 @@ def _free_path(recipe: Recipe) -> Path:
 
 def _about(data: DataSet, recipe: Recipe) -> str:
     """How many images there are, and what was decided about them."""
-    tested = f", {len(data.test):,} test" if data.test else ""
+    tested = f", {len(data.test):,} {recipe.evaluate_on}" if data.test else ""
     count = f"data  {len(data.train):,} training{tested} images"
     clipped = f"k of kNN is clipped to {len(data.train):,}" if data.test and max(recipe.knn_k) > len(data.train) else ""
     grey = "the images look grey" if data.train.is_grey() else ""

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import mean
@@ -114,7 +114,8 @@ def tune(
 
     Trials are played one after another, each as a cell for each seed. What is proposed depends only on the recipe's
     seed and on what earlier trials came to, so the same call goes on: it proposes the same again, and no finished
-    cell is trained twice.
+    cell is trained twice. Accuracy is measured on validation images (`Recipe.evaluate_on`), so the test images are
+    unseen when the best settings are trained with them.
 
     Args:
         recipe: what all trials share.
@@ -125,7 +126,7 @@ def tune(
         jobs: cells that train at the same time.
 
     Returns:
-        Every trial, best first; chosen by the accuracy on test images, so not a result to report.
+        Every trial, best first; chosen by the accuracy on validation images, so not a result to report.
 
     Raises:
         InputError: if Optuna is not installed, or a setting or a folder cannot be used; nothing has been trained then.
@@ -134,10 +135,10 @@ def tune(
     """
     if trials < 1:
         raise InputError(f"trials: expected a whole number of at least 1, got {trials}")
-    study = _study(recipe.seed)
+    study, recipe = _study(recipe.seed), replace(recipe, evaluate_on="validation")
     check_parts(_extremes(recipe, space, Path(out)))
     if load_data(recipe).test is None:
-        raise InputError(f"--search goes by kNN accuracy on labelled test images; {recipe.data} has none")
+        raise InputError(f"--search goes by kNN accuracy on labelled validation images; {recipe.data} has none")
     found, played = list[Found](), dict[str, Cell]()
     for _ in range(trials):
         trial = study.ask()

@@ -63,6 +63,36 @@ def test_the_sample(monkeypatch):
     assert torch.equal(again.train.pixels, data.train.pixels)
 
 
+def test_validation_images_in_place_of_test_images():
+    whole, tuning = load_dataset("sample"), load_dataset("sample", evaluate_on="validation")
+    assert torch.equal(tuning.test.pixels, whole.validation.pixels)
+    assert (tuning.validation, len(tuning.train)) == (None, len(whole.train))
+
+
+@pytest.mark.parametrize("sizes", [(40, 20, 30), (1, 1), (3,)])
+def test_validation_images_are_held_out_where_there_are_none(sizes):
+    labels = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))[torch.randperm(sum(sizes))]
+    pixels = torch.arange(sum(sizes), dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 2, 2)
+    files = tuple(map(str, range(sum(sizes))))
+    whole = DataSet("numbers", Images(pixels, labels, tuple("abc"[: len(sizes)]), files), None)
+    tuning = whole.with_validation_as_test()
+    for part in (tuning.train, tuning.test):
+        places = part.pixels[:, 0, 0, 0].long()
+        assert torch.equal(part.labels, labels[places])
+        assert [*map(int, part.files)] == places.tolist()
+    assert sorted([*tuning.train.files, *tuning.test.files], key=int) == list(files)  # each once
+    assert len(tuning.test) == -(-sum(sizes) // 10)
+    if sizes[0] == 40:
+        assert tuning.test.labels.bincount().tolist() == [4, 2, 3]
+    assert f"{len(tuning.test)} training images are held out" in tuning.note
+    assert torch.equal(whole.with_validation_as_test().test.pixels, tuning.test.pixels)  # the same ones each time
+
+
+def test_without_labels_nothing_is_held_out():
+    data = DataSet("plain", Images(torch.zeros(9, 3, 2, 2, dtype=torch.uint8), None, ()), None)
+    assert data.with_validation_as_test() == data
+
+
 @pytest.mark.parametrize(("count", "stride"), [(1, 1), (700, 1), (20_001, 3)])
 def test_channel_statistics_are_those_of_numpy(count, stride):
     pixels = torch.from_numpy(np.random.default_rng(count).integers(0, 256, (count, 3, 2, 2), np.uint8))

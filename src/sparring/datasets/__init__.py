@@ -28,6 +28,7 @@ def load_dataset(
     image_size: int | None = None,
     root: str | Path | None = None,
     max_broken: float = 0.05,
+    evaluate_on: str = "test",
 ) -> DataSet:
     """A registered data set, or a folder of images.
 
@@ -36,6 +37,8 @@ def load_dataset(
         image_size: side in pixels; None is the data's own (CIFAR: 32), and 64 for folders.
         root: where a copy of a registered data set is, or is downloaded to; None is the cache.
         max_broken: largest share of a folder's files that may be unreadable, in [0, 1].
+        evaluate_on: "validation" puts validation images in place of the test images (held out of the training images,
+            which are copied into memory for it, where there are none).
 
     Raises InputError, in one line, for everything that cannot be used.
     """
@@ -44,8 +47,10 @@ def load_dataset(
     if not 0 <= max_broken <= 1:
         raise InputError(f"expected max_broken, a share of the files, in [0, 1]; got {max_broken}")
     if name in DATASETS:
-        return DATASETS[name](image_size, Path(root).expanduser() if root else None)
-    return load_folder(_existing_folder(name), image_size=image_size or FOLDER_SIZE, max_broken=max_broken)
+        data = DATASETS[name](image_size, Path(root).expanduser() if root else None)
+    else:
+        data = load_folder(_existing_folder(name), image_size=image_size or FOLDER_SIZE, max_broken=max_broken)
+    return data.with_validation_as_test() if evaluate_on == "validation" else data
 
 
 def _missing(folder: Path) -> InputError:

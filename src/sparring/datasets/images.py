@@ -1,9 +1,11 @@
 """What a data set is once it is read: uint8 images, labels if there are any, and their splits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import compress
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from sparring.memory import release
@@ -14,6 +16,8 @@ Triple = tuple[float, float, float]
 STATISTICS_IMAGES = 10_000
 STATISTICS_BATCH = 64
 GREY_IMAGES = 100
+HELD_OUT = 10
+"""One image of so many is a validation image, where the data have none of their own."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,11 @@ class Images:
 
     def __len__(self) -> int:
         return len(self.pixels)
+
+    def select(self, chosen: Bool[Tensor, " n"]) -> "Images":
+        """A copy of some of them."""
+        labels = None if self.labels is None else self.labels[chosen]
+        return replace(self, pixels=self.pixels[chosen], labels=labels, files=tuple(compress(self.files, chosen)))
 
     def is_grey(self) -> bool:
         """Whether red, green and blue are alike in some hundred images spread evenly."""
@@ -48,6 +57,19 @@ class DataSet:
     validation: Images | None = None
     note: str = ""
     """What was decided for the user, in a plain sentence."""
+
+    def with_validation_as_test(self) -> "DataSet":
+        """Validation images in place of the test images: its own, or every tenth training image, spread over classes.
+
+        Where they are held out of the training images, these are copied into memory; without labels there are none.
+        """
+        if self.validation is not None or self.train.labels is None:
+            return replace(self, test=self.validation, validation=None)
+        held = torch.zeros(len(self.train), dtype=torch.bool)
+        held[self.train.labels.argsort(stable=True)[::HELD_OUT]] = True
+        note = f"{held.sum():,} training images are held out for validation"
+        notes = "; ".join(filter(None, (self.note, note)))
+        return replace(self, train=self.train.select(~held), test=self.train.select(held), note=notes)
 
     def channel_statistics(self) -> tuple[Triple, Triple]:
         """Mean and standard deviation of each channel in [0, 1], of at most 10,000 training images spread evenly.

@@ -28,7 +28,7 @@ CHARTS: dict[str, Callable[[Sequence[Record]], list[Panel]]] = {
 }
 ONE_EACH = ("parameters", "hardness", "choices", "negatives")
 """Drawn for one seed of each group: more would be a long page that says the same."""
-KNN = "Nearest-neighbour accuracy on test images, from the encoder's features alone; epoch 0 is the untrained encoder."
+KNN = "Nearest-neighbour accuracy on {} images, from the encoder's features alone; epoch 0 is the untrained encoder."
 PARAMETERS = "Its parameters over training, as the mean over images."
 CHOICES = (
     "Of the parameters in their unit box: spread 0 is one constant for all images, entropy 1 is as varied as chance, "
@@ -98,7 +98,7 @@ def _page(
     one = " Of each group, its first run is shown." if len(one_each) < len(runs) else ""
     sections = [
         _summary(runs),
-        _section("kNN accuracy", _charts("knn", panels), KNN),
+        _section("kNN accuracy", _charts("knn", panels), KNN.format(_evaluated_on(runs))),
         _section(*afterwards.section(runs)),
         _section("What the adversary chooses", _charts("parameters", panels), PARAMETERS + one),
         _section("Does it choose for each image?", _charts("choices", panels), CHOICES),
@@ -182,6 +182,10 @@ def _heat_maps(classes: Drawn, several: bool) -> str:
         (f"<h3>{escape(label)}</h3>" if several else "") + f'<p class="note">{escape(sentence)}</p>{beside(drawn)}'
         for label, (drawn, sentence) in classes.items()
     )
+
+
+def _evaluated_on(runs: Sequence[Record]) -> str:
+    return " or ".join(sorted({run.recipe.get("evaluate_on", "test") for run in runs}))
 
 
 def _hardness(runs: Sequence[Record]) -> str:
