@@ -1,7 +1,7 @@
 """Gather a sweep's finished cells by arm into results.json and figure.png, and print their table.
 
-python experiments/collect.py FOLDER_OF_THE_SWEEP EXPERIMENT [ARM_TO_COMPARE_WITH [KEY]]
-python experiments/collect.py - EXPERIMENT [ARM_TO_COMPARE_WITH [KEY]]      # of what results.json holds
+python experiments/collect.py FOLDER_OF_THE_SWEEP EXPERIMENT ARM_TO_COMPARE_WITH [KEY]
+python experiments/collect.py - EXPERIMENT ARM_TO_COMPARE_WITH [KEY]      # prints what results.json holds
 
 KEY names the accuracy to gather where a run has several: knn, or knn/k=20,t=0.1. What results.json holds stays, seed by
 seed, unless the folder has the same run: a sweep may be run in pieces, on several machines. Differences are paired by
@@ -22,7 +22,7 @@ from sparring.reports.compare import difference
 from sparring.reports.cost import total_cost
 from sparring.reports.record import Record, read_runs
 
-ACCENT = "#2a78d6"
+ACCENT, MUTED = "#2a78d6", "#6b7280"
 GAP = 8
 """Arms more points than this below the next better one are off the figure's scale."""
 MEASURED = ("knn/", "rankme", "hardness/", "negatives/", "adversary/", "spread/", "parameters/")
@@ -83,52 +83,71 @@ def _curve(run: Record, key: str) -> tuple[list[float], list[float]]:
     return list(series.epochs), list(series.values)
 
 
-def _far_behind(arms: dict[str, dict[str, Any]], order: list[str]) -> list[str]:
-    """Of arms from the worst to the best, those below the last wide gap in the lower half."""
-    means = [arms[arm]["mean"] for arm in order]
-    gaps = [place for place in range(1, len(order) // 2 + 1) if means[place] - means[place - 1] > GAP]
-    return order[: max(gaps, default=0)]
+def _far_behind(means: list[float]) -> int:
+    """Of means from the worst to the best, how many are below the last wide gap in the lower half."""
+    gaps = [place for place in range(1, len(means) // 2 + 1) if means[place] - means[place - 1] > GAP]
+    return max(gaps, default=0)
 
 
-def draw(arms: dict[str, dict[str, Any]], path: Path) -> None:
-    """A row for each arm, best above: a dot for each seed, a line at the mean of several; far behind, a triangle."""
-    order = sorted(arms, key=lambda arm: arms[arm]["mean"])
-    far = _far_behind(arms, order)
-    near = [value for arm in order if arm not in far for value in arms[arm]["knn"].values()]
-    edge = min(near) - 0.15 * (max(near) - min(near))
-    figure = Figure(figsize=(7.2, 0.7 + 0.32 * len(order)), layout="constrained")
+def draw(arms: dict[str, dict[str, Any]], rival: str, path: Path) -> None:
+    """A row for each arm, best above, by points over the rival at the same seed; single seeds are hollow.
+
+    A dot for each seed, a line over the 95 % interval with its middle marked; far behind, a triangle at the edge.
+    """
+    found = {arm: difference(own["knn"], arms[rival]["knn"]) for arm, own in arms.items()}
+    means = {arm: each.mean for arm, each in found.items() if each}
+    order = sorted(means, key=lambda arm: (means[arm], arms[arm]["mean"]))
+    far = order[: _far_behind(sorted(means.values()))]
+    figure = Figure(figsize=(7.2, 0.8 + 0.3 * len(order)), layout="constrained")
     axes = figure.subplots()
+    axes.axvline(0, color=MUTED, lw=1, zorder=0)
     for place, arm in enumerate(order):
-        behind = arm in far
-        values = [edge] if behind else list(arms[arm]["knn"].values())
-        axes.plot(values, [place] * len(values), "<" if behind else "o", color=ACCENT, ms=4, alpha=0.6)
-        if len(values) > 1:
-            axes.plot([arms[arm]["mean"]] * 2, [place - 0.3, place + 0.3], color=ACCENT, lw=2)
-        words = f"{arms[arm]['mean']:.1f}{', off the scale' if behind else ''}"
-        axes.annotate(words, (max(values), place), (7, 0), textcoords="offset points", va="center", size=7)
-    axes.set_yticks(range(len(order)), order, fontsize=8)
-    neighbours = re.search(r"k=\d+", next(iter(arms.values())).get("key", ""))
-    measure = f"kNN accuracy{f' ({neighbours[0]})' if neighbours else ''}"
-    axes.set_xlabel(f"{measure} at the last epoch, %: a dot for each seed, a line at the mean", fontsize=8)
+        if arm in far:
+            continue
+        points = [
+            value - arms[rival]["knn"][seed] for seed, value in arms[arm]["knn"].items() if seed in arms[rival]["knn"]
+        ]
+        fill = ACCENT if len(points) > 1 else "none"
+        if arm != rival:
+            axes.plot(points, [place] * len(points), "o", mec=ACCENT, mfc=fill, ms=4, alpha=0.7)
+        if interval := (arm != rival and found[arm].interval):
+            axes.plot(interval, [place] * 2, color=ACCENT, lw=1.2)
+            axes.plot([means[arm]] * 2, [place - 0.25, place + 0.25], color=ACCENT, lw=2)
+    axes.margins(x=0.06)
+    edge = axes.get_xlim()[0]
+    for arm in far:
+        place = order.index(arm)
+        axes.plot(edge, place, "<", color=ACCENT, ms=5, clip_on=False)
+        axes.annotate(f"{means[arm]:+.1f}", (edge, place), (7, 0), textcoords="offset points", va="center", size=7)
+    axes.set_xlim(edge)
+    for place, arm in enumerate(order):
+        axes.annotate(
+            f"{arms[arm]['mean']:.1f}", (1.02, place), xycoords=("axes fraction", "data"), va="center", size=8
+        )
+    axes.annotate("mean, %", (1.02, len(order) - 0.3), xycoords=("axes fraction", "data"), size=7, color=MUTED)
+    axes.set_yticks(range(len(order)), [_named(arm, arms[arm]) for arm in order], fontsize=8)
+    neighbours = re.search(r"k=(\d+)", arms[rival].get("key", ""))
+    measure = f"kNN accuracy (k = {neighbours[1] if neighbours else 200}) at the last epoch"
+    words = f"{measure}, points over {rival}: a dot for each seed, a line for the 95 % interval"
+    figure.supxlabel(words, fontsize=8)
     axes.tick_params(labelsize=8, length=0)
     axes.grid(axis="x", alpha=0.25)
     axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.margins(x=0.12)
     axes.set_ylim(-0.6, len(order) - 0.4)
     figure.savefig(path, dpi=150)
 
 
-def table(arms: dict[str, dict[str, Any]], rival: str | None) -> str:
+def _named(arm: str, own: dict[str, Any]) -> str:
+    return f"{arm} (1 seed)" if len(own["knn"]) == 1 else arm
+
+
+def table(arms: dict[str, dict[str, Any]], rival: str) -> str:
     """Markdown, best first; differences are paired by seed, costs are encoder passes as a multiple of the rival's."""
-    if rival is not None and rival not in arms:
-        raise unknown("arm to compare with", rival, arms)
-    lines = [f"| arm | seeds | kNN, % | deviation | against {rival or ''} | cost |", "|---|---|---|---|---|---|"]
+    lines = [f"| arm | seeds | kNN, % | deviation | against {rival} | cost |", "|---|---|---|---|---|---|"]
     for arm in sorted(arms, key=lambda arm: -arms[arm]["mean"]):
-        own, words, cost = arms[arm], "", ""
-        if rival:
-            found = difference(own["knn"], arms[rival]["knn"])
-            words = str(found) if found and arm != rival else ""
-            cost = f"{own['cost'] / arms[rival]['cost']:.2f}"
+        own, found = arms[arm], difference(arms[arm]["knn"], arms[rival]["knn"])
+        words = str(found) if found and arm != rival else ""
+        cost = f"{own['cost'] / arms[rival]['cost']:.2f}"
         deviation = "" if own["deviation"] is None else f"{own['deviation']:.2f}"
         lines.append(f"| {arm} | {len(own['knn'])} | {own['mean']:.2f} | {deviation} | {words} | {cost} |")
     return "\n".join(lines)
@@ -142,16 +161,17 @@ def by_key(arms: dict[str, dict[str, Any]], key: str | None) -> dict[str, dict[s
     return {arm: _summed_up({**arms[arm], "knn": own}) for arm, own in figures.items() if own}
 
 
-def main(folder: str, out: Path, rival: str | None = None, key: str | None = None) -> None:
+def main(folder: str, out: Path, rival: str, key: str | None = None) -> None:
     results = out / "results.json"
-    arms = json.loads(results.read_text()) if results.exists() else {}
-    if folder == "-":
-        print(table(by_key(arms, key), rival))
-    else:
-        arms = merge(arms, gather(Path(folder), key or "knn"))
-        print(table(arms, rival))
+    held = json.loads(results.read_text()) if results.exists() else {}
+    arms = held if folder == "-" else merge(held, gather(Path(folder), key or "knn"))
+    shown = by_key(arms, key) if folder == "-" else arms
+    if rival not in shown:
+        raise unknown("arm to compare with", rival, shown)
+    print(table(shown, rival))
+    if folder != "-":
         results.write_text(json.dumps(arms, indent=1) + "\n")
-    draw(arms, out / "figure.png")
+        draw(arms, rival, out / "figure.png")
 
 
 if __name__ == "__main__":
