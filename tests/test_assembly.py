@@ -1,5 +1,6 @@
 """A recipe's parts are tried on a round before they train, and a part that breaks its contract is named."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +9,15 @@ import torch
 from torch import Tensor
 
 import sparring
-from sparring.adversaries import ADVERSARIES, Learned, Random
+from sparring.adversaries import Learned, Random
 from sparring.assembly import build_learner
 from sparring.contracts import Chance, Penalty, Proposal, Turn
 from sparring.datasets import Images
 from sparring.errors import InputError
-from sparring.parts import load_parts
-from sparring.penalties import PENALTIES
+from sparring.parts import TABLES, load_parts, resolved, settings_of
 from sparring.probes import hard_views
 from sparring.randomness import generator_for, seeded
-from sparring.recipe import Part, Recipe
+from sparring.recipe import PARTS, Part, Recipe
 from sparring.rounds import Batch
 from sparring.transforms import TRANSFORMS, Jitter, Rotation
 
@@ -103,7 +103,6 @@ BROKEN = {
     "no proposal": ("adversary", Bare, "adversary own: expected propose to return a Proposal, got shape"),
     "one cost for all": ("penalty", Mean, r"penalty own: expected a cost for each of 4 images, got shape \(\)"),
 }
-TABLES: dict[str, Any] = {"transform": TRANSFORMS, "adversary": ADVERSARIES, "penalty": PENALTIES}
 
 
 @pytest.mark.parametrize(("kind", "part", "message"), BROKEN.values(), ids=BROKEN)
@@ -228,3 +227,24 @@ def test_grey_images_are_known() -> None:
     coloured[::3, 0] += 1
     assert Images(grey, None, ()).is_grey()
     assert not Images(coloured, None, ()).is_grey()
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in PARTS for name in TABLES[kind]])
+def test_every_setting_can_be_written_down(kind: str, name: str) -> None:
+    told = json.loads(json.dumps(resolved(kind, Part(name, {"own": 1}))))
+    assert told["name"] == name
+    assert told.keys() - {"name", "own"} <= settings_of(TABLES[kind][name]).keys()
+    assert told["own"] == 1
+
+
+@pytest.mark.parametrize(
+    "adversary",
+    [
+        Part("best_of", {"opponent": {"name": "search", "transform": "pixels"}}),
+        Part("blend", {"opponents": [{"name": "random", "transform": "colour"}, "random"]}),
+    ],
+    ids=["another transform", "several"],
+)
+def test_a_penalty_is_held_against_the_transform_that_is_played(adversary: Part) -> None:
+    with pytest.raises(InputError, match="penalty kl_identity: expected the transform 'colour'"):
+        build_learner(Recipe(encoder=SMALL, adversary=adversary, penalties=(Part("kl_identity"),)), CONTEXT)

@@ -15,6 +15,7 @@ from sparring.cli import main, parse
 from sparring.errors import InputError
 from sparring.recipe import Part, Recipe, Views
 from sparring.recipe_files import dump_recipe, load_recipe, shipped_recipes
+from sparring.run import Run
 
 
 def settings(*words: str) -> Recipe:
@@ -46,7 +47,17 @@ def test_the_best_recipe_is_played_if_none_is_named() -> None:
     assert settings() == best
     assert settings("--epochs", "3", "--adversary", "none") == replace(best, epochs=3, adversary=Part("none"))
     assert parse(["sweep", "--set", "strength=0,1"]).settings == best
-    assert parse(["train", "--resume", "runs/x"]).settings == Recipe(), "its own recipe counts"
+
+
+def test_a_resume_takes_the_runs_own_settings_and_refuses_others(tmp_path: Path) -> None:
+    own = Recipe(epochs=7, batch_size=32, data=str(tmp_path))
+    run = Run(tmp_path / "run")
+    run.claim(own)
+    assert parse(["train", "--resume", str(run.path)]).settings == own
+    elsewhere = parse(["train", "--resume", str(run.path), "--data-root", "there", "--devices", "2"])
+    assert elsewhere.settings == replace(own, data_root="there", devices=2)
+    with pytest.raises(InputError, match=r"expected epochs = 7, as the run began, got 70"):
+        parse(["train", "--resume", str(run.path), "--epochs", "70"])()
 
 
 def test_a_folder_called_best_is_not_the_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +102,13 @@ BAD = {
     "a misspelt data set": (["train", "--data", "smaple"], "sample"),
     "a recipe that is not there": (["train", "--recipe", "nowhere.toml"], "nowhere.toml"),
     "a run that is not there": (["train", "--resume", "nowhere"], "nowhere"),
-    "settings beside a resume": (["train", "--resume", "nowhere", "--epochs", "3"], "leave the other options out"),
+    "trials of nothing": (["sweep", "--trials", "3"], "--search"),
+    "neighbours of another probe": (["evaluate", "nowhere", "--probe", "linear", "--k", "5"], "--probe knn"),
+    "a ramp that never ends": (["train", "--ramp", "100"], "ramp: expected at most the 40 epochs"),
+    "doubled norms for hard views alone": (
+        ["train", "--dual-norms", "--pairs", "first*", "second*"],
+        "dual_norms: expected a clean view",
+    ),
     "a batch larger than the data": (["train", "--batch-size", "9999"], "3068"),
     "a folder that cannot be made": (["train", "--run", "/proc/x"], "/proc/x"),
     "a picture of no kind": (["preview", "--out", "p.xyz"], ".png"),

@@ -14,8 +14,10 @@ from safetensors.torch import load_file
 import sparring
 from sparring.cli import main, parse
 from sparring.datasets.decoding import read_image
+from sparring.errors import InputError
 from sparring.evaluate import table_rows
 from sparring.evaluations import CORRUPTIONS, EVALUATIONS, extract
+from sparring.measure import build_evaluations
 from sparring.recipe import Part, Recipe
 from sparring.reports import layouts
 from sparring.run import Run
@@ -232,3 +234,8 @@ def test_a_folder_has_one_name_however_it_is_written(
     evaluated(capsys, trained, "--data", f"{folder.name}/")
     assert [name for name in Run(trained).evaluations() if Path(name).name == folder.name] == [str(folder)]
     assert not list((trained / "figures").glob(f"*-{folder.name}.png"))
+
+
+def test_an_evaluation_asked_for_twice_is_one_line() -> None:
+    with pytest.raises(InputError, match="--probe low_label: expected each evaluation once, got it 2 times"):
+        build_evaluations([Part("low_label", {"per_class": [5]}), Part("knn"), Part("low_label", {"shares": [0.1]})])

@@ -233,7 +233,19 @@ def test_weakening_views_fall_in_steps() -> None:
     recipe = Recipe(epochs=10, views_anneal=2)
     hues = [views_at(recipe, 5 * epoch, 5).hue for epoch in range(10)]
     assert hues == pytest.approx([0.1, 0.1, 0.08, 0.08, 0.06, 0.06, 0.04, 0.04, 0.02, 0.02])
+    assert views_at(recipe, 50, 5) == views_at(recipe, 49, 5)  # the look after the last step
     assert views_at(Recipe(), 10**6, 5) == Views()
+
+
+def test_a_look_does_not_put_equals_side_by_side(folder: Path) -> None:
+    images = load_dataset(str(folder), image_size=16).train
+    assert images.labels is not None
+    assert images.labels.diff().min() >= 0  # class by class, as folders are read
+    batches = Batches(small(folder, batch_size=30), images, torch.device("cpu"))
+    labels = batches.labels(batches.probe(0))
+    assert labels is not None
+    assert labels.bincount().tolist() == [10, 10, 10]
+    assert (labels == labels.roll(1)).float().mean() < 0.6
 
 
 def test_sides_of_views_each_take_an_equal_part_of_training(folder: Path) -> None:

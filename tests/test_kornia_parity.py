@@ -11,9 +11,7 @@ from sparring import colours
 from sparring.transforms import Jitter, Rotation, Translation
 
 TOLERANCE = 1e-5
-KORNIA_YUV = torch.tensor(
-    [[0.299, 0.587, 0.114], [-0.147, -0.289, 0.436], [0.615, -0.515, -0.100]], dtype=torch.float64
-)
+KORNIA_YUV = ((0.299, 0.587, 0.114), (-0.147, -0.289, 0.436), (0.615, -0.515, -0.100))
 
 
 @pytest.fixture(params=["square", "tall"])
@@ -62,5 +60,7 @@ def test_hue_is_a_rotation_of_kornias_chroma_plane(images: Tensor) -> None:
     y, u, v = kornia.color.rgb_to_yuv(images).unbind(dim=1)
     cos, sin = ((2 * math.pi * turns).cos()[:, None, None], (2 * math.pi * turns).sin()[:, None, None])
     turned = torch.stack([y, cos * u + sin * v, cos * v - sin * u], dim=1)
-    theirs = torch.einsum("ij,bjhw->bihw", torch.linalg.inv(KORNIA_YUV), turned).clamp(0, 1)
+    theirs = torch.einsum(
+        "ij,bjhw->bihw", torch.linalg.inv(torch.tensor(KORNIA_YUV, dtype=torch.float64)), turned
+    ).clamp(0, 1)
     assert torch.allclose(ours, theirs, atol=TOLERANCE)

@@ -11,7 +11,7 @@ from sparring.adversaries import Blend, Free, Learned, Random, Search
 from sparring.contracts import Adversary, Embedding, Proposal, Turn
 from sparring.encoders import resnet12
 from sparring.learner import Learner
-from sparring.methods import SimSiam
+from sparring.methods import SimSiam, moco
 from sparring.penalties import HardnessBound
 from sparring.randomness import generator_for, seeded
 from sparring.rounds import Batch, base_views_of
@@ -242,3 +242,14 @@ def test_the_memory_of_free_gets_the_gradient_of_a_pass_of_its_own(photographs: 
     assert torch.allclose(memory.grad.to_dense()[: len(photographs)], expected, atol=1e-12)
     assert memory.grad.to_dense()[len(photographs) :].abs().max() == 0
     assert expected.abs().min() > 0
+
+
+def test_where_only_hard_views_are_compared_each_is_judged_in_its_own_place(photographs: Tensor) -> None:
+    """Queries and keys are not alike in MoCo: what is searched for must be what is trained."""
+    with seeded(0):
+        method = moco(resnet12(width=0.0625), projection=16, hidden=16, queue=8, symmetric=False)
+    learner, batch = Learner(method, learned(), pairs=(("first*", "second*"),)).double(), make_batch(photographs)
+    one, other = (learner.comparison.glance(view, batch.indices) for view in batch.views.values())
+    assert torch.equal(learner.comparison.loss("first*", other, one), method.compare(one, other))
+    assert torch.equal(learner.comparison.loss("second*", one, other), method.compare(one, other))
+    assert not torch.allclose(method.compare(one, other), method.compare(other, one))

@@ -262,6 +262,7 @@ def remembering(steps: int, **settings: float) -> Replay:
     """The opponent proposes 0.01 at step 1, 0.02 at step 2, ..."""
     opponent = Constant()
     replay = Replay(opponent, **{"size": 3, "every": 2, **settings}).double()  # type: ignore[arg-type]
+    replay.seed = 0
     for step in range(1, steps + 1):
         opponent.set(step / 100)
         replay.after_step()
@@ -300,6 +301,16 @@ def test_processes_agree_on_when_the_past_plays() -> None:
     ranks = [[replay.propose(turn(3, step, rank)).params[0].item() for step in range(40)] for rank in (0, 1)]
     assert ranks[0] == ranks[1]
     assert len(set(ranks[0])) > 2
+
+
+def test_a_look_meets_the_present_and_each_memory_has_a_schedule_of_its_own() -> None:
+    replay, other = remembering(7, share=0.5), remembering(7, share=0.5)
+    other.seed = 1
+    assert proposed(replay, 40) != proposed(other, 40)
+    assert set(proposed(replay.eval(), 40)) == {7}
+    with seeded(0):
+        seeds = {Replay(Policy(Rotation())).seed for _ in range(3)}
+    assert len(seeds) == 3
 
 
 def test_the_past_is_neither_trained_nor_reinforced() -> None:

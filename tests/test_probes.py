@@ -13,7 +13,7 @@ from sparring.contracts import Adversary, Proposal, Turn
 from sparring.encoders import resnet12
 from sparring.learner import Learner
 from sparring.methods import simclr
-from sparring.probes import choices, hardness
+from sparring.probes import choices, hardness, together
 from sparring.randomness import generator_for, seeded
 from sparring.rounds import Batch
 from sparring.transforms import Jitter, Rotation
@@ -104,11 +104,26 @@ def test_chance_is_held_against_no_chance(photographs: Tensor) -> None:
         ({"adversary": 0.605, "random": 0.6, "clean": 0.5, "stranger": 2.0}, "dead"),
         ({"adversary": 1.9, "random": 0.6, "clean": 0.5, "stranger": 2.0}, "runaway"),
         ({"adversary": -0.1, "random": -0.8, "clean": -0.9, "stranger": 0.0}, "runaway"),
+        ({"adversary": 0.9, "random": 0.6, "clean": 0.5, "stranger": 2.0, "lead_error": 0.16}, "dead"),
+        ({"adversary": 0.605, "random": 0.6, "clean": 0.5, "stranger": 2.0, "lead_error": 0.002}, "alive"),
         ({"adversary": 1.0}, "alive"),
     ],
 )
 def test_states_of_an_adversary(figures: dict[str, float], state: str) -> None:
     assert state_of(figures) == state
+
+
+def test_looks_at_several_batches_are_averaged_and_the_lead_has_an_error() -> None:
+    looks = [{"hardness/adversary": 1.0 + lead, "hardness/random": 1.0, "alignment": lead} for lead in (0.2, 0.4, 0.9)]
+    assert together(looks) == pytest.approx(
+        {
+            "hardness/adversary": 1.5,
+            "hardness/random": 1.0,
+            "alignment": 0.5,
+            "hardness/lead_error": (((0.3**2 + 0.1**2 + 0.4**2) / 2) / 3) ** 0.5,
+        }
+    )
+    assert together(looks[:1]) == looks[0]
 
 
 def test_alarms_name_the_trouble_and_a_remedy() -> None:

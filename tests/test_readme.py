@@ -1,5 +1,6 @@
 """What the README says works."""
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from torch import nn
 import sparring
 from sparring.adversaries import ADVERSARIES
 from sparring.cli import main
+from sparring.datasets import DATASETS
 from sparring.errors import InputError
 from sparring.evaluations import EVALUATIONS
 from sparring.parts import load_parts
@@ -119,6 +121,16 @@ def test_parts_of_ones_own_train_in_a_sweep(tmp_path: Path, monkeypatch: pytest.
         added.delitem(sys.modules, str(tmp_path / "mine.py"), raising=False)
         main(["evaluate", str(plain), "--probe", "size", "--parts", "mine.py"])
         assert Run(plain).evaluations()["sample"]["figures"] == {"size": 128.0}
+        with Path("mine.py").open("a") as file:
+            file.write(
+                "from sparring.datasets import DATASETS, load_dataset\n"
+                "DATASETS['half'] = lambda size, root: load_dataset('sample', image_size=16)\n"
+            )
+        added.setitem(DATASETS, "half", None)
+        added.delitem(sys.modules, str(tmp_path / "mine.py"), raising=False)
+        own = sparring.train(sparring.Recipe(data="half", epochs=1, parts=("mine.py",)), run="own")
+        assert json.loads((own / "environment.json").read_text())["settings"]["encoder"]["width"] == 0.25
+        assert Run(own).recipe().data == "half"
     with pytest.raises(InputError, match="parts: expected a Python file, such as"):
         load_parts(["none.py"])
 

@@ -141,3 +141,11 @@ def test_what_is_empty_is_not_written() -> None:
     """So that recipes of runs begun before a setting existed are still the same recipes."""
     assert "parts" not in dump_recipe(Recipe())
     assert "penalties" not in dump_recipe(Recipe())
+
+
+def test_parts_inside_parts_are_written_as_tables() -> None:
+    inner = Part("random")
+    recipe = Recipe(adversary=Part("blend", {"opponents": [Part("best_of", {"opponent": inner}), inner]}))
+    again = from_table(tomllib.loads(dump_recipe(recipe)))
+    opponents = [{"name": "best_of", "opponent": {"name": "random"}}, {"name": "random"}]
+    assert again.adversary == Part("blend", {"opponents": opponents})

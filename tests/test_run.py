@@ -166,3 +166,28 @@ def test_what_is_no_full_disk_is_not_called_one(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="expected a file that can be written"):
         replace_file(tmp_path / "file" / "a.json", broken)
+
+
+@pytest.mark.parametrize(
+    ("called", "found", "said"),
+    [
+        ("/a b/bin/sparring", None, "'/a b/bin/sparring'"),
+        ("/bin/sparring", "/bin/sparring", "sparring"),
+        ("/my/script.py", None, "sparring"),
+    ],
+)
+def test_commands_to_type_are_found_by_the_shell(
+    called: str, found: str | None, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", [called, "train"])
+    monkeypatch.setattr("shutil.which", lambda name: found)
+    assert Run(Path("runs/mine")).again == f"{said} train --resume runs/mine"
+
+
+def test_a_fit_that_converges_at_last_is_no_longer_called_unconverged(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.save_evaluation("sample", {"figures": {"knn": 40.0, "linear": 50.0, "linear/unconverged": 1.0}})
+    run.save_evaluation("sample", {"figures": {"knn": 41.0}})
+    assert run.evaluations()["sample"]["figures"]["linear/unconverged"] == 1.0
+    run.save_evaluation("sample", {"figures": {"linear": 52.0}})
+    assert run.evaluations()["sample"]["figures"] == {"knn": 41.0, "linear": 52.0}

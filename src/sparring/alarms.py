@@ -3,8 +3,10 @@
 import math
 from collections.abc import Mapping
 
+LEAD_ERRORS = 2
+"""Least advantage over the random control, in standard errors of its mean over batches; less may be chance."""
 DEAD_MARGIN = 0.1
-"""Least advantage over the random control as a share of the control's own effect; less is within a batch's noise."""
+"""The same as a share of the control's own effect, where only one batch was looked at."""
 OF_UNTRAINED = 0.5
 """An untrained encoder's features are narrow by nature: only what falls below this share of them has collapsed."""
 RUNAWAY_SHARE = 0.8
@@ -21,7 +23,7 @@ HINTS = {
 }
 STATES = {
     "idle": "the adversary is idle: its views are no harder than clean ones",
-    "dead": "the adversary is dead: its views are no harder than chance makes them",
+    "dead": "the adversary is dead: its views are no harder than chance makes them, as far as this can be told",
     "runaway": "the adversary has run away: its views are hardly closer to their image than another image's are",
 }
 
@@ -52,18 +54,23 @@ def state_of(figures: Mapping[str, float | None]) -> str:
 
     Args:
         figures: loss per image under the `adversary`, its `random` control, on the `clean` view, and with a
-            `stranger`, another image's view; what is missing is not judged.
+            `stranger`, another image's view; `lead_error` is the standard error of adversary less random; what is
+            missing is not judged.
     """
     adversary, random, clean, stranger = (figures.get(key) for key in ("adversary", "random", "clean", "stranger"))
     if adversary is None or clean is None:
         return "alive"
     if adversary <= clean:
         return "idle"
-    if random is not None and adversary - random <= DEAD_MARGIN * abs(random - clean):
+    if random is not None and adversary - random <= _within_noise(random - clean, figures.get("lead_error")):
         return "dead"
     if stranger is not None and adversary - clean > RUNAWAY_SHARE * (stranger - clean) > 0:
         return "runaway"
     return "alive"
+
+
+def _within_noise(effect: float, error: float | None) -> float:
+    return DEAD_MARGIN * abs(effect) if error is None else LEAD_ERRORS * error
 
 
 def alarms(figures: Mapping[str, float], untrained: Mapping[str, float], *, against_chance: bool) -> dict[str, str]:

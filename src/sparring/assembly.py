@@ -45,6 +45,14 @@ def _check_star(recipe: Recipe) -> None:
         )
 
 
+def _check_norms(recipe: Recipe) -> None:
+    if recipe.dual_norms and not any(not is_hard(view) for pair in recipe.pairs for view in pair):
+        raise InputError(
+            'dual_norms: expected a clean view in pairs, whose BatchNorm the encoder keeps, such as [["first", '
+            '"second*"]]; got none, so that it would stay untrained'
+        )
+
+
 def _check_strength(learner: Learner, recipe: Recipe) -> None:
     if 0 < recipe.strength < 1 or recipe.ramp:
         learner.adversary.transform.require_identity("strength, ramp")
@@ -147,16 +155,18 @@ def build_learner(
     method, adversary = build("method", recipe.method, context), build("adversary", recipe.adversary, context)
     if recipe.dual_norms:
         with_dual_norms(method)
+    opposed = {**context, "transform": adversary.transform}  # a blend's, or an opponent's own
     learner = Learner(
         method,
         adversary,
         pairs=recipe.pairs,
-        penalties=[build("penalty", penalty, context) for penalty in recipe.penalties],
+        penalties=[build("penalty", penalty, opposed) for penalty in recipe.penalties],
         probability=recipe.probability,
         autocast=autocast,
         pixels=prod(context["image_shape"][1:]),
     )
     _check_star(recipe)
+    _check_norms(recipe)
     _check_strength(learner, recipe)
     if tried:
         with frozen_statistics(learner.method), alone():

@@ -49,6 +49,8 @@ class Batches:
         size, total = self.recipe.batch_size, len(self.images)
         count = min(count, total // size)
         chosen = evenly(count * size, total)
+        # in any order: data often lie class by class, and neighbours in a batch are held against each other
+        chosen = chosen[torch.randperm(len(chosen), generator=generator_for(self.recipe.seed, 0, stream="probe/order"))]
         for number in range(count):
             yield self._draw(chosen[number::count][self.rank :: self.ranks], "probe", draw + number, step)
 

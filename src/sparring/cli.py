@@ -19,14 +19,12 @@ from tyro.conf import DisallowNone, FlagCreatePairsOff, subcommand
 from sparring.errors import InputError, unknown
 from sparring.grid import load_grid
 from sparring.options import COMMANDS, REGISTRY
-from sparring.recipe import Recipe, Views, with_settings
-from sparring.recipe_files import load_recipe, shipped_recipes
+from sparring.recipe import PARTS, Recipe, Views, with_settings
+from sparring.recipe_files import DEFAULT, load_recipe, shipped_recipes
 from sparring.schema import parse_literal
 
 MARKERS = (FlagCreatePairsOff, DisallowNone)
 NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR)
-DEFAULT = "best"
-"""The shipped recipe that commands with a recipe's settings play if none is named."""
 IN_OUR_WORDS = {
     r"Error parsing (\S+): invalid literal for int\(\) with base 10: (.*)": r"\1: expected a whole number, got \2",
     r"Error parsing (\S+): could not convert string to float: (.*)": r"\1: expected a number, got \2",
@@ -34,7 +32,6 @@ IN_OUR_WORDS = {
     r"invalid choice (\S+) for argument '(\S+)'\. Expected one of \((.*)\)": r"\2: expected one of \3, got \1",
 }
 """What tyro says of values, and what we say."""
-PART_NAMES = ("encoder", "method", "adversary", "transform")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -74,11 +71,17 @@ def parse(argv: list[str]) -> Any:
     plays = "settings" in {item.name for item in fields(COMMANDS[name])}
     if file and not plays:
         raise unknown("option", "--recipe", _options_of(COMMANDS[name]))
-    if file is None and plays and not _option(options, "--resume"):
-        file = str(shipped_recipes()[DEFAULT])  # not whatever is called so in this folder
+    if file is None and plays:
+        file = _resumed(options) or str(DEFAULT)  # not whatever is called so in this folder
     default = _from_file(name, file) if file else None
     command, rest = _parse(COMMANDS[name], options, prog=f"sparring {name}", default=default)
     return _with_dotted(command, rest)
+
+
+def _resumed(options: list[str]) -> str | None:
+    """The recipe of the run to go on with."""
+    run = _option(options, "--resume")
+    return f"{run}/recipe.toml" if run and Path(run, "recipe.toml").is_file() else None
 
 
 def _from_file(name: str, file: str) -> Any:
@@ -128,7 +131,7 @@ def _with_dotted(command: Any, words: list[str]) -> Any:
         part, dot, key = option.partition(".")
         if word in shipped_recipes():
             raise InputError(f"unknown option {word!r}; did you mean --recipe {word}?")
-        if not (word.startswith("--") and dot and part in PART_NAMES and hasattr(command, "settings")):
+        if not (word.startswith("--") and dot and part in PARTS and hasattr(command, "settings")):
             raise unknown("option", word, _options_of(command))
         text = value if equals else next(remaining, None)
         if text is None:

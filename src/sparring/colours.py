@@ -5,15 +5,19 @@ shift in HSV: it is linear, so it composes with the rest, and it is differentiab
 """
 
 import math
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sparring.constants import constant
+
 LUMA = (0.299, 0.587, 0.114)
 """Rec. 601 weights of red, green and blue in perceived brightness."""
 
-RGB_TO_YIQ = (LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+Basis = tuple[tuple[float, float, float], ...]
+RGB_TO_YIQ: Basis = (LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 
 
 def identity(like: Float[Tensor, " b"]) -> Float[Tensor, "b 3 4"]:
@@ -23,7 +27,7 @@ def identity(like: Float[Tensor, " b"]) -> Float[Tensor, "b 3 4"]:
 
 def luma(like: Tensor) -> Float[Tensor, " 3"]:
     """`LUMA` with the type and device of `like`."""
-    return torch.tensor(LUMA, dtype=like.dtype, device=like.device)
+    return constant(LUMA, like)
 
 
 def brightness(factor: Float[Tensor, " b"]) -> Float[Tensor, "b 3 4"]:
@@ -43,14 +47,19 @@ def saturation(factor: Float[Tensor, " b"]) -> Float[Tensor, "b 3 4"]:
     return factor[:, None, None] * identity(factor) + (1 - factor)[:, None, None] * grey
 
 
-def hue(turns: Float[Tensor, " b"], basis: Float[Tensor, "3 3"] | None = None) -> Float[Tensor, "b 3 4"]:
+@lru_cache
+def _inverse(basis: Basis) -> Basis:
+    return tuple(map(tuple, torch.linalg.inv(torch.tensor(basis, dtype=torch.float64)).tolist()))
+
+
+def hue(turns: Float[Tensor, " b"], basis: Basis = RGB_TO_YIQ) -> Float[Tensor, "b 3 4"]:
     """Rotate the chroma plane by `turns` of a full circle; `basis` maps RGB to luma and two chroma axes (YIQ)."""
-    to_chroma = torch.tensor(RGB_TO_YIQ, dtype=turns.dtype, device=turns.device) if basis is None else basis
+    to_chroma, to_rgb = constant(basis, turns), constant(_inverse(basis), turns)
     angle = 2 * math.pi * turns
     cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
     rows = [zero + 1, zero, zero, zero, cos, sin, zero, -sin, cos]
     rotation = torch.stack(rows, dim=1).view(-1, 3, 3)
-    return torch.nn.functional.pad(torch.linalg.inv(to_chroma) @ rotation @ to_chroma, (0, 1))
+    return torch.nn.functional.pad(to_rgb @ rotation @ to_chroma, (0, 1))
 
 
 def compose(second: Float[Tensor, "b 3 4"], first: Float[Tensor, "b 3 4"]) -> Float[Tensor, "b 3 4"]:

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from sparring.assembly import build_learner, context_of
 from sparring.batches import Batches
-from sparring.datasets import DATASETS
+from sparring.environment import command
 from sparring.errors import InputError
 from sparring.files import check_writable
 from sparring.gather import rank
@@ -31,7 +31,7 @@ from sparring.reproduce import reproduce as run_study
 from sparring.run import Run
 from sparring.sweeps import sweep as run_sweep
 from sparring.training import load_data, train as run_training
-from sparring.tuning import parse_space, tune
+from sparring.tuning import TRIALS, parse_space, tune
 
 CONSOLE = Console(highlight=False)
 PREVIEW_BATCH = 64
@@ -56,8 +56,8 @@ def train(recipe: Recipe, *, run: Path | None, resume: Path | None, overwrite: b
     _say(f"encoder       {path / 'encoder.safetensors'}  (sparring.load_encoder({str(path)!r}))")
     rival = "random" if Run.open(path).recipe().adversary.name == "none" else "none"
     own, other = quote(str(path)), quote(f"{path}-{rival}")
-    _say(f"try next      sparring train --recipe {own}/recipe.toml --adversary {rival} --run {other}")
-    _say(f"              sparring report {own} {other} --out comparison.html")
+    _say(f"try next      {command()} train --recipe {own}/recipe.toml --adversary {rival} --run {other}")
+    _say(f"              {command()} report {own} {other} --out comparison.html")
 
 
 def sweep(recipe: Recipe, file: Path | None, axes: Sequence[str], *, seeds: int | None, out: Path, jobs: int) -> None:
@@ -74,14 +74,23 @@ def sweep(recipe: Recipe, file: Path | None, axes: Sequence[str], *, seeds: int 
 
 
 def search(
-    recipe: Recipe, file: Path | None, words: Sequence[str], *, trials: int, seeds: int | None, out: Path, jobs: int
+    recipe: Recipe,
+    file: Path | None,
+    words: Sequence[str],
+    *,
+    trials: int | None,
+    seeds: int | None,
+    out: Path,
+    jobs: int,
 ) -> None:
     """Let Optuna choose settings; say which did best, and what that is worth."""
     grid = load_grid(file) if file else Grid(recipe)
     if grid.arms:
         raise InputError(f"{file}: expected a recipe without arms for --search, got {len(grid.arms)}")
     chosen = grid.seeds if seeds is None else seeds
-    found = tune(recipe, parse_space(words), out=out, trials=trials, seeds=chosen, jobs=jobs)
+    found = tune(
+        recipe, parse_space(words), out=out, trials=TRIALS if trials is None else trials, seeds=chosen, jobs=jobs
+    )
     _say_of_sweep(out)
     if found[0].knn is None:
         print("sparring: failed: every trial; the cells' train.log say why", file=sys.stderr)
@@ -97,9 +106,9 @@ def _say_of_sweep(out: Path) -> None:
     _say(f"figures       {out / 'sweep.json'}")
 
 
-def reproduce(name: str, *, scale: str, out: Path | None, data_root: str | None, seeds: int | None, jobs: int) -> None:
-    """Train a study's arms and print its page."""
-    folder = run_study(name, scale=scale, out=out, data_root=data_root, seeds=seeds, jobs=jobs)
+def reproduce(name: str, **settings: Any) -> None:
+    """Train a study's arms, as `sparring.reproduce` does, and print its page."""
+    folder = run_study(name, **settings)
     CONSOLE.print((folder / "README.md").read_text(encoding="utf-8"), soft_wrap=True, markup=False)
     _say(f"results       {folder / 'results.json'}, {folder / 'figure.png'}")
 
@@ -129,22 +138,18 @@ def report(paths: Sequence[Path], out: Path | None) -> None:
 
 def list_parts(*, as_json: bool) -> None:
     """Print every registered part: what it is, and what it can be told."""
-    rows = [_row(kind, name, part) for kind, table in _registers().items() for name, part in table.items()]
+    rows = [_row(kind, name, part) for kind, table in TABLES.items() for name, part in table.items()]
     recipes = shipped_recipes()
     rows += [{"kind": "recipe", "name": name, "about": about(path), "settings": {}} for name, path in recipes.items()]
     if as_json:
         print(json.dumps(rows, indent=2))
         return
-    for kind in (*_registers(), "recipe"):
+    for kind in (*TABLES, "recipe"):
         table = Table("name", "what it is", "settings", title=f"--{kind}", title_justify="left", show_lines=False)
         for row in (row for row in rows if row["kind"] == kind):
             shown = ", ".join(f"{name}={value}" for name, value in row["settings"].items())
             table.add_row(row["name"], row["about"], shown)
         CONSOLE.print(table)
-
-
-def _registers() -> dict[str, Any]:
-    return {"data": DATASETS, **TABLES}
 
 
 def _row(kind: str, name: str, part: Callable[..., Any]) -> dict[str, Any]:

@@ -42,5 +42,7 @@ class Comparison:
 
     def loss(self, name: str, partner: Embedding, hard: Embedding) -> Float[Tensor, " b"]:
         """Loss per image of the hardened view `name` and its partner, in the order in which the pairs have them."""
-        leads = (name, partner_of(name, self.pairs)) in self.pairs
+        rival = partner_of(name, self.pairs)
+        compared = [pair for pair in self.pairs if pair in ((name, rival), (rival, name))]
+        leads = any(first == name for first, _ in compared or self.pairs)
         return self.method.compare(hard, partner) if leads else self.method.compare(partner, hard)

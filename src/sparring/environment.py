@@ -2,10 +2,13 @@
 
 import os
 import platform
+import shutil
 import subprocess
+import sys
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from shlex import quote
 
 PACKAGES = ("sparring", "torch", "torchvision", "lightning-fabric", "kornia", "timm", "numpy")
 
@@ -21,6 +24,12 @@ def environment(*others: str) -> dict[str, str | int]:
         **{package: version(package) for package in (*PACKAGES, *others)},
         "commit": _commit(),
     }
+
+
+def command() -> str:
+    """How a shell finds the `sparring` command: by its name, or by the path it was called by."""
+    called = Path(sys.argv[0])
+    return quote(str(called)) if called.name == "sparring" and not shutil.which("sparring") else "sparring"
 
 
 def core_count() -> int:

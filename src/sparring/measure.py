@@ -48,6 +48,9 @@ class Findings:
 
 def build_evaluations(parts: Sequence[Part]) -> dict[str, Callable[..., dict[str, float]]]:
     """The evaluations that were asked for, by name."""
+    names = [part.name for part in parts]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InputError(f"--probe {twice[0]}: expected each evaluation once, got it {names.count(twice[0])} times")
     return {part.name: build("evaluation", part, {}) for part in parts}
 
 

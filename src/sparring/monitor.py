@@ -14,7 +14,7 @@ from sparring.evaluations.collapse import spread
 from sparring.gather import all_reduce_mean, broadcast_buffers
 from sparring.learner import Learner
 from sparring.loss_log import LossLog
-from sparring.probes import choices, described, gallery, hardness, nearest_table
+from sparring.probes import choices, described, gallery, hardness, nearest_table, together
 from sparring.progress import Display, Pace
 from sparring.randomness import seeded
 from sparring.recipe import Recipe
@@ -24,6 +24,8 @@ from sparring.schedules import strength_at
 from sparring.statistics import is_finite
 
 PROBE_DRAWS = 4
+HARDNESS_BATCHES = 8
+"""Without an image in common, where there are as many: what chance makes of a single one is as large as many a lead."""
 REMEDY = "what was saved before is kept; try a smaller --learning-rate"
 
 
@@ -124,10 +126,12 @@ class Monitor:
     def _hardness(self, step: int) -> dict[str, float]:
         """The mean over all ranks."""
         self.check(step)
-        batch = self.batches.probe(step)
         with seeded(self.recipe.seed, step, self.rank, "look"):
-            figures = hardness(self.learner, batch, self.batches.labels(batch))
-        return all_reduce_mean(figures, self.device)
+            looks = [
+                all_reduce_mean(hardness(self.learner, batch, self.batches.labels(batch)), self.device)
+                for batch in self.batches.probes(step, HARDNESS_BATCHES)
+            ]
+        return together(looks)
 
     def _warn(self, step: int, record: Mapping[str, float]) -> None:
         if step:

@@ -47,12 +47,13 @@ class Train:
     run: Path | None = None
     """The new run's folder; named after the recipe under runs/ if not given."""
     resume: Path | None = None
-    """An interrupted run's folder to go on with; takes every setting from there."""
+    """An interrupted run's folder to go on with; takes every setting from there, but for where it runs (--data-root,
+    --accelerator, --devices, --nodes)."""
     overwrite: bool = False
     """Clear a folder that already holds a run."""
 
     def __call__(self) -> None:
-        if self.resume and (self.settings != Recipe() or self.recipe or self.run or self.overwrite):
+        if self.resume and (self.recipe or self.run or self.overwrite):
             raise InputError("--resume takes every setting from the run's own recipe; leave the other options out")
         from sparring.commands import train
 
@@ -81,12 +82,14 @@ class Sweep:
     """Cells that train at the same time."""
     search: Annotated[tuple[str, ...], UseAppendAction] = ()
     """Instead of a grid, a setting for Optuna to choose: NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=VALUE,VALUE."""
-    trials: int = 20
-    """Number of trials of a search."""
+    trials: int | None = None
+    """Number of trials of a search; 20 if not given."""
 
     def __call__(self) -> None:
         if self.search and self.set:
             raise InputError("expected either --set, a grid, or --search, got both; name a searched value as --search")
+        if self.trials is not None and not self.search:
+            raise InputError("--trials: expected --search, what to choose, got none")
         from sparring.commands import search, sweep
 
         play, words = (partial(search, trials=self.trials), self.search) if self.search else (sweep, self.set)
@@ -109,10 +112,10 @@ class Evaluate:
     """Where downloaded data sets lie."""
     probe: tuple[Part, ...] = (Part("knn"), Part("collapse"))
     """What to measure, by name (see sparring list)."""
-    k: tuple[int, ...] = (200,)
-    """Numbers of neighbours."""
-    t: tuple[float, ...] = (0.1,)
-    """Temperatures."""
+    k: tuple[int, ...] = ()
+    """Numbers of neighbours of the probe knn; 200 if not given."""
+    t: tuple[float, ...] = ()
+    """Its temperatures; 0.1 if not given."""
     per_class: bool = False
     """Also print the accuracy of each class."""
     features: Path | None = None
@@ -127,6 +130,8 @@ class Evaluate:
     """Print JSON instead of tables."""
 
     def __call__(self) -> None:
+        if (self.k or self.t) and all(part.name != "knn" for part in self.probe):
+            raise InputError("--k, --t: expected knn among the probes, got none; name it: --probe knn")
         from sparring.evaluate import evaluate
 
         evaluate(
@@ -143,7 +148,8 @@ class Evaluate:
         )
 
     def _with_neighbours(self, part: Part) -> Part:
-        return Part("knn", {"ks": self.k, "ts": self.t, **part.settings}) if part.name == "knn" else part
+        asked = {**({"ks": self.k} if self.k else {}), **({"ts": self.t} if self.t else {})}
+        return Part("knn", {**asked, **part.settings}) if part.name == "knn" else part
 
 
 @dataclass(frozen=True)
@@ -188,6 +194,8 @@ class Reproduce:
     """smoke (minutes, shipped data), laptop (hours on two cores) or paper (the study's setting)."""
     out: Path | None = None
     """The folder of all runs and results; reproduced/NAME-SCALE if not given."""
+    data: str | None = None
+    """Other images than the scale's: a data set by name or a folder."""
     data_root: str | None = None
     """Where downloaded data sets lie."""
     seeds: int | None = None
@@ -199,7 +207,13 @@ class Reproduce:
         from sparring.commands import reproduce
 
         reproduce(
-            self.study, scale=self.scale, out=self.out, data_root=self.data_root, seeds=self.seeds, jobs=self.jobs
+            self.study,
+            scale=self.scale,
+            out=self.out,
+            data=self.data,
+            data_root=self.data_root,
+            seeds=self.seeds,
+            jobs=self.jobs,
         )
 
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from sparring.adversaries import ADVERSARIES
 from sparring.contracts import Adversary, Method, Penalty, Transform
+from sparring.datasets import DATASETS
 from sparring.encoders import ENCODERS, Encoder
 from sparring.errors import InputError, unknown
 from sparring.evaluations import EVALUATIONS
@@ -21,6 +22,7 @@ from sparring.schema import checked
 from sparring.transforms import TRANSFORMS
 
 TABLES: dict[str, Mapping[str, Callable[..., Any]]] = {
+    "data": DATASETS,
     "encoder": ENCODERS,
     "method": METHODS,
     "transform": TRANSFORMS,
@@ -47,6 +49,13 @@ def settings_of(constructor: Callable[..., Any]) -> dict[str, inspect.Parameter]
     """The settings that a part takes, by name."""
     parameters = inspect.signature(constructor).parameters
     return {name: parameter for name, parameter in parameters.items() if name not in CONTEXT}
+
+
+def resolved(kind: str, part: Part) -> dict[str, Any]:
+    """A part as a table with all of its settings, those that were not given at their defaults."""
+    known = settings_of(TABLES[kind][part.name]).items()
+    defaults = {name: each.default for name, each in known if each.default is not each.empty}
+    return {"name": part.name, **defaults, **part.settings}
 
 
 def _setting(value: Any, hint: Any, name: str, context: Mapping[str, Any]) -> Any:

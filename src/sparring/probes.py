@@ -1,7 +1,8 @@
 """Looks at the game that change nothing: how hard the views are, and what they look like."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import mean, stdev
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from sparring.evaluations.negatives import Scored, chance_classes, nearest_class
 from sparring.gather import all_reduce_sum
 from sparring.learner import Learner
 from sparring.rounds import Batch, Outcome, base_name, hardened_of, partner_of
+from sparring.statistics import holding
 from sparring.views import as_bytes
 
 GALLERY_IMAGES, TABLE_BATCHES = 8, 8
@@ -43,6 +45,15 @@ def hardness(learner: Learner, batch: Batch, labels: Int[Tensor, " b"] | None = 
         for kind in ("clean", "adversary"):
             parts = negatives(method, partner, seen[kind], labels)
             figures |= {f"negatives/{kind}/{key}": value for key, value in parts.items()}
+    return figures
+
+
+def together(looks: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The mean of several batches' figures, and of how much harder the adversary is than chance its standard error."""
+    figures = {key: mean(look[key] for look in looks) for key in looks[0]}
+    if "hardness/random" in figures and len(looks) > 1:
+        leads = [look["hardness/adversary"] - look["hardness/random"] for look in looks]
+        figures["hardness/lead_error"] = stdev(leads) / len(leads) ** 0.5
     return figures
 
 
@@ -146,7 +157,15 @@ def hard_views(learner: Learner, batch: Batch) -> Float[Tensor, "b c h w"]:
 
 def _harden(learner: Learner, batch: Batch) -> tuple[Float[Tensor, "b c h w"], Proposal]:
     name, partner = _seats(learner, batch)
-    return learner.harden(name, lambda: partner, batch, learner.adversary)
+    return _shown(learner, name, partner, batch, learner.adversary)
+
+
+def _shown(
+    learner: Learner, name: str, partner: Embedding, batch: Batch, opponent: Adversary
+) -> tuple[Float[Tensor, "b c h w"], Proposal]:
+    """What an opponent makes of a view now: in evaluation mode, in which none plays its past."""
+    with holding(opponent.modules(), "training", value=False):
+        return learner.harden(name, lambda: partner, batch, opponent)
 
 
 def _seats(learner: Learner, batch: Batch) -> tuple[str, Embedding]:
@@ -157,5 +176,5 @@ def _seats(learner: Learner, batch: Batch) -> tuple[str, Embedding]:
 
 def _seen(learner: Learner, name: str, partner: Embedding, batch: Batch, opponent: Adversary) -> Embedding:
     """What the method knows of a view once an opponent has hardened it."""
-    hard, proposal = learner.harden(name, lambda: partner, batch, opponent)
+    hard, proposal = _shown(learner, name, partner, batch, opponent)
     return learner.comparison.glance(hard, batch.indices, hard=proposal.params is not None)

@@ -29,8 +29,14 @@ class Part:
         raise InputError(f'{where}: expected a name or {{name = "...", ...}}, got {value!r}')
 
     def table(self) -> dict[str, Any]:
-        """As TOML writes it."""
-        return {"name": self.name, **self.settings}
+        """As TOML writes it, parts inside it too."""
+        return {"name": self.name, **{key: _plain(value) for key, value in self.settings.items()}}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return value.table() if isinstance(value, Part) else value
 
 
 SHARE, ANY, ONE_UP = (0, 1), (0, math.inf), (1, math.inf)
@@ -50,6 +56,7 @@ VIEW_RANGES = {
     **dict.fromkeys(("brightness", "contrast", "saturation"), ANY),
     "hue": (0, 0.5),
 }
+PARTS = ("encoder", "method", "adversary", "transform")
 PLACEMENT = ("data_root", "accelerator", "devices", "nodes")  # where a run happens, not what it is
 WEAKENED = ("jitter", "brightness", "contrast", "saturation", "hue", "grey")
 
@@ -189,7 +196,7 @@ class Recipe:
     """auto is bf16 where the processor computes it fast."""
 
     def __post_init__(self) -> None:
-        for name in ("encoder", "method", "adversary", "transform"):
+        for name in PARTS:
             if not isinstance(value := getattr(self, name), Part):
                 raise InputError(f"{name}: expected a Part, such as sparring.Part({str(value)!r}), got {value!r}")
         for penalty in self.penalties:

@@ -12,6 +12,9 @@ import tomli_w
 from sparring.errors import InputError, unknown
 from sparring.recipe import Part, Recipe, from_table
 
+DEFAULT = Path(__file__).parent / "recipes" / "best.toml"
+"""What is played if no recipe is named."""
+
 
 def shipped_recipes() -> dict[str, Path]:
     """The recipes in the package by name: one for each published system, and the vanilla methods."""

@@ -60,6 +60,7 @@ def reproduce(
     *,
     scale: str = "smoke",
     out: str | Path | None = None,
+    data: str | None = None,
     data_root: str | None = None,
     seeds: int | None = None,
     jobs: int = 1,
@@ -69,7 +70,8 @@ def reproduce(
     Args:
         name: of the study: figure2, figure3, figure4, claims or no-prior.
         scale: `smoke` (minutes, shipped data), `laptop` (hours on two cores) or `paper` (the study's own setting).
-        out: the folder of all runs and results; reproduced/NAME-SCALE if not given.
+        out: the folder of all runs and results; reproduced/NAME-SCALE if not given, with the name of other data.
+        data: other images than the scale's, a data set by name or a folder.
         data_root: where downloaded data sets lie.
         seeds: of each arm; the scale's if not given.
         jobs: runs that train at the same time.
@@ -80,15 +82,17 @@ def reproduce(
     study = load_study(name)
     if scale not in SCALES:
         raise unknown("scale", scale, SCALES)
-    table = {**SCALES[scale], **study.recipe, **({"data_root": data_root} if data_root else {})}
+    place = {key: value for key, value in (("data", data), ("data_root", data_root)) if value}
+    table = {**SCALES[scale], **study.recipe, **place}
     count = table["seeds"] if seeds is None else seeds
     recipe = from_table({key: value for key, value in table.items() if key != "seeds"}, f"scale {scale}", Recipe())
-    folder = Path(out or Path("reproduced") / f"{name}-{scale}")
+    folder = Path(out or Path("reproduced") / "-".join([name, scale, *([Path(data).name] if data else [])]))
     cells = sweep(recipe, out=folder / "runs", seeds=count, jobs=jobs, arms=study.arms)
     if failed := [f"{cell.path}: {cell.failure}" for cell in cells if cell.failure]:
         raise InputError(f"failed: {'; '.join(failed)}; the same command goes on with what is left")
     runs = {arm: read_runs([cell.path for cell in cells if cell.settings["arm"] == arm]) for arm in study.arms}
     command = f"sparring reproduce {name} --scale {scale}" + (f" --seeds {seeds}" if seeds else "")
+    command += f" --data {data}" if data else ""
     return write_results(study, runs, recipe, folder, command + (" --data-root FOLDER" if data_root else ""))
 
 
@@ -112,7 +116,18 @@ def _row(arm: str, runs: Sequence[Record], values: Mapping[int, float]) -> dict[
     own = list(values.values())
     cost = mean(map(total_cost, runs))
     spread = stdev(own) if len(own) > 1 else None
-    return {"arm": arm, "seeds": len(own), "knn": mean(own), "deviation": spread, "cost": cost, "values": dict(values)}
+    row = {"arm": arm, "seeds": len(own), "knn": mean(own), "deviation": spread, "cost": cost, "values": dict(values)}
+    return row | _false_weights(runs)
+
+
+def _false_weights(runs: Sequence[Record]) -> dict[str, float]:
+    """Share of the negatives' weight that lies on false ones, clean and hard; empty where it was not measured."""
+    found = {}
+    for view in ("clean", "adversary"):
+        values = [value for run in runs if (value := run.last(f"negatives/{view}/false_weight")) is not None]
+        if values:
+            found[f"false_weight_{view}"] = mean(values)
+    return found
 
 
 def _panels(study: Study, runs: Mapping[str, Sequence[Record]]) -> list[Panel]:
@@ -132,10 +147,15 @@ def _mean_curve(arm: str, runs: Sequence[Record], number: int) -> Curve:
 def _page(
     study: Study, rows: Sequence[Mapping[str, Any]], judged: Sequence[Mapping[str, Any]], recipe: Recipe, command: str
 ) -> str:
-    table = ["| arm | seeds | kNN, % | deviation | cost, M |", "|---|---|---|---|---|"]
+    table = [
+        "| arm | seeds | kNN, % | deviation | cost, M | weight on false negatives: clean, hard |",
+        "|---|---|---|---|---|---|",
+    ]
     for row in rows:
         spread = "" if row["deviation"] is None else f"{row['deviation']:.2f}"
-        table.append(f"| {row['arm']} | {row['seeds']} | {row['knn']:.2f} | {spread} | {row['cost'] / 1e6:,.4g} |")
+        weights = [f"{row[key]:.3f}" for key in ("false_weight_clean", "false_weight_adversary") if key in row]
+        figures = [f"{row['knn']:.2f}", spread, f"{row['cost'] / 1e6:,.4g}", ", ".join(weights)]
+        table.append(f"| {' | '.join([row['arm'], str(row['seeds']), *figures])} |")
     about = (
         f"`{command}`: {recipe.data}, {recipe.encoder.name} at width {recipe.encoder.settings.get('width', 1)}, "
         f"{recipe.epochs} epochs, batch {recipe.batch_size}. "

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from sparring.datasets import DATASETS
-from sparring.environment import environment
+from sparring.environment import command, environment
 from sparring.errors import InputError
 from sparring.files import read_lines, replace_file, sync, write_json, write_text
 from sparring.recipe import PLACEMENT, Recipe, from_table
@@ -98,7 +98,7 @@ class Run:
     @property
     def again(self) -> str:
         """The command that goes on with it."""
-        return f"sparring train --resume {quote(str(self.path))}"
+        return f"{command()} train --resume {quote(str(self.path))}"
 
     @property
     def begun(self) -> bool:
@@ -197,7 +197,10 @@ class Run:
     def save_evaluation(self, data: str, record: Mapping[str, Mapping[str, Any]]) -> None:
         """Add what was found on a data set to what was found before, whole or not at all."""
         known = self.evaluations()
-        before = known.get(data, {})
+        before, fresh = known.get(data, {}), {name.partition("/")[0] for name in record.get("figures", {})}
+        for name in [name for name in before.get("figures", {}) if name.endswith("/unconverged")]:
+            if name.partition("/")[0] in fresh:  # a fit that was made again, and may have converged
+                del before["figures"][name]
         known[data] = {**before, **{key: {**before.get(key, {}), **value} for key, value in record.items()}}
         self.save_json("evaluation.json", known)
 

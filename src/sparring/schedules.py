@@ -29,7 +29,8 @@ def views_at(recipe: Recipe, step: int, steps_per_epoch: int) -> Views:
     """The base views: constant, or weakening to none in steps of `views_anneal` epochs (Luo et al. 2023, DynACL)."""
     if not recipe.views_anneal:
         return recipe.views
-    epochs = recipe.views_anneal * (step // (recipe.views_anneal * steps_per_epoch))
+    last = recipe.epochs * steps_per_epoch - 1  # the look after it sees what was trained on
+    epochs = recipe.views_anneal * (min(step, last) // (recipe.views_anneal * steps_per_epoch))
     return recipe.views.weakened(1 - epochs / recipe.epochs)
 
 

@@ -15,16 +15,18 @@ def make_optimisers(learner: Learner, recipe: Recipe) -> list[Optimizer]:
 
 
 def check_ranks(recipe: Recipe, ranks: int) -> None:
-    """Refuse a batch that cannot be shared out among the processes."""
-    if recipe.batch_size % ranks:
-        raise InputError(f"batch_size: expected a multiple of the {ranks} processes, got {recipe.batch_size}")
+    """Refuse a batch that cannot be shared out among the processes, two images or more to each."""
+    if recipe.batch_size % ranks or recipe.batch_size < 2 * ranks:
+        expected = f"expected a multiple of the {ranks} processes, at least {2 * ranks}"
+        raise InputError(f"batch_size: {expected}, got {recipe.batch_size}")
 
 
 def count_steps(recipe: Recipe, images: int, ranks: int) -> int:
     """Steps per epoch; a batch or a warm-up that cannot be is one clear line."""
-    if recipe.warmup > recipe.epochs:
-        expected = f"expected at most the {recipe.epochs} epochs of training, got {recipe.warmup:g}"
-        raise InputError(f"warmup: {expected}; try --warmup {recipe.epochs / 10:g}")
+    for name in ("warmup", "ramp"):
+        if (got := getattr(recipe, name)) > recipe.epochs:
+            expected = f"expected at most the {recipe.epochs} epochs of training, got {got:g}"
+            raise InputError(f"{name}: {expected}; try --{name} {recipe.epochs / 10:g}")
     check_ranks(recipe, ranks)
     if images < 2:
         raise InputError(f"{recipe.data}: expected at least 2 training images, got {images}")

@@ -14,11 +14,11 @@ from sparring.errors import InputError
 from sparring.files import write_json
 from sparring.grid import SEEDS, Cell, make_cells
 from sparring.jobs import LOG, lock, play
-from sparring.parts import ADDED, TABLES
+from sparring.parts import ADDED, TABLES, load_parts
 from sparring.progress import SweepDisplay
 from sparring.randomness import seeded
-from sparring.recipe import Part, Recipe
-from sparring.recipe_files import dump_recipe
+from sparring.recipe import PARTS, Part, Recipe
+from sparring.recipe_files import DEFAULT, dump_recipe, load_recipe
 from sparring.reports import write_report
 from sparring.reports.compare import t_interval
 from sparring.reports.cost import total_cost
@@ -49,7 +49,7 @@ def sweep(
     no other.
 
     Args:
-        recipe: what all cells share; the defaults if not given.
+        recipe: what all cells share; the shipped recipe `best` if not given, as in the command.
         axes: settings by name (those of parts are dotted) with the values to try; cells are their product.
         out: the folder of the cells' folders.
         seeds: how many; they count up from the recipe's own.
@@ -63,7 +63,9 @@ def sweep(
         InputError: if a setting or a folder cannot be used; nothing has been trained then.
         KeyboardInterrupt: after Ctrl-C, once all running cells have saved.
     """
-    played = train_cells(make_cells(recipe or Recipe(), axes or {}, Path(out), seeds=seeds, arms=arms), jobs)
+    played = train_cells(
+        make_cells(recipe or load_recipe(DEFAULT), axes or {}, Path(out), seeds=seeds, arms=arms), jobs
+    )
     summarise(played, Path(out))
     return played
 
@@ -107,7 +109,7 @@ def _check_same(run: Run, recipe: Recipe) -> None:
 def _check_homes(recipe: Recipe) -> None:
     """Refuse parts that live in this process alone: each cell trains in one of its own."""
     added = set().union(*(ADDED.get(file, set()) for file in located(recipe).parts))
-    named = {kind: getattr(recipe, kind) for kind in ("encoder", "method", "transform", "adversary")}
+    named = {kind: getattr(recipe, kind) for kind in PARTS}
     for kind, part in [*named.items(), *(("penalty", each) for each in recipe.penalties)]:
         home = getattr(TABLES[kind].get(part.name), "__module__", "sparring.")
         if not home.startswith("sparring.") and (kind, part.name) not in added:
@@ -121,6 +123,7 @@ def check_parts(recipes: Sequence[Recipe]) -> None:
     """Build what each recipe names, so that what cannot be is said before the first cell trains for hours."""
     load = lru_cache(1)(load_dataset)
     for recipe in {dump_recipe(replace(each, seed=0)): each for each in recipes}.values():
+        load_parts(recipe.parts)
         data = load(**source_of(recipe))
         count_steps(recipe, len(data.train), recipe.devices * recipe.nodes)
         with seeded(recipe.seed, "weights"):

@@ -16,11 +16,13 @@ from sparring.datasets import DataSet, load_dataset
 from sparring.errors import InputError
 from sparring.fit import Fit
 from sparring.learner import Learner
+from sparring.parts import load_parts, resolved
 from sparring.precision import fabric_on
 from sparring.randomness import seeded
-from sparring.recipe import Recipe
+from sparring.recipe import PARTS, Recipe
+from sparring.recipe_files import DEFAULT, load_recipe
 from sparring.reports import write_report
-from sparring.run import Run
+from sparring.run import Run, changed
 from sparring.setup import check_ranks
 
 
@@ -59,26 +61,30 @@ def train(
     """Train an encoder against an adversary and write a run's folder with its report; returns its path.
 
     Args:
-        recipe: what to train on what, and how; the defaults train on the photographs that the package ships.
+        recipe: what to train on what, and how; the shipped recipe `best` if not given, as in the command.
         run: the new run's folder; one under `runs/` is named after the recipe if not given.
-        resume: an interrupted run's folder, instead of `recipe` and `run`.
+        resume: an interrupted run's folder, instead of `run`; a recipe beside it may differ in where it runs only.
         overwrite: clear a folder that already holds a run.
 
     Raises:
         InputError: if the recipe, the data or the folder cannot be used; nothing has been changed then.
         KeyboardInterrupt: after Ctrl-C, once the state is saved.
     """
-    folder = _unfinished(Path(resume)) if resume else Run(Path(run) if run else _free_path(recipe or Recipe()))
-    recipe = folder.recipe() if resume else recipe or Recipe()
-    if not resume:
+    if resume:
+        folder = _unfinished(Path(resume))
+        recipe = _continued(folder, recipe or folder.recipe())
+    else:
+        recipe = recipe or load_recipe(DEFAULT)
+        folder = Run(Path(run) if run else _free_path(recipe))
         folder.check_free(overwrite=overwrite)
     fabric = launch(recipe)
     folder = Run(Path(fabric.broadcast(str(folder.path))))
     with fabric.rank_zero_first():
         data = load_data(recipe)
     fit = Fit(recipe, data, fabric, folder, tried=not resume)  # a run that has begun, or a sweep's cell, was tried
-    if fabric.is_global_zero and not resume:
-        folder.claim(recipe)
+    if fabric.is_global_zero:
+        begin = folder.place if resume else folder.claim
+        begin(recipe)
     if fabric.is_global_zero:
         if not folder.environment_path.exists():  # a run may have been stopped before it got here
             folder.describe_environment(_facts(fit, data))
@@ -111,7 +117,8 @@ def load_learner(run: str | Path) -> Learner:
 
 
 def load_data(recipe: Recipe) -> DataSet:
-    """The data set that a recipe names."""
+    """The data set that a recipe names, be it one of its own parts."""
+    load_parts(recipe.parts)
     return load_dataset(**source_of(recipe))
 
 
@@ -135,6 +142,14 @@ def _unfinished(path: Path) -> Run:
     return run
 
 
+def _continued(run: Run, recipe: Recipe) -> Recipe:
+    """The recipe to go on with: the run's own, but for where it runs."""
+    if change := changed(run.recipe(), recipe):
+        key, own, asked = change
+        raise InputError(f"{run.path}: expected {key} = {own}, as the run began, got {asked}; leave it out of --resume")
+    return recipe
+
+
 def _free_path(recipe: Recipe) -> Path:
     name = f"{Path(recipe.data).name}-{recipe.method.name}-{recipe.adversary.name}-{recipe.transform.name}"
     return next(path for i in count() if not (path := Path("runs") / f"{name}-{i}").exists())
@@ -150,11 +165,13 @@ def _about(data: DataSet, recipe: Recipe) -> str:
 
 
 def _facts(fit: Fit, data: DataSet) -> dict[str, object]:
-    """What a reader of the results must know about data and size."""
+    """What a reader of the results must know about data, size and settings that the recipe leaves to their defaults."""
+    recipe = fit.recipe
     return {
         "data_note": data.note,
         "train_images": len(data.train),
         "test_images": len(data.test) if data.test else 0,
+        "settings": {kind: resolved(kind, getattr(recipe, kind)) for kind in PARTS},
         "encoder_weights": sum(weight.numel() for weight in fit.learner.method.encoder.parameters()),
         "device": str(fit.fabric.device),
         "processes": fit.fabric.world_size,

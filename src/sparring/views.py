@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from sparring import colours
+from sparring.constants import constant
 from sparring.recipe import Views
 
 CROP_ATTEMPTS = 10  # as torchvision's RandomResizedCrop, before it falls back to the centre
@@ -43,11 +44,11 @@ def _coins(n: int, probability: float, generator: torch.Generator) -> Bool[Tenso
     return torch.rand(n, generator=generator, device=generator.device) < probability
 
 
-def _fallback_box(height: int, width: int, ratio: tuple[float, float]) -> list[int]:
+def _fallback_box(height: int, width: int, ratio: tuple[float, float]) -> tuple[int, int, int, int]:
     """The largest centred box whose aspect ratio is allowed."""
     box_width = min(width, round(height * ratio[1]))
     box_height = min(height, round(width / ratio[0]))
-    return [(height - box_height) // 2, (width - box_width) // 2, box_height, box_width]
+    return (height - box_height) // 2, (width - box_width) // 2, box_height, box_width
 
 
 def draw_boxes(
@@ -63,7 +64,7 @@ def draw_boxes(
     top = (_uniform(n, 0, 1, generator) * (height - box_height + 1)).floor()
     left = (_uniform(n, 0, 1, generator) * (width - box_width + 1)).floor()
     boxes = torch.cat([top, left, box_height, box_width], dim=1)
-    fallback = boxes.new_tensor(_fallback_box(height, width, ratio))
+    fallback = constant(_fallback_box(height, width, ratio), boxes)
     return torch.where(valid.any(dim=1, keepdim=True), boxes, fallback)
 
 

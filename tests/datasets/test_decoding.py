@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sparring.datasets.decoding import read_image
+from sparring.datasets.decoding import _deep_grey, read_image
 
 SIDE = 8
 
@@ -66,6 +66,12 @@ def test_transparent_palette_is_white(tmp_path, transparency):
 def test_sixteen_bit_grey_is_scaled_not_clipped(tmp_path, value, expected, dtype, suffix):
     image = Image.fromarray(np.full((SIDE, SIDE), value, dtype))
     assert uniform(read_back(image, tmp_path / f"a.{suffix}")) == (expected,) * 3
+
+
+def test_sixteen_bits_are_rounded_to_the_nearest_of_eight():
+    values = np.arange(2**16, dtype=np.uint16).reshape(256, 256)
+    expected = np.rint(values.astype(np.float64) * 255 / 65_535)
+    assert (_deep_grey(Image.fromarray(values)) == expected).all()
 
 
 def test_float_in_the_unit_range_is_kept(tmp_path):

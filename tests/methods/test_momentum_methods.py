@@ -143,9 +143,12 @@ def test_a_queue_is_first_in_first_out():
     torch.testing.assert_close(queue.keys, F.normalize(normal(8, 3, seed=2))[:5])
 
 
-@pytest.mark.parametrize(("symmetric", "entered"), [(True, ["first", "second*"]), (False, ["second*"])])
-def test_which_keys_enter(symmetric, entered):
-    method, views = make(moco, queue=12, symmetric=symmetric), {"first": embedding(1), "second*": embedding(2)}
+@pytest.mark.parametrize(
+    ("symmetric", "other", "entered"),
+    [(True, "second*", ["first", "second*"]), (False, "second*", ["second*"]), (False, "image*", ["image*"])],
+)
+def test_which_keys_enter(symmetric, other, entered):
+    method, views = make(moco, queue=12, symmetric=symmetric), {"first": embedding(1), other: embedding(2)}
     method.after_step(views)
     expected = torch.cat([F.normalize(views[name].target) for name in entered])
     torch.testing.assert_close(method.queue.keys[: len(expected)], expected)
@@ -157,9 +160,11 @@ def test_queue_may_move_before_the_backward_pass():
         images = torch.rand(6, 3, 16, 16, dtype=torch.float64)
         first, second = (method.encode(view) for view in (images, images.flip(3)))
         first.indices = second.indices = torch.arange(6)
-        loss = method.compare(first, second).mean()
+        losses = [method.compare(first, second).mean() for _ in range(2)]
+        expected = torch.autograd.grad(losses[0], list(method.encoder.parameters()), retain_graph=True)
         method.queue.push(normal(6, 4))
-        loss.backward()
+        found = torch.autograd.grad(losses[1], list(method.encoder.parameters()))
+        assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True)), name
 
 
 def test_mochi_equals_loops():

@@ -21,6 +21,17 @@ def test_runs_are_grouped_by_all_but_seed_and_place(fake_run):
     assert compare.baseline_of(groups[:1]) == 0
 
 
+def test_a_setting_that_older_runs_lack_is_at_its_default(fake_run):
+    paths = [fake_run("older"), fake_run("newer", seed=1), fake_run("other", seed=2)]
+    for path, said in zip(paths[1:], ("test", "validation"), strict=True):
+        recipe = path / "recipe.toml"
+        recipe.write_text(f'evaluate_on = "{said}"\n{recipe.read_text()}')
+    assert [[run.label for run in runs] for runs in compare.grouped(read_runs(paths))] == [
+        ["older", "newer"],
+        ["other"],
+    ]
+
+
 def test_a_difference_is_paired_by_seed():
     # seeds 1, 2 and 3 are common: 1 - 10, 5 - 20, 9 - 40
     found = compare.difference({0: 77.0, 1: 1.0, 2: 5.0, 3: 9.0}, {3: 40.0, 2: 20.0, 1: 10.0, 8: 0.0})

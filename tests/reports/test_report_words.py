@@ -89,13 +89,35 @@ def test_a_loss_that_is_not_finite_is_warned_of(fake_run):
         ("learned", (-0.69, -0.7, -0.9), "dead"),  # an advantage of 0.01 against chance's own 0.2
         ("learned", (-0.8, -0.7, -0.9), "dead"),
         ("learned", (-0.95, -0.7, -0.9), "idle"),
-        ("random", (-0.7, -0.7, -0.9), "random control itself"),
+        ("random", (-0.7, -0.7, -0.9), "chance itself"),
     ],
 )
 def test_hardness_is_judged_against_chance_and_clean_views(read, adversary, hardness, judged):
     sentence = words.hardness(read(adversary=adversary, hardness=hardness))
     assert judged in sentence
     assert f"{hardness[0]:.3f}".replace("-", "\u2212") in sentence
+
+
+def test_chance_is_known_by_what_was_measured_and_not_by_its_name(fake_run):
+    path = fake_run(adversary="randaugment", hardness=(-0.95, -0.7, -0.9))  # easier than clean views: not idle
+    lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    (path / "metrics.jsonl").write_text(
+        "".join(json.dumps({k: v for k, v in line.items() if k != "hardness/random"}) + "\n" for line in lines)
+    )
+    (run,) = read_runs([path])
+    assert words.hardness(run).startswith("The adversary is chance itself (epoch 10")
+    assert "beyond chance" not in tiles(run)
+
+
+@pytest.mark.parametrize(("error", "judged"), [(0.2, "dead"), (0.1, "alive")])
+def test_a_lead_is_held_against_its_error(fake_run, error, judged):
+    path = fake_run(hardness=(-0.4, -0.7, -0.9))
+    with (path / "metrics.jsonl").open("a") as file:
+        look = {"hardness/adversary": -0.4, "hardness/random": -0.7, "hardness/clean": -0.9}
+        file.write(json.dumps({"step": 42, "epoch": 10.5, **look, "hardness/lead_error": error}) + "\n")
+    (run,) = read_runs([path])
+    assert judged in words.hardness(run)
+    assert f"loss beyond chance ± {2 * error:.3f}" in tiles(run)
 
 
 def test_hardness_is_judged_by_the_last_whole_line_even_if_it_is_no_evaluation(fake_run):

@@ -24,8 +24,9 @@ class Replay(Adversary):
         opponent: an adversary with weights of its own.
         size: number of copies.
         every: steps between copies.
-        share: probability that a batch is hardened by one of the copies, each as likely as any, once there are any;
-            which steps these are depends on nothing else, so that several processes agree.
+        share: probability that a batch is hardened by one of the copies, each as likely as any, once there are any.
+            Which steps these are depends on a seed drawn at construction alone, so that several processes agree; in
+            evaluation mode the opponent always proposes itself.
 
     Source: fictitious self-play (Heinrich et al. 2015, "Fictitious Self-Play in Extensive-Form Games"); for images the
     history of generated samples of Shrivastava et al. 2017, "Learning from Simulated and Unsupervised Images".
@@ -40,11 +41,11 @@ class Replay(Adversary):
         check_ranges(self, {"size": (1, 1000), "every": (1, float("inf")), "share": (0, 1)}, "replay: ")
         past = nn.ModuleList(deepcopy(opponent) for _ in range(size)).requires_grad_(False)
         self.past = cast("Sequence[Adversary]", past)
-        self.steps, self.copies = 0, 0
+        self.steps, self.copies, self.seed = 0, 0, int(torch.randint(2**31, ()))
 
     def propose(self, turn: Turn) -> Proposal:
-        held = min(self.copies, self.size)
-        draw = torch.rand(2, generator=generator_for(0, turn.step, stream="replay")).tolist()  # alike on all ranks
+        held = min(self.copies, self.size) if self.training else 0
+        draw = torch.rand(2, generator=generator_for(self.seed, turn.step, stream="replay")).tolist()  # on all ranks
         if held == 0 or draw[0] >= self.share:
             return self.opponent.propose(turn)
         with torch.no_grad():
@@ -66,8 +67,8 @@ class Replay(Adversary):
         return self.opponent.control()
 
     def get_extra_state(self) -> Tensor:
-        """Steps and copies so far: what an exact resume needs besides the weights."""
-        return torch.tensor([self.steps, self.copies])
+        """Steps and copies so far, and the seed: what an exact resume needs besides the weights."""
+        return torch.tensor([self.steps, self.copies, self.seed])
 
     def set_extra_state(self, state: Tensor) -> None:
-        self.steps, self.copies = state.tolist()
+        self.steps, self.copies, self.seed = state.tolist()

@@ -57,11 +57,12 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 def _deep_grey(image: Image.Image) -> UInt8[np.ndarray, "h w"]:
     """Integers are 16-bit (65,535 is white); floats are in [0, 1], or else stretched from their least to their most."""
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0, neginf=0)
+    values = np.asarray(image)
     if image.mode != "F":
-        scaled = values / 65_535
-    elif values.min() >= 0 and values.max() <= 1:
-        scaled = values
-    else:
-        scaled = (values - values.min()) / max(np.ptp(values), np.finfo(np.float64).tiny)
-    return np.rint(scaled.clip(0, 1) * 255).astype(np.uint8)
+        return ((values.clip(0, 65_535).astype(np.uint32) + 128) // 257).astype(np.uint8)  # 65,535 / 255 is 257
+    scaled = np.nan_to_num(values, posinf=0, neginf=0)
+    low, high = scaled.min(), scaled.max()
+    if low < 0 or high > 1:
+        # the steps are halved first, since the distance of two floats may be too large for one
+        scaled = (scaled / 2 - low / 2) / max(high / 2 - low / 2, np.finfo(np.float32).tiny)
+    return np.rint(scaled * 255).astype(np.uint8)

@@ -77,7 +77,7 @@ class FineTune(Inspection):
         shown = replace(images, pixels=images.pixels[places], labels=images.labels[places])
         views = replace(subject.views, jitter=0.0, grey=0.0, sides=())
         steps = -(-len(shown) // self.recipe.batch_size)  # as many batches as it takes, of one size: few are left over
-        recipe = replace(self.recipe, views=views, batch_size=len(shown) // steps)
+        recipe = replace(self.recipe, views=views, batch_size=max(2, len(shown) // steps))
         with seeded(recipe.seed, "finetune"):
             classes = max(int(images.labels.max()), int(test.labels.max())) + 1
             head = nn.Linear(subject.features.bank.shape[1], classes)

@@ -38,7 +38,11 @@ class Queue(nn.Module):
 
 
 def keys_of(embeddings: Mapping[str, Embedding], *, symmetric: bool) -> Float[Tensor, "n k"]:
-    """The targets that a step enters: of all its views if each was a key, else of the second view, hardened or not."""
+    """The targets that a step enters: of all its views if each was a key, else of the second view, hardened or not.
+
+    Where no second view is compared: of all but the first, the query.
+    """
     keys = {view: embedding.target for view, embedding in embeddings.items() if embedding.target is not None}
     seconds = [key for view, key in keys.items() if view.startswith("second")]
+    seconds = seconds or [key for view, key in keys.items() if not view.startswith("first")]
     return torch.cat(list(keys.values()) if symmetric or not seconds else seconds)

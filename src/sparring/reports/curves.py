@@ -7,11 +7,11 @@ from sparring.alarms import collapsed_below
 from sparring.reports.compare import grouped
 from sparring.reports.panels import CHANNEL_COLOURS, DASHES, RUN_COLOURS, Curve, Panel
 from sparring.reports.record import Record
-from sparring.reports.words import written
+from sparring.reports.words import is_played, written
 
 MATRIX_ENTRY = re.compile(r"(.*/)([rgb])_from_([rgb])")
 CHANNELS = {"r": "Red", "g": "Green", "b": "Blue"}
-PLAYERS = {"adversary": RUN_COLOURS[1], "random": RUN_COLOURS[0], "clean": RUN_COLOURS[2]}
+PLAYERS = {"adversary": RUN_COLOURS[1], "random": RUN_COLOURS[0]}
 
 
 def styles(runs: Sequence[Record]) -> list[tuple[str, str]]:
@@ -50,8 +50,8 @@ def _collapse(runs: Sequence[Record], key: str, title: str, form: str) -> list[P
 
 
 def hardness(runs: Sequence[Record]) -> list[Panel]:
-    """Loss per image against the adversary, the random control and clean views; one panel a run."""
-    return [panel for run in runs for panel in _run_hardness(run, _group(run, runs))]
+    """How much loss the adversary and its random control add to a view's; one panel a run that has an adversary."""
+    return [panel for run in runs if is_played(run) for panel in _run_hardness(run, _group(run, runs))]
 
 
 def parameters(runs: Sequence[Record]) -> list[Panel]:
@@ -81,11 +81,14 @@ def _shared(
 
 
 def _run_hardness(run: Record, group: str) -> list[Panel]:
-    curves = []
+    clean, curves = run.series("hardness/clean"), []
+    before = dict(clean.points())
     for player, colour in PLAYERS.items():
-        if series := run.series(f"hardness/{player}"):
-            curves.append(Curve(player, series.epochs, series.values, colour, end=player))
-    return [Panel("Loss per image", curves, group)] if curves else []
+        series = run.series(f"hardness/{player}")
+        added = {epoch: value - before[epoch] for epoch, value in series.points() if epoch in before}
+        if added:
+            curves.append(Curve(player, list(added), list(added.values()), colour, end=player))
+    return [Panel("Loss per image, beyond the clean view's", curves, group, reference=(0.0, "clean"))] if curves else []
 
 
 def _run_parameters(run: Record, group: str) -> list[Panel]:

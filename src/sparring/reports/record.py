@@ -4,7 +4,7 @@ import json
 import math
 import tomllib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -27,6 +27,10 @@ class Series:
 
     def __bool__(self) -> bool:
         return bool(self.values)
+
+    def points(self) -> Iterator[tuple[float, float]]:
+        """Epoch and value of each."""
+        return zip(self.epochs, self.values, strict=True)
 
 
 @dataclass(frozen=True)

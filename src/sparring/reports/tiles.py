@@ -3,8 +3,9 @@
 from html import escape
 from statistics import mean
 
+from sparring.alarms import LEAD_ERRORS
 from sparring.reports.record import Record
-from sparring.reports.words import CHANCE, name, written
+from sparring.reports.words import is_chance, is_played, written
 
 Tile = tuple[str, str, str, str]
 """Name, figure, unit, and the line under it."""
@@ -47,10 +48,11 @@ def _rank(run: Record) -> Tile | None:
 
 def _lead(run: Record) -> Tile | None:
     losses = run.together("hardness/")
-    if not {"hardness/adversary", "hardness/random"} <= losses.keys() or name(run.recipe, "adversary") in CHANCE:
+    if not {"hardness/adversary", "hardness/random"} <= losses.keys() or not is_played(run) or is_chance(run):
         return None
-    lead = losses["hardness/adversary"] - losses["hardness/random"]
-    return "Adversary", written(lead, "+.3f"), "", "loss beyond chance"
+    lead, error = losses["hardness/adversary"] - losses["hardness/random"], losses.get("hardness/lead_error")
+    margin = "" if error is None else f" ± {LEAD_ERRORS * error:.3f}"
+    return "Adversary", written(lead, "+.3f"), "", f"loss beyond chance{margin}"
 
 
 def _speed(run: Record) -> Tile | None:

@@ -12,7 +12,6 @@ ADVERSARIES = {
     "search": "an adversary that searches for each image",
     "random": "the random control",
 }
-CHANCE = {"": "There is no adversary", "random": "The adversary is the random control itself"}
 MEASURES = ("knn", "rankme")
 """What every evaluation has: groups are compared by the first that was measured."""
 PROPER_NAMES = {
@@ -58,8 +57,22 @@ def warnings(run: Record) -> list[str]:
     return [*_collapse(run), *_diverged(run)]
 
 
+def is_played(run: Record) -> bool:
+    """Whether there is an adversary."""
+    return run.recipe.get("strength") != 0 and bool(name(run.recipe, "adversary"))
+
+
+def is_chance(run: Record) -> bool:
+    """Whether the adversary is chance itself, which has no random control to be held against."""
+    measured = run.together("hardness/")
+    own = name(run.recipe, "adversary") == "random"  # some runs of old measured a control of it nevertheless
+    return is_played(run) and (own or ("hardness/adversary" in measured and "hardness/random" not in measured))
+
+
 def hardness(run: Record) -> str:
-    """One sentence on whether the adversary earns its place; empty if it was not measured."""
+    """One sentence on whether the adversary earns its place; empty if there is none or it was not measured."""
+    if not is_played(run):
+        return ""
     found = run.together("hardness/")
     losses = {key.removeprefix("hardness/"): value for key, value in found.items() if key != "epoch"}
     against = {"random": "with random parameters", "clean": "clean"}
@@ -94,8 +107,9 @@ def _trained(run: Record) -> str:
     sentence = f"{PROPER_NAMES.get(method, method) or 'The recipe'} trains {encoder}"
     sentence += "" if method in SUPERVISED else " without labels"
     sentence += f" on {Path(data).name}" if data else ""
-    if run.recipe.get("strength") == 0 or not (adversary := name(run.recipe, "adversary")):
+    if not is_played(run):
         return f"{sentence}; there is no adversary."
+    adversary = name(run.recipe, "adversary")
     transform = _with_settings(run.recipe, "transform")
     known = ADVERSARIES.get(adversary, f"the adversary {adversary}")
     return f"{sentence}, against {known}" + (f" that changes views by {transform}." if transform else ".")
@@ -150,10 +164,8 @@ def _diverged(run: Record) -> list[str]:
 
 
 def _judged(run: Record, losses: Mapping[str, float]) -> str:
-    if name(run.recipe, "adversary") in CHANCE:
-        return CHANCE[name(run.recipe, "adversary")]
+    if is_chance(run):
+        return "The adversary is chance itself"
     if (state := state_of(losses)) in STATES:
         return STATES[state][0].upper() + STATES[state][1:]
-    if "random" not in losses:
-        return "The adversary makes views harder than clean ones"
     return "The adversary is alive: it finds harder views than chance does"

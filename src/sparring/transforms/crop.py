@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from sparring.constants import constant
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
 from sparring.schema import check_ranges
@@ -46,7 +47,7 @@ class Crop(Transform):
 
     def forward(self, images: Float[Tensor, "b c h w"], params: Float[Tensor, "b 4"]) -> Float[Tensor, "b c h w"]:
         box, zero = self.box(params), params.new_zeros(len(params))
-        shift = box[:, 2:] * params.new_tensor([images.shape[3], images.shape[2]])
+        shift = box[:, 2:] * constant((images.shape[3], images.shape[2]), params)
         rows = [box[:, 0], zero, shift[:, 0], zero, box[:, 1], shift[:, 1]]
         return warp(images, torch.stack(rows, dim=1).view(-1, 2, 3), "border")
 

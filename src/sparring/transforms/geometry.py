@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from sparring.constants import constant
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
 from sparring.errors import InputError
@@ -43,7 +44,7 @@ def warp(
 ) -> Float[Tensor, "b c h w"]:
     """Sample bilinearly where `matrix` sends each output pixel; x and y in pixels from the image's centre."""
     height, width = images.shape[-2:]
-    half = matrix.new_tensor([width / 2, height / 2])
+    half = constant((width / 2, height / 2), matrix)
     units = torch.cat([half, half.new_ones(1)])  # affine_grid measures in half image sides
     grid = F.affine_grid(matrix * units / half[:, None], list(images.shape), align_corners=False)
     return sample(images, grid, padding)
@@ -97,7 +98,7 @@ class Translation(Transform):
 
     def forward(self, images: Float[Tensor, "b c h w"], params: Float[Tensor, "b 2"]) -> Float[Tensor, "b c h w"]:
         height, width = images.shape[-2:]
-        shift = -self.share * params * params.new_tensor([width, height])
+        shift = -self.share * params * constant((width, height), params)
         eye = torch.eye(2, dtype=params.dtype, device=params.device).expand(len(params), 2, 2)
         return warp(images, torch.cat([eye, shift[:, :, None]], dim=2), self.padding)
 

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sparring.constants import constant
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
 from sparring.schema import check_ranges
@@ -57,15 +58,15 @@ class Hsv(Transform):
         return (3,)
 
     def _physical(self, params: Float[Tensor, "b 3"]) -> Float[Tensor, "b 3"]:
-        bounds = params.new_tensor([self.hue, self.saturation, self.value])
-        return params.new_tensor([0, 1, 1]) + params * bounds
+        bounds = constant((self.hue, self.saturation, self.value), params)
+        return constant((0, 1, 1), params) + params * bounds
 
     def forward(self, images: Float[Tensor, "b 3 h w"], params: Float[Tensor, "b 3"]) -> Float[Tensor, "b 3 h w"]:
         turns, saturation, value = self._physical(params)[:, :, None, None].unbind(dim=1)
         hue, top, chroma = hue_and_chroma(images)
         tops = (top * value).clamp(max=1)
         depth = tops * (chroma / top.clamp(min=FLOOR) * saturation).clamp(max=1)
-        k = ((hue + 6 * turns)[:, None] + images.new_tensor([5, 3, 1])[:, None, None]).remainder(6)
+        k = ((hue + 6 * turns)[:, None] + constant((5, 3, 1), images)[:, None, None]).remainder(6)
         falls = (2 - (k - 2).abs()).clamp(0, 1)
         return tops[:, None] - depth[:, None] * falls
 

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sparring import colours
+from sparring.constants import constant
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
 from sparring.errors import InputError
@@ -36,8 +37,7 @@ class Jitter(Transform):
         return (4,)
 
     def _physical(self, params: Float[Tensor, "b 4"]) -> Float[Tensor, "b 4"]:
-        offset = params.new_tensor([1, 1, 1, 0])
-        return offset + params * params.new_tensor(self.bounds)
+        return constant((1, 1, 1, 0), params) + params * constant(self.bounds, params)
 
     def forward(self, images: Float[Tensor, "b 3 h w"], params: Float[Tensor, "b 4"]) -> Float[Tensor, "b 3 h w"]:
         bright, contrast, saturation, turns = self._physical(params).unbind(dim=1)

@@ -61,7 +61,7 @@ class Mask(Transform):
     def _colour(self, images: Float[Tensor, "b c h w"]) -> Tensor:
         if self.fill == "mean":
             return images.mean(dim=(2, 3), keepdim=True)
-        return images.new_tensor(0.5 if self.fill == "grey" else 0.0)
+        return images.new_full((), 0.5 if self.fill == "grey" else 0.0)
 
     def forward(self, images: Float[Tensor, "b c h w"], params: Float[Tensor, "b 1 y x"]) -> Float[Tensor, "b c h w"]:
         opacity = self.opacity(params, images.shape[2], images.shape[3])

@@ -11,6 +11,7 @@ from torch import Tensor
 from torchvision.transforms import AutoAugment, TrivialAugmentWide
 
 from sparring import colours
+from sparring.constants import constant
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
 from sparring.schema import checked
@@ -93,7 +94,7 @@ class Operations(Transform):
         return (torch.arange(len(NAMES), device=params.device) >= NAMES.index("Posterize")).expand_as(params)
 
     def _physical(self, params: Float[Tensor, "b 14"]) -> list[Float[Tensor, " b"]]:
-        return list((params * params.new_tensor(self.bounds)).unbind(dim=1))
+        return list((params * constant(tuple(self.bounds), params)).unbind(dim=1))
 
     def matrix(self, params: Float[Tensor, "b 14"], height: int, width: int) -> Float[Tensor, "b 2 3"]:
         """Where each output pixel samples; x and y in pixels from the centre. Shears keep the upper left corner."""

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from kornia.geometry.transform import get_perspective_transform, warp_perspective
 from torch import Tensor
 
+from sparring.constants import constant
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
 from sparring.schema import check_ranges
@@ -33,8 +34,8 @@ class Perspective(Transform):
 
     def forward(self, images: Float[Tensor, "b c h w"], params: Float[Tensor, "b 4 2"]) -> Float[Tensor, "b c h w"]:
         height, width = images.shape[-2:]
-        sides = params.new_tensor([width, height])
-        corners = (params.new_tensor(CORNERS) * sides - 0.5).expand(len(params), 4, 2)
+        sides = constant((width, height), params)
+        corners = (constant(CORNERS, params) * sides - 0.5).expand(len(params), 4, 2)
         refuse_far(params)
         matrix = get_perspective_transform(corners, corners + self.share * sides * params)
         hard = warp_perspective(images, matrix, (height, width), padding_mode=self.padding, align_corners=False)

@@ -37,10 +37,14 @@ def spline(points: Float[Tensor, "n 2"], places: Float[Tensor, "m 2"]) -> Float[
 
 
 @lru_cache(8)
-def _grid(points: int, height: int, width: int) -> tuple[Float[Tensor, "m 2"], Float[Tensor, "m n"]]:
+def _grid(
+    points: int, height: int, width: int, dtype: torch.dtype, device: torch.device
+) -> tuple[Float[Tensor, "m 2"], Float[Tensor, "m n"]]:
     """The centres of an image's pixels, and how much each point counts there."""
-    places = lattice(height, width, 0.5)
-    return places, spline(lattice(points, points, 0.0), places)
+    with torch.inference_mode(False):  # kept: as `constant`
+        places = lattice(height, width, 0.5)
+        found = spline(lattice(points, points, 0.0), places)
+        return places.to(device, dtype), found.to(device, dtype)
 
 
 class ThinPlate(Transform):
@@ -69,7 +73,7 @@ class ThinPlate(Transform):
 
     def forward(self, images: Float[Tensor, "b c h w"], params: Float[Tensor, "b n 2"]) -> Float[Tensor, "b c h w"]:
         height, width = images.shape[-2:]
-        places, matrix = (each.to(params) for each in _grid(self.points, height, width))
+        places, matrix = _grid(self.points, height, width, params.dtype, params.device)
         shifts = 2 * self.share * (matrix @ params)
         return sample(images, (places - shifts).view(-1, height, width, 2), self.padding)
 
