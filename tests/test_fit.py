@@ -25,12 +25,12 @@ from sparring.batches import Batches
 from sparring.datasets import load_dataset
 from sparring.errors import InputError
 from sparring.evaluations import Collapse, Knn, extract, features_of
+from sparring.module_state import synchronised
 from sparring.parts import build
 from sparring.recipe import Part, Recipe, Views
 from sparring.recipe_files import dump_recipe
 from sparring.run import Run
 from sparring.schedules import epoch_order, learning_rate_at, strength_at, views_at
-from sparring.statistics import synchronised
 
 
 @pytest.fixture(autouse=True)

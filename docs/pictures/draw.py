@@ -1,8 +1,10 @@
-"""Draw transforms.jpg, shipped photographs under each transform at parameters drawn at random: python draw.py"""
+"""Draw transforms.jpg, photographs under transforms at random: python draw.py; and learned.jpg: python draw.py RUN"""
 
+import sys
 from pathlib import Path
 
 import torch
+from safetensors.numpy import load_file
 
 from sparring.assembly import context_of
 from sparring.parts import build
@@ -27,11 +29,19 @@ SHOWN = (
 )
 
 
-def main() -> None:
+def learned(run: Path) -> None:
+    """What a run's adversary makes of base views at the end of training."""
+    kept = load_file(run / "gallery" / "after.safetensors")
+    titles = {"images": "image", "base": "augmented view", "hard": "learned hard view"}
+    save_png([Row(title, kept[name]) for name, title in titles.items()], HERE / "learned.jpg", 1)
+
+
+def transforms() -> None:
+    """Each at parameters drawn at random."""
     data = load_data(Recipe(image_size=64))
     context = context_of(data)
     images = data.train.pixels[torch.linspace(200, len(data.train) - 200, IMAGES).long()].float() / 255
-    rows = {"": images}
+    rows = {"image": images}
     for part in SHOWN:
         transform = build("transform", part, context)
         draws = torch.rand(IMAGES, *transform.parameter_shape(context["image_shape"]), generator=generator_for(0, 3))
@@ -40,4 +50,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    learned(Path(sys.argv[1])) if len(sys.argv) > 1 else transforms()

@@ -14,11 +14,11 @@ from sparring.dual_norm import with_dual_norms
 from sparring.errors import InputError
 from sparring.gather import alone
 from sparring.learner import Learner
+from sparring.module_state import frozen_statistics
 from sparring.parts import build, load_parts
 from sparring.randomness import generator_for
 from sparring.recipe import Recipe
 from sparring.rounds import Batch, base_views_of, is_hard, partner_of
-from sparring.statistics import frozen_statistics
 
 TRIED = 4
 """Images of a round that is only tried."""

@@ -13,7 +13,7 @@ from sparring.randomness import generator_for
 from sparring.recipe import Recipe
 from sparring.rounds import Batch, base_views_of
 from sparring.schedules import epoch_order, side_at, strength_at, views_at
-from sparring.setup import count_steps
+from sparring.steps import count_steps
 from sparring.views import base_views
 
 

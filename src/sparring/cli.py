@@ -15,11 +15,12 @@ from typing import Annotated, Any, NoReturn, Union
 
 import tyro
 from tyro.conf import DisallowNone, FlagCreatePairsOff, subcommand
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from sparring.errors import InputError, unknown
 from sparring.grid import load_grid
-from sparring.options import COMMANDS, REGISTRY
-from sparring.recipe import PARTS, Recipe, Views, with_settings
+from sparring.options import COMMANDS
+from sparring.recipe import PARTS, Part, Recipe, Views, with_settings
 from sparring.recipe_files import DEFAULT, load_recipe, shipped_recipes
 from sparring.schema import parse_literal
 
@@ -32,6 +33,22 @@ IN_OUR_WORDS = {
     r"invalid choice (\S+) for argument '(\S+)'\. Expected one of \((.*)\)": r"\2: expected one of \3, got \1",
 }
 """What tyro says of values, and what we say."""
+
+REGISTRY = ConstructorRegistry()
+
+
+@REGISTRY.primitive_rule
+def _part_rule(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
+    """On the command line a part is its name, or an inline TOML table."""
+    if info.type is not Part:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="NAME",
+        instance_from_str=lambda words: Part.of(parse_literal(words[0])),
+        is_instance=lambda value: isinstance(value, Part),
+        str_from_instance=lambda part: [part.name],
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -3,7 +3,7 @@
 import inspect
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
@@ -20,10 +20,10 @@ from sparring.errors import InputError
 from sparring.files import check_writable
 from sparring.gather import rank
 from sparring.grid import Grid, load_grid, parse_axes
+from sparring.options import List, Preview, Report, Reproduce, Sweep, Train
 from sparring.parts import TABLES, settings_of
 from sparring.probes import gallery
 from sparring.randomness import seeded
-from sparring.recipe import Recipe
 from sparring.recipe_files import about, shipped_recipes
 from sparring.reports import write_report
 from sparring.reports.gallery import Row, save_png
@@ -44,9 +44,9 @@ def _say(line: str) -> None:
     CONSOLE.print(line, soft_wrap=True)
 
 
-def train(recipe: Recipe, *, run: Path | None, resume: Path | None, overwrite: bool) -> None:
+def train(asked: Train) -> None:
     """Train, write the report, and say what came out and what to try next."""
-    path = run_training(recipe, run=run, resume=resume, overwrite=overwrite)
+    path = run_training(asked.settings, run=asked.run, resume=asked.resume, overwrite=asked.overwrite)
     if rank():
         return
     measured = [line for line in Run.open(path).metrics() if "rankme" in line]
@@ -60,12 +60,16 @@ def train(recipe: Recipe, *, run: Path | None, resume: Path | None, overwrite: b
     _say(f"              {command()} report {own} {other} --out comparison.html")
 
 
-def sweep(recipe: Recipe, file: Path | None, axes: Sequence[str], *, seeds: int | None, out: Path, jobs: int) -> None:
-    """Train all cells, with the arms and seeds of a file; say where the results are and which cells failed."""
-    grid = load_grid(file) if file else Grid(recipe)
-    chosen = grid.seeds if seeds is None else seeds
-    cells = run_sweep(recipe, parse_axes(axes), out=out, seeds=chosen, jobs=jobs, arms=grid.arms)
-    _say_of_sweep(out)
+def sweep(asked: Sweep) -> None:
+    """Train all cells, with the arms and seeds of a file, or let Optuna choose; say where the results are."""
+    grid = load_grid(asked.recipe) if asked.recipe else Grid(asked.settings)
+    seeds = grid.seeds if asked.seeds is None else asked.seeds
+    if asked.search:
+        _search(asked, grid, seeds)
+        return
+    axes = parse_axes(asked.set)
+    cells = run_sweep(asked.settings, axes, out=asked.out, seeds=seeds, jobs=asked.jobs, arms=grid.arms)
+    _say_of_sweep(asked.out)
     failed = [cell for cell in cells if cell.failure]
     for cell in failed:
         print(f"sparring: failed: {cell.path}: {cell.failure}", file=sys.stderr)
@@ -73,30 +77,18 @@ def sweep(recipe: Recipe, file: Path | None, axes: Sequence[str], *, seeds: int 
         sys.exit(1)
 
 
-def search(
-    recipe: Recipe,
-    file: Path | None,
-    words: Sequence[str],
-    *,
-    trials: int | None,
-    seeds: int | None,
-    out: Path,
-    jobs: int,
-) -> None:
+def _search(asked: Sweep, grid: Grid, seeds: int) -> None:
     """Let Optuna choose settings; say which did best, and what that is worth."""
-    grid = load_grid(file) if file else Grid(recipe)
     if grid.arms:
-        raise InputError(f"{file}: expected a recipe without arms for --search, got {len(grid.arms)}")
-    chosen = grid.seeds if seeds is None else seeds
-    found = tune(
-        recipe, parse_space(words), out=out, trials=TRIALS if trials is None else trials, seeds=chosen, jobs=jobs
-    )
-    _say_of_sweep(out)
+        raise InputError(f"{asked.recipe}: expected a recipe without arms for --search, got {len(grid.arms)}")
+    space, trials = parse_space(asked.search), TRIALS if asked.trials is None else asked.trials
+    found = tune(asked.settings, space, out=asked.out, trials=trials, seeds=seeds, jobs=asked.jobs)
+    _say_of_sweep(asked.out)
     if found[0].knn is None:
         print("sparring: failed: every trial; the cells' train.log say why", file=sys.stderr)
         sys.exit(1)
     settings = ", ".join(f"{name} = {value}" for name, value in found[0].settings.items())
-    _say(f"best          {settings}: {found[0].knn:.2f} %, mean of {chosen} seeds, last epoch")
+    _say(f"best          {settings}: {found[0].knn:.2f} %, mean of {seeds} seeds, last epoch")
     _say("              chosen on validation images: train it without --search, on test images, before you report it")
 
 
@@ -106,15 +98,17 @@ def _say_of_sweep(out: Path) -> None:
     _say(f"figures       {out / 'sweep.json'}")
 
 
-def reproduce(name: str, **settings: Any) -> None:
-    """Train a study's arms, as `sparring.reproduce` does, and print its page."""
-    folder = run_study(name, **settings)
+def reproduce(asked: Reproduce) -> None:
+    """Train a study's arms and print its page."""
+    settings = {key: value for key, value in vars(asked).items() if key != "study"}
+    folder = run_study(asked.study, **settings)
     CONSOLE.print((folder / "README.md").read_text(encoding="utf-8"), soft_wrap=True, markup=False)
     _say(f"results       {folder / 'results.json'}, {folder / 'figure.png'}")
 
 
-def preview(recipe: Recipe, out: Path) -> None:
+def preview(asked: Preview) -> None:
     """Draw images, a base view of each, and what the untrained adversary makes of it."""
+    recipe, out = asked.settings, asked.out
     if out.suffix.lower() not in PICTURES:
         raise InputError(
             f"{out}: expected a picture that ends in {' or '.join(PICTURES)}, got {out.suffix or 'no ending'!r}"
@@ -131,17 +125,17 @@ def preview(recipe: Recipe, out: Path) -> None:
     _say(f"preview       {out}")
 
 
-def report(paths: Sequence[Path], out: Path | None) -> None:
+def report(asked: Report) -> None:
     """Write the page and say where it is."""
-    _say(f"report        {write_report(paths, out)}")
+    _say(f"report        {write_report(asked.runs, asked.out)}")
 
 
-def list_parts(*, as_json: bool) -> None:
+def list_parts(asked: List) -> None:
     """Print every registered part: what it is, and what it can be told."""
     rows = [_row(kind, name, part) for kind, table in TABLES.items() for name, part in table.items()]
     recipes = shipped_recipes()
     rows += [{"kind": "recipe", "name": name, "about": about(path), "settings": {}} for name, path in recipes.items()]
-    if as_json:
+    if asked.json:
         print(json.dumps(rows, indent=2))
         return
     for kind in (*TABLES, "recipe"):

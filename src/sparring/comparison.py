@@ -10,8 +10,8 @@ from torch import Tensor
 
 from sparring.contracts import Embedding, Method
 from sparring.dual_norm import norms_for
+from sparring.module_state import frozen_statistics
 from sparring.rounds import Pairs, partner_of
-from sparring.statistics import frozen_statistics
 
 
 class Comparison:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from sparring.statistics import holding
+from sparring.module_state import holding
 
 
 class DualNorm(nn.Module):

@@ -15,9 +15,10 @@ from sparring.errors import InputError
 from sparring.evaluations import Knn, Linear, Subject
 from sparring.files import check_writable, replace_file
 from sparring.measure import Findings, build_evaluations, measure
+from sparring.options import Evaluate
 from sparring.parts import load_parts
 from sparring.precision import fabric_on
-from sparring.recipe import Part
+from sparring.recipe import Recipe
 from sparring.reports import evaluated
 from sparring.reports.afterwards import suffix_of
 from sparring.reports.layouts import check_layout
@@ -28,56 +29,47 @@ from sparring.saved import image_size_of, load_encoder
 CONSOLE = Console(highlight=False)
 
 
-def evaluate(
-    path: Path,
-    *,
-    data: str | None,
-    data_root: str | None,
-    parts: Sequence[Part],
-    per_class: bool,
-    features: Path | None,
-    projection: str,
-    accelerator: str | None,
-    own_parts: Sequence[str],
-    as_json: bool,
-) -> None:
+def evaluate(asked: Evaluate) -> None:
     """Measure a run's encoder on its own data set or on another, print the figures, and keep them in the run.
 
     Raises:
         InputError: if something cannot be used; if only one evaluation cannot, after the others were made and kept.
     """
-    run = Run.open(path)
+    run, parts = Run.open(asked.run), asked.probes()
     recipe = run.recipe()
-    load_parts([*recipe.parts, *own_parts])
-    encoder, evaluations = load_encoder(path), build_evaluations(parts)
-    _check_file(features)
-    check_layout(projection)
-    name = located(replace(recipe, data=data)).data if data else recipe.data
-    linear = evaluations.get("linear")
-    judge = linear if isinstance(linear, Linear) else Linear()
-    images = load_dataset(
-        name, image_size=image_size_of(path), root=data_root or recipe.data_root, max_broken=recipe.max_broken
-    )
-    device = fabric_on(accelerator or recipe.accelerator, devices=1).device
-    subject = Subject(encoder.to(device), images, recipe.views, judge, device)
+    load_parts([*recipe.parts, *asked.parts])
+    evaluations = build_evaluations(parts)
+    _check_file(asked.features)
+    check_layout(asked.projection)
+    name = located(replace(recipe, data=asked.data)).data if asked.data else recipe.data
+    subject = _subject(asked, recipe, name, evaluations.get("linear"))
     findings = measure(subject, evaluations)
     if not findings.figures:
         raise findings.refused or InputError(
             f"{name}: expected labels for {', '.join(findings.left_out)}, found none; try --probe collapse"
         )
     _warn(findings, subject, [each for each in evaluations.values() if isinstance(each, Knn)])
-    _print(findings, path, name, per_class=per_class, as_json=as_json)
-    _save_features(features, subject)
+    _print(findings, asked, name)
+    _save_features(asked.features, subject)
     try:
         settings = {"settings": {part.name: part.settings for part in parts}}
         run.save_evaluation(name, {"figures": findings.figures, **findings.details(), **settings})
-        _draw(findings, subject, path / "figures", suffix_of(name, recipe.data), projection)
+        _draw(findings, subject, run.path / "figures", suffix_of(name, recipe.data), asked.projection)
     except OSError as error:
         raise InputError(
-            f"{path}: expected a folder to keep figures in, got one that refuses; {error.strerror}"
+            f"{run.path}: expected a folder to keep figures in, got one that refuses; {error.strerror}"
         ) from None
     if findings.refused:
         raise findings.refused
+
+
+def _subject(asked: Evaluate, recipe: Recipe, name: str, judge: object) -> Subject:
+    """The run's encoder on the images of this name, where they are measured."""
+    encoder, root = load_encoder(asked.run), asked.data_root or recipe.data_root
+    images = load_dataset(name, image_size=image_size_of(asked.run), root=root, max_broken=recipe.max_broken)
+    device = fabric_on(asked.accelerator or recipe.accelerator, devices=1).device
+    linear = judge if isinstance(judge, Linear) else Linear()
+    return Subject(encoder.to(device), images, recipe.views, linear, device)
 
 
 def _check_file(features: Path | None) -> None:
@@ -98,15 +90,15 @@ def _warn(findings: Findings, subject: Subject, neighbours: Sequence[Knn]) -> No
         print(f"{name.partition('/')[0]}: a fit stopped before it converged; set more iterations", file=sys.stderr)
 
 
-def _print(findings: Findings, path: Path, data: str, *, per_class: bool, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps({"run": str(path), "data": data, **findings.figures, **findings.details()}))
+def _print(findings: Findings, asked: Evaluate, data: str) -> None:
+    if asked.json:
+        print(json.dumps({"run": str(asked.run), "data": data, **findings.figures, **findings.details()}))
         return
-    table = Table("measure", "value", title=f"{path} on {data}")
+    table = Table("measure", "value", title=f"{asked.run} on {data}")
     for name, value in table_rows(findings.figures):
         table.add_row(name, value)
     CONSOLE.print(table)
-    if per_class and findings.matrix is not None:
+    if asked.per_class and findings.matrix is not None:
         classes = Table("class", "recognised", title=f"by {findings.judge}")
         for name, accuracy in findings.per_class().items():
             classes.add_row(name, f"{accuracy:.1f} %")

@@ -5,12 +5,15 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from torch.optim import SGD, Optimizer
 
 from sparring.assembly import build_learner, context_of
 from sparring.batches import Batches
 from sparring.datasets import DataSet
 from sparring.gather import all_reduce_sum
+from sparring.learner import Learner
 from sparring.memory import keep_freed
+from sparring.module_state import synchronised
 from sparring.monitor import Monitor
 from sparring.precision import precision_of
 from sparring.progress import StopSignal
@@ -20,8 +23,6 @@ from sparring.rounds import Outcome
 from sparring.run import Run
 from sparring.saved import save_encoder
 from sparring.schedules import learning_rate_at
-from sparring.setup import make_optimisers
-from sparring.statistics import synchronised
 
 CHECKPOINT_SECONDS = 60.0
 
@@ -151,3 +152,10 @@ class Fit:
         """What the encoder computes in; not Fabric's, which would also round the views to bf16."""
         enabled = self.precision is torch.bfloat16
         return torch.autocast(self.fabric.device.type, dtype=torch.bfloat16, enabled=enabled)
+
+
+def make_optimisers(learner: Learner, recipe: Recipe) -> list[Optimizer]:
+    """One that descends for the method, and what ascends for an adversary that has weights."""
+    parameters, momentum, decay = learner.method.parameters(), recipe.momentum, recipe.weight_decay
+    descending = SGD(parameters, lr=0.0, momentum=momentum, weight_decay=decay, fused=True)
+    return [descending, *learner.adversary.optimisers(recipe.adversary_learning_rate)]

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from sparring.comparison import Comparison
 from sparring.contracts import Adversary, Embedding, Move, Penalty, Turn
+from sparring.module_state import frozen_statistics, frozen_weights, running_statistics
 from sparring.rounds import Batch, base_name
-from sparring.statistics import frozen_statistics, frozen_weights, running_statistics
 
 
 class Hardening:

@@ -14,6 +14,7 @@ from sparring.evaluations.collapse import spread
 from sparring.gather import all_reduce_mean, broadcast_buffers
 from sparring.learner import Learner
 from sparring.loss_log import LossLog
+from sparring.module_state import is_finite
 from sparring.probes import choices, described, gallery, hardness, nearest_table, together
 from sparring.progress import Display, Pace
 from sparring.randomness import seeded
@@ -21,7 +22,6 @@ from sparring.recipe import Recipe
 from sparring.rounds import Outcome
 from sparring.run import Run
 from sparring.schedules import strength_at
-from sparring.statistics import is_finite
 
 PROBE_DRAWS = 4
 HARDNESS_BATCHES = 8

@@ -1,39 +1,30 @@
 """The commands and their options, as tyro reads them. Nothing heavy is imported before a command is called."""
 
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from pkgutil import resolve_name
+from typing import Annotated, ClassVar, Literal
 
 from tyro.conf import Positional, UseAppendAction, arg
-from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from sparring.errors import InputError
 from sparring.recipe import Part, Recipe
-from sparring.schema import parse_literal
-
-REGISTRY = ConstructorRegistry()
-
-
-@REGISTRY.primitive_rule
-def _part_rule(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
-    """On the command line a part is its name, or an inline TOML table."""
-    if info.type is not Part:
-        return None
-    return PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="NAME",
-        instance_from_str=lambda words: Part.of(parse_literal(words[0])),
-        is_instance=lambda value: isinstance(value, Part),
-        str_from_instance=lambda part: [part.name],
-    )
-
 
 Settings = Annotated[Recipe, arg(name="")]
 
 
+class Command:
+    """What a command line asks for: its fields are the options, and to call it imports and runs what it names."""
+
+    calls: ClassVar[str]
+    """A function of this command, as MODULE:NAME."""
+
+    def __call__(self) -> None:
+        resolve_name(self.calls)(self)
+
+
 @dataclass(frozen=True)
-class Train:
+class Train(Command):
     """Train an encoder on images, without labels, against an adversary.
 
     Try `sparring train --data FOLDER --epochs 100`. Settings of a part are dotted, as in `--method.temperature 0.5`;
@@ -52,16 +43,15 @@ class Train:
     overwrite: bool = False
     """Clear a folder that already holds a run."""
 
-    def __call__(self) -> None:
+    calls: ClassVar[str] = "sparring.commands:train"
+
+    def __post_init__(self) -> None:
         if self.resume and (self.recipe or self.run or self.overwrite):
             raise InputError("--resume takes every setting from the run's own recipe; leave the other options out")
-        from sparring.commands import train
-
-        train(self.settings, run=self.run, resume=self.resume, overwrite=self.overwrite)
 
 
 @dataclass(frozen=True)
-class Sweep:
+class Sweep(Command):
     """Train a grid of recipes over several seeds, and put them beside each other.
 
     Try `sparring sweep RECIPE.toml --set adversary=none,random --set epochs=40,80 --out FOLDER`; again, it goes on.
@@ -85,19 +75,17 @@ class Sweep:
     trials: int | None = None
     """Number of trials of a search; 20 if not given."""
 
-    def __call__(self) -> None:
+    calls: ClassVar[str] = "sparring.commands:sweep"
+
+    def __post_init__(self) -> None:
         if self.search and self.set:
             raise InputError("expected either --set, a grid, or --search, got both; name a searched value as --search")
         if self.trials is not None and not self.search:
             raise InputError("--trials: expected --search, what to choose, got none")
-        from sparring.commands import search, sweep
-
-        play, words = (partial(search, trials=self.trials), self.search) if self.search else (sweep, self.set)
-        play(self.settings, self.recipe, words, seeds=self.seeds, out=self.out, jobs=self.jobs)
 
 
 @dataclass(frozen=True)
-class Evaluate:
+class Evaluate(Command):
     """Measure a finished run's encoder, and keep the figures and pictures in the run's folder.
 
     Try `sparring evaluate RUN --probe knn linear robustness`. Settings of a probe are an inline TOML table, as in
@@ -129,31 +117,20 @@ class Evaluate:
     json: bool = False
     """Print JSON instead of tables."""
 
-    def __call__(self) -> None:
+    calls: ClassVar[str] = "sparring.evaluate:evaluate"
+
+    def __post_init__(self) -> None:
         if (self.k or self.t) and all(part.name != "knn" for part in self.probe):
             raise InputError("--k, --t: expected knn among the probes, got none; name it: --probe knn")
-        from sparring.evaluate import evaluate
 
-        evaluate(
-            self.run,
-            data=self.data,
-            data_root=self.data_root,
-            parts=tuple(self._with_neighbours(part) for part in self.probe),
-            per_class=self.per_class,
-            features=self.features,
-            projection=self.projection,
-            accelerator=self.accelerator,
-            own_parts=self.parts,
-            as_json=self.json,
-        )
-
-    def _with_neighbours(self, part: Part) -> Part:
-        asked = {**({"ks": self.k} if self.k else {}), **({"ts": self.t} if self.t else {})}
-        return Part("knn", {**asked, **part.settings}) if part.name == "knn" else part
+    def probes(self) -> list[Part]:
+        """What to measure, the kNN with the neighbours and temperatures that were asked for."""
+        asked = {key: value for key, value in (("ks", self.k), ("ts", self.t)) if value}
+        return [Part("knn", {**asked, **part.settings}) if part.name == "knn" else part for part in self.probe]
 
 
 @dataclass(frozen=True)
-class Preview:
+class Preview(Command):
     """Draw base views beside the adversary's, before any training."""
 
     settings: Settings = field(default_factory=Recipe)
@@ -163,14 +140,11 @@ class Preview:
     out: Path = Path("preview.png")
     """The picture to write."""
 
-    def __call__(self) -> None:
-        from sparring.commands import preview
-
-        preview(self.settings, self.out)
+    calls: ClassVar[str] = "sparring.commands:preview"
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Command):
     """Write one self-contained page about one run, or about several on common axes."""
 
     runs: Positional[tuple[Path, ...]]
@@ -178,14 +152,11 @@ class Report:
     out: Path | None = None
     """The page to write; report.html in the run's folder (for several runs: here) if not given."""
 
-    def __call__(self) -> None:
-        from sparring.commands import report
-
-        report(self.runs, self.out)
+    calls: ClassVar[str] = "sparring.commands:report"
 
 
 @dataclass(frozen=True)
-class Reproduce:
+class Reproduce(Command):
     """Reproduce the study's claims: figure2, figure3, figure4, claims or no-prior; again, it goes on."""
 
     study: Positional[str]
@@ -203,22 +174,11 @@ class Reproduce:
     jobs: int = 1
     """Runs that train at the same time."""
 
-    def __call__(self) -> None:
-        from sparring.commands import reproduce
-
-        reproduce(
-            self.study,
-            scale=self.scale,
-            out=self.out,
-            data=self.data,
-            data_root=self.data_root,
-            seeds=self.seeds,
-            jobs=self.jobs,
-        )
+    calls: ClassVar[str] = "sparring.commands:reproduce"
 
 
 @dataclass(frozen=True)
-class Bench:
+class Bench(Command):
     """Measure how fast training steps are on the processor: what an adversary costs, how near the limit the loop is.
 
     Try `sparring bench --against lightly --out FILE.json`. All take turns within one run; leave the machine alone
@@ -248,10 +208,15 @@ class Bench:
     json: bool = False
     """Print JSON instead of tables."""
 
-    def __call__(self) -> None:
+    calls: ClassVar[str] = "sparring.bench:bench"
+
+    def __post_init__(self) -> None:
         if min(self.repetitions, self.steps) < 1:
             raise InputError(f"expected at least 1 repetition and 1 step, got {self.repetitions} and {self.steps}")
-        size = Recipe(
+
+    def size(self) -> Recipe:
+        """What all contestants share."""
+        return Recipe(
             data=self.data,
             data_root=self.data_root,
             image_size=self.image_size,
@@ -259,23 +224,16 @@ class Bench:
             encoder=Part("resnet12", {"width": self.width}),
             accelerator="cpu",  # its clock does not wait for other devices
         )
-        from sparring.bench import bench
-
-        peer = None if self.against == "nobody" else self.against
-        bench(size, self.recipes, peer, repetitions=self.repetitions, steps=self.steps, out=self.out, as_json=self.json)
 
 
 @dataclass(frozen=True)
-class List:
+class List(Command):
     """Print every registered part with its settings, a line each."""
 
     json: bool = False
     """Print JSON instead of a table."""
 
-    def __call__(self) -> None:
-        from sparring.commands import list_parts
-
-        list_parts(as_json=self.json)
+    calls: ClassVar[str] = "sparring.commands:list_parts"
 
 
 COMMANDS: dict[str, type] = {

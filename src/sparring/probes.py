@@ -16,8 +16,8 @@ from sparring.evaluations.collapse import alignment
 from sparring.evaluations.negatives import Scored, chance_classes, nearest_classes, negatives, tabled
 from sparring.gather import all_reduce_sum
 from sparring.learner import Learner
+from sparring.module_state import holding
 from sparring.rounds import Batch, Outcome, base_name, hardened_of, partner_of
-from sparring.statistics import holding
 from sparring.views import as_bytes
 
 GALLERY_IMAGES, TABLE_BATCHES = 8, 8

@@ -24,7 +24,7 @@ from sparring.reports.compare import t_interval
 from sparring.reports.cost import total_cost
 from sparring.reports.record import Record, read_runs
 from sparring.run import FILES, FOLDERS, Run, changed, located
-from sparring.setup import count_steps
+from sparring.steps import count_steps
 from sparring.training import source_of
 
 Groups = dict[str, dict[int, float]]

@@ -23,7 +23,7 @@ from sparring.recipe import PARTS, Recipe
 from sparring.recipe_files import DEFAULT, load_recipe
 from sparring.reports import write_report
 from sparring.run import Run, changed
-from sparring.setup import check_ranks
+from sparring.steps import check_ranks
 
 
 def launch(recipe: Recipe) -> Fabric:

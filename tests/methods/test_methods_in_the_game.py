@@ -13,11 +13,11 @@ from sparring.gather import all_reduce_mean, alone, gather, ranks, shard, unshar
 from sparring.learner import Learner
 from sparring.loss_log import LossLog
 from sparring.methods import METHODS
+from sparring.module_state import frozen_statistics
 from sparring.parts import build
 from sparring.randomness import seeded
 from sparring.recipe import Part
 from sparring.rounds import Batch
-from sparring.statistics import frozen_statistics
 
 SETTINGS = {
     "simsiam": {"projection": 32, "bottleneck": 8},

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +21,7 @@ from sparring.environment import environment
 from sparring.evaluations import Knn
 from sparring.files import check_writable, write_json
 from sparring.memory import peak
+from sparring.options import Bench
 from sparring.recipe import Recipe
 from sparring.recipe_files import dump_recipe
 from sparring.training import load_data
@@ -74,43 +74,25 @@ class Result:
         }
 
 
-def bench(
-    size: Recipe,
-    recipes: Sequence[str],
-    against: str | None,
-    *,
-    repetitions: int,
-    steps: int,
-    out: Path | None,
-    as_json: bool,
-) -> None:
-    """Let all take turns and show what came out.
-
-    Args:
-        size: data, encoder and batch size that all share.
-        recipes: shipped recipes to measure instead of the table of adversaries.
-        against: a peer to measure too: lightly.
-        repetitions: turns that count.
-        steps: of a turn.
-        out: a JSON file to write.
-        as_json: print JSON instead of tables.
-    """
-    if against:
+def bench(asked: Bench) -> None:
+    """Let all take turns, show what came out, and keep it where a file is named."""
+    size, peer = asked.size(), asked.against != "nobody"
+    if peer:
         require_lightly()
-    if out:
-        check_writable(out)
-    result = measure(size, recipes=recipes, peer=bool(against), repetitions=repetitions, steps=steps)
-    around = {**environment(*([against] if against else [])), "threads": torch.get_num_threads()}
+    if asked.out:
+        check_writable(asked.out)
+    result = measure(size, recipes=asked.recipes, peer=peer, repetitions=asked.repetitions, steps=asked.steps)
+    around = {**environment(*([asked.against] if peer else [])), "threads": torch.get_num_threads()}
     kept = {
         "environment": around,
         "recipe": dump_recipe(replace(size, data_root=None)),
-        "steps": steps,
+        "steps": asked.steps,
         **asdict(result),
     }
     kept |= {"table": result.rows(), "figures": result.figures()}
-    if out:
-        write_json(out, kept)
-    if as_json:
+    if asked.out:
+        write_json(asked.out, kept)
+    if asked.json:
         print(json.dumps(kept, indent=2))
     else:
         show(result)

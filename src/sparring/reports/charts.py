@@ -8,11 +8,13 @@ from html import escape
 from io import StringIO
 from itertools import groupby
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from sparring.reports.panels import INK, MUTED, RULE, VARIABLES, Curve, Panel
 
@@ -37,7 +39,9 @@ STYLE: dict[Any, Any] = {
 }
 
 
-LEGEND_ROW = 13  # points
+LEGEND_ROW, TITLE_ROW = 13, 10  # points
+WIDEST = 96
+"""Letters of a title over the whole width."""
 
 
 def save_png(panels: Sequence[Panel], path: Path) -> None:
@@ -67,29 +71,35 @@ def _draw(panels: Sequence[Panel], *, titled: bool = True) -> Figure:
     columns = min(panels[0].across, len(panels))
     rows = -(-len(panels) // columns)
     width, height = SIZES[panels[0].across]
-    extra = max(LEGEND_ROW * (_legend_rows(panel) - 2) for panel in panels) / 72  # two rows have their place
+    above = max(LEGEND_ROW * (_legend_rows(panel) - 2) for panel in panels)  # two rows have their place
+    extra = (above + TITLE_ROW * max(_title(panel).count("\n") for panel in panels)) / 72
     figure = Figure(figsize=(width * columns, (height + max(0.0, extra)) * rows), layout="constrained")
     places = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for axes, panel in zip(places, panels, strict=False):
-        _draw_panel(axes, panel, titled)
+    for number, (axes, panel) in enumerate(zip(places, panels, strict=False)):
+        beside = panels[number - number % columns :][:columns]
+        _draw_panel(axes, panel, titled, max(map(_legend_rows, beside)))
     for axes in places[len(panels) :]:
         axes.remove()
     return figure
 
 
-def _draw_panel(axes: Axes, panel: Panel, titled: bool) -> None:
+def _title(panel: Panel) -> str:
+    """The run's name above the panel's, in lines that leave its neighbours alone."""
+    return "\n".join(filter(None, (fill(panel.group, WIDEST // panel.across), panel.title)))
+
+
+def _draw_panel(axes: Axes, panel: Panel, titled: bool, above: int) -> None:
+    """`above` rows of legends lie between the frame and its title."""
     for number, curve in enumerate(panel.curves):
         _draw_curve(axes, curve, number)
     _draw_frame(axes, panel.limits)
     if panel.reference:
         _draw_reference(axes, *panel.reference)
     _draw_ends(axes, panel)
-    above = _legend_rows(panel)
-    if above:
+    if _legend_rows(panel):
         _draw_legend(axes, panel)
     if titled:
-        title = " · ".join(filter(None, (panel.group, panel.title)))
-        axes.set_title(title, loc="left", color=INK, weight="bold", pad=6 + LEGEND_ROW * above)
+        axes.set_title(_title(panel), loc="left", color=INK, weight="bold", pad=6 + LEGEND_ROW * above)
 
 
 def _draw_curve(axes: Axes, curve: Curve, number: int) -> None:
@@ -107,6 +117,7 @@ def _draw_frame(axes: Axes, limits: tuple[float, float] | None) -> None:
     axes.set_axisbelow(True)
     axes.spines[["left", "right", "top"]].set_visible(False)
     axes.locator_params(nbins=5)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     if limits:
         axes.set_ylim(*limits)
 
@@ -124,7 +135,9 @@ def _draw_ends(axes: Axes, panel: Panel) -> None:
     ends = sorted((curve.drawn[0][-1], curve.drawn[1][-1], curve.colour, curve.end) for curve in panel.curves)
     for epoch, group in groupby(ends, lambda end: end[0]):
         _, heights, colours, words = zip(*group, strict=True)
-        for height, colour, word in zip(spread(heights, gap), colours, words, strict=True):
+        placed = spread(heights, gap)
+        lift = max(0.0, low - placed[0])
+        for height, colour, word in zip((each + lift for each in placed), colours, words, strict=True):
             axes.annotate(word, (epoch, height), (5, 0), color=colour, weight="bold", **place)
 
 

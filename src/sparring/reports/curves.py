@@ -7,7 +7,7 @@ from sparring.alarms import collapsed_below
 from sparring.reports.compare import grouped
 from sparring.reports.panels import CHANNEL_COLOURS, DASHES, RUN_COLOURS, Curve, Panel
 from sparring.reports.record import Record
-from sparring.reports.words import is_played, written
+from sparring.reports.words import is_chance, is_played, written
 
 MATRIX_ENTRY = re.compile(r"(.*/)([rgb])_from_([rgb])")
 CHANNELS = {"r": "Red", "g": "Green", "b": "Blue"}
@@ -28,7 +28,9 @@ def knn(runs: Sequence[Record]) -> list[Panel]:
     """kNN accuracy of all runs on one axis."""
     single = runs[0].series("knn") if len(runs) == 1 else None
     reference = (single.values[0], "untrained") if single and single.epochs[0] == 0 else None
-    return _shared(runs, "knn", "kNN accuracy, %", ".1f", reference=reference)
+    neighbours = sorted({run.recipe.get("knn_k", [200])[0] for run in runs})
+    title = f"kNN accuracy (k = {' or '.join(map(str, neighbours))}), %"
+    return _shared(runs, "knn", title, ".1f", reference=reference)
 
 
 def loss(runs: Sequence[Record]) -> list[Panel]:
@@ -55,8 +57,8 @@ def hardness(runs: Sequence[Record]) -> list[Panel]:
 
 
 def parameters(runs: Sequence[Record]) -> list[Panel]:
-    """The adversary's mean parameters: a panel for each row of a colour matrix, and for every other name."""
-    return [panel for run in runs for panel in _run_parameters(run, _group(run, runs))]
+    """The adversary's mean parameters, but for chance's: a panel for each row of a colour matrix or other name."""
+    return [panel for run in runs if not is_chance(run) for panel in _run_parameters(run, _group(run, runs))]
 
 
 def _group(run: Record, runs: Sequence[Record]) -> str:

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 
 from sparring.reports.panels import RUN_COLOURS, Curve, Panel
 from sparring.reports.record import Record
+from sparring.reports.words import is_chance, is_played
 
-BEFORE, AFTER = "the clean view", "the hard view"
-SEEN = {"clean": (BEFORE, "--"), "adversary": (AFTER, "-")}
+SEEN = {"clean": ("the clean view", "--"), "adversary": ("the hard view", "-")}
 """The two views whose gradient is split, with their names and dashes."""
+ALONE = {"clean": ("", "-")}
+"""The one view, where there is no adversary."""
 
 
 def negatives(runs: Sequence[Record]) -> list[Panel]:
@@ -28,7 +30,7 @@ def choices(runs: Sequence[Record]) -> list[Panel]:
     """Spread and entropy of the parameters, and the share of their variance that the image explains."""
     named = {"spread": "spread", "entropy": "entropy", "by_image": "explained by the image"}
     panels = []
-    for run in runs:
+    for run in (run for run in runs if not is_chance(run)):  # which fills its box, whatever the image
         curves = [
             _curve(run, f"parameters/{key}", label, RUN_COLOURS[number], "-")
             for number, (key, label) in enumerate(named.items())
@@ -45,7 +47,7 @@ def _before_and_after(run: Record, names: dict[str, str], colour: str) -> list[C
     return [
         _curve(run, key, ", ".join(filter(None, (label, seen))), colours[name], dash)
         for name, label in names.items()
-        for view, (seen, dash) in SEEN.items()
+        for view, (seen, dash) in (SEEN if is_played(run) else ALONE).items()
         if run.series(key := f"negatives/{view}/{name}")
     ]
 

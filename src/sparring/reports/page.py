@@ -103,9 +103,9 @@ def _page(
         _section("What the adversary chooses", _charts("parameters", panels), PARAMETERS + one),
         _section("Does it choose for each image?", _charts("choices", panels), CHOICES),
         _section("What the views look like", _galleries(pictures), one),
-        _section("Loss", _charts("loss", panels)),
+        _section("Loss", _charts("loss", panels), _loss(runs)),
         _section("Collapse", _charts("collapse", panels), SPREAD),
-        _section("Is the adversary harder than chance?", _charts("hardness", panels), _hardness(one_each) + one),
+        _section("Is the adversary harder than chance?", _charts("hardness", panels), _hardness(runs) + one),
         _section("What pulls and pushes the views", _charts("negatives", panels), NEGATIVES + one),
         _section("Which class the nearest negatives are of", _heat_maps(classes, len(pictures) > 1), NEAREST + one),
         _section("Recipe and environment", "".join(_details(run, len(runs) > 1) for run in runs)),
@@ -189,7 +189,25 @@ def _evaluated_on(runs: Sequence[Record]) -> str:
 
 
 def _hardness(runs: Sequence[Record]) -> str:
-    return " ".join(_named(run, runs) + sentence for run in runs if (sentence := words.hardness(run)))
+    """A sentence on the first run of each group, and on those that are judged otherwise."""
+    sentences = []
+    for members in grouped(runs):
+        told = {run.label: words.hardness(run) for run in members}
+        first = words.hardness(members[0])
+        shown = [members[0], *(run for run in members[1:] if _judgement(told[run.label]) != _judgement(first))]
+        sentences += [_named(run, runs) + told[run.label] for run in shown if told[run.label]]
+    return " ".join(sentences)
+
+
+def _judgement(sentence: str) -> str:
+    """Without its figures."""
+    return sentence.partition(" (")[0]
+
+
+def _loss(runs: Sequence[Record]) -> str:
+    """What else moves it."""
+    grows = any(len(set(run.recipe.get("views", {}).get("sides", ()))) > 1 for run in runs)
+    return "It jumps where the views' side changes." if grows else ""
 
 
 def _named(run: Record, runs: Sequence[Record]) -> str:

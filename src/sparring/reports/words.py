@@ -80,7 +80,7 @@ def hardness(run: Record) -> str:
     if "adversary" not in losses or not others:
         return ""
     figures = f"loss per image {written(losses['adversary'], '.3f')}, against {' and '.join(others)}"
-    return f"{_judged(run, losses)} (epoch {found['epoch']:.4g}: {figures})."
+    return f"{judged(run, losses)} (epoch {found['epoch']:.4g}: {figures})."
 
 
 def is_finished(run: Record) -> bool:
@@ -119,10 +119,22 @@ def _with_settings(recipe: dict[str, Any], table: str) -> str:
     """A part's name, with its settings where they are few."""
     value = recipe.get(table)
     settings = (
-        [f"{key} {setting}" for key, setting in value.items() if key != "name"] if isinstance(value, dict) else []
+        [f"{key} {_told(setting)}" for key, setting in value.items() if key != "name"]
+        if isinstance(value, dict)
+        else []
     )
     found = name(recipe, table)
     return f"{found} ({', '.join(settings)})" if found and 0 < len(settings) <= 3 else found
+
+
+def _told(setting: Any) -> str:
+    """A setting, or a part inside it, as a reader would write it."""
+    if isinstance(setting, list):
+        return ", then ".join(map(_told, setting)) if any(isinstance(each, dict) for each in setting) else str(setting)
+    if not isinstance(setting, dict):
+        return str(setting)
+    inner = ", ".join(f"{key} {_told(value)}" for key, value in setting.items() if key != "name")
+    return f"{setting['name']} ({inner})" if inner else str(setting["name"])
 
 
 def _accuracy(run: Record) -> str:
@@ -163,7 +175,8 @@ def _diverged(run: Record) -> list[str]:
     return [f"The loss was not a finite number on {broken} logged steps."] if broken else []
 
 
-def _judged(run: Record, losses: Mapping[str, float]) -> str:
+def judged(run: Record, losses: Mapping[str, float]) -> str:
+    """Whether the adversary is harder than chance, as far as it was measured."""
     if is_chance(run):
         return "The adversary is chance itself"
     if (state := state_of(losses)) in STATES:

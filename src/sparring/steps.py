@@ -1,17 +1,7 @@
-"""What a run is set up with: optimisers, number of steps."""
-
-from torch.optim import SGD, Optimizer
+"""How many steps an epoch has, and whether processes can share them out. Imports no torch."""
 
 from sparring.errors import InputError
-from sparring.learner import Learner
 from sparring.recipe import Recipe
-
-
-def make_optimisers(learner: Learner, recipe: Recipe) -> list[Optimizer]:
-    """One that descends for the method, and what ascends for an adversary that has weights."""
-    parameters, momentum, decay = learner.method.parameters(), recipe.momentum, recipe.weight_decay
-    descending = SGD(parameters, lr=0.0, momentum=momentum, weight_decay=decay, fused=True)
-    return [descending, *learner.adversary.optimisers(recipe.adversary_learning_rate)]
 
 
 def check_ranks(recipe: Recipe, ranks: int) -> None:
