@@ -7,23 +7,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sparring.adversaries import (
-        Absent as Absent,
-        AutoAugment as AutoAugment,
-        BestOf as BestOf,
-        Blend as Blend,
-        Free as Free,
-        Generator as Generator,
-        Learned as Learned,
-        Policy as Policy,
-        Power as Power,
-        RandAugment as RandAugment,
-        Random as Random,
-        Replay as Replay,
-        Search as Search,
-        TrivialAugment as TrivialAugment,
-        UNet as UNet,
-    )
     from sparring.errors import InputError as InputError
     from sparring.learner import Learner as Learner
     from sparring.recipe import Part as Part, Recipe as Recipe, Views as Views
@@ -31,44 +14,8 @@ if TYPE_CHECKING:
     from sparring.saved import load_encoder as load_encoder
     from sparring.sweeps import sweep as sweep
     from sparring.training import load_learner as load_learner, train as train
-    from sparring.transforms import (
-        Affine as Affine,
-        Blur as Blur,
-        Chain as Chain,
-        Colour as Colour,
-        Crop as Crop,
-        Frequency as Frequency,
-        Gain as Gain,
-        Hsv as Hsv,
-        Jitter as Jitter,
-        Mask as Mask,
-        Operations as Operations,
-        Perspective as Perspective,
-        Pixels as Pixels,
-        Rotation as Rotation,
-        ThinPlate as ThinPlate,
-        Tone as Tone,
-        Translation as Translation,
-    )
 
 _HOMES = {
-    "sparring.adversaries": (
-        "Absent",
-        "AutoAugment",
-        "BestOf",
-        "Blend",
-        "Free",
-        "Generator",
-        "Learned",
-        "Policy",
-        "Power",
-        "RandAugment",
-        "Random",
-        "Replay",
-        "Search",
-        "TrivialAugment",
-        "UNet",
-    ),
     "sparring.errors": ("InputError",),
     "sparring.learner": ("Learner",),
     "sparring.recipe": ("Part", "Recipe", "Views"),
@@ -76,25 +23,6 @@ _HOMES = {
     "sparring.saved": ("load_encoder",),
     "sparring.sweeps": ("sweep",),
     "sparring.training": ("load_learner", "train"),
-    "sparring.transforms": (
-        "Affine",
-        "Blur",
-        "Chain",
-        "Colour",
-        "Crop",
-        "Frequency",
-        "Gain",
-        "Hsv",
-        "Jitter",
-        "Mask",
-        "Operations",
-        "Perspective",
-        "Pixels",
-        "Rotation",
-        "ThinPlate",
-        "Tone",
-        "Translation",
-    ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -1,18 +1,22 @@
 """Who chooses. A new adversary is one file and one row."""
 
-from sparring.adversaries.absent import Absent
-from sparring.adversaries.best_of import BestOf
-from sparring.adversaries.blend import Blend
-from sparring.adversaries.free import Free
-from sparring.adversaries.generator import Generator
-from sparring.adversaries.learned import Learned
-from sparring.adversaries.policy import Policy
-from sparring.adversaries.power import Power
-from sparring.adversaries.random import Random
-from sparring.adversaries.random_policies import AutoAugment, RandAugment, TrivialAugment
-from sparring.adversaries.replay import Replay
-from sparring.adversaries.search import Search
-from sparring.adversaries.unet import UNet
+from sparring.adversaries.absent import Absent as Absent
+from sparring.adversaries.best_of import BestOf as BestOf
+from sparring.adversaries.blend import Blend as Blend
+from sparring.adversaries.free import Free as Free
+from sparring.adversaries.generator import Generator as Generator
+from sparring.adversaries.learned import Learned as Learned
+from sparring.adversaries.policy import Policy as Policy
+from sparring.adversaries.power import Power as Power
+from sparring.adversaries.random import Random as Random
+from sparring.adversaries.random_policies import (
+    AutoAugment as AutoAugment,
+    RandAugment as RandAugment,
+    TrivialAugment as TrivialAugment,
+)
+from sparring.adversaries.replay import Replay as Replay
+from sparring.adversaries.search import Search as Search
+from sparring.adversaries.unet import UNet as UNet
 from sparring.contracts import Adversary
 
 ADVERSARIES: dict[str, type[Adversary]] = {
@@ -32,22 +36,3 @@ ADVERSARIES: dict[str, type[Adversary]] = {
     "trivialaugment": TrivialAugment,
     "unet": UNet,
 }
-
-__all__ = [
-    "ADVERSARIES",
-    "Absent",
-    "AutoAugment",
-    "BestOf",
-    "Blend",
-    "Free",
-    "Generator",
-    "Learned",
-    "Policy",
-    "Power",
-    "RandAugment",
-    "Random",
-    "Replay",
-    "Search",
-    "TrivialAugment",
-    "UNet",
-]

@@ -5,17 +5,17 @@ An evaluation reads features of clean images; an `Inspection` also needs the enc
 
 from collections.abc import Callable
 
-from sparring.evaluations.collapse import Collapse
-from sparring.evaluations.corruptions import CORRUPTIONS, Corruptions
-from sparring.evaluations.features import extract, features_of
-from sparring.evaluations.few_shot import FewShot
-from sparring.evaluations.finetune import FineTune
-from sparring.evaluations.knn import Knn, knn_scores
-from sparring.evaluations.lidar import Lidar
-from sparring.evaluations.linear import Linear, Probe
-from sparring.evaluations.low_label import LowLabel
-from sparring.evaluations.robustness import Robustness
-from sparring.evaluations.subject import Inspection, Subject
+from sparring.evaluations.collapse import Collapse as Collapse
+from sparring.evaluations.corruptions import CORRUPTIONS as CORRUPTIONS, Corruptions as Corruptions
+from sparring.evaluations.features import extract as extract, features_of as features_of
+from sparring.evaluations.few_shot import FewShot as FewShot
+from sparring.evaluations.finetune import FineTune as FineTune
+from sparring.evaluations.knn import Knn as Knn, knn_scores as knn_scores
+from sparring.evaluations.lidar import Lidar as Lidar
+from sparring.evaluations.linear import Linear as Linear, Probe as Probe
+from sparring.evaluations.low_label import LowLabel as LowLabel
+from sparring.evaluations.robustness import Robustness as Robustness
+from sparring.evaluations.subject import Inspection as Inspection, Subject as Subject
 
 EVALUATIONS: dict[str, Callable[..., Callable[..., dict[str, float]]]] = {
     "collapse": Collapse,
@@ -28,23 +28,3 @@ EVALUATIONS: dict[str, Callable[..., Callable[..., dict[str, float]]]] = {
     "lidar": Lidar,
     "finetune": FineTune,
 }
-
-__all__ = [
-    "CORRUPTIONS",
-    "EVALUATIONS",
-    "Collapse",
-    "Corruptions",
-    "FewShot",
-    "FineTune",
-    "Inspection",
-    "Knn",
-    "Lidar",
-    "Linear",
-    "LowLabel",
-    "Probe",
-    "Robustness",
-    "Subject",
-    "extract",
-    "features_of",
-    "knn_scores",
-]

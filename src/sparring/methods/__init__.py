@@ -3,22 +3,20 @@
 from collections.abc import Callable
 
 from sparring.contracts import Method
-from sparring.methods.barlow import BarlowTwins
-from sparring.methods.byol import BYOL
-from sparring.methods.conditional import conditional
-from sparring.methods.contrastive import Contrastive
-from sparring.methods.dcl import dcl
-from sparring.methods.debiased import debiased
-from sparring.methods.hcl import hcl
-from sparring.methods.mochi import mochi
-from sparring.methods.moco import moco
-from sparring.methods.oracle import oracle
-from sparring.methods.pcl import PCL
-from sparring.methods.queued import MomentumContrast
-from sparring.methods.simclr import simclr
-from sparring.methods.simsiam import SimSiam
-from sparring.methods.supcon import supcon
-from sparring.methods.vicreg import VICReg
+from sparring.methods.barlow import BarlowTwins as BarlowTwins
+from sparring.methods.byol import BYOL as BYOL
+from sparring.methods.conditional import conditional as conditional
+from sparring.methods.dcl import dcl as dcl
+from sparring.methods.debiased import debiased as debiased
+from sparring.methods.hcl import hcl as hcl
+from sparring.methods.mochi import mochi as mochi
+from sparring.methods.moco import moco as moco
+from sparring.methods.oracle import oracle as oracle
+from sparring.methods.pcl import PCL as PCL
+from sparring.methods.simclr import simclr as simclr
+from sparring.methods.simsiam import SimSiam as SimSiam
+from sparring.methods.supcon import supcon as supcon
+from sparring.methods.vicreg import VICReg as VICReg
 
 METHODS: dict[str, Callable[..., Method]] = {
     "barlow": BarlowTwins,
@@ -36,23 +34,3 @@ METHODS: dict[str, Callable[..., Method]] = {
     "supcon": supcon,
     "vicreg": VICReg,
 }
-
-__all__ = [
-    "BYOL",
-    "METHODS",
-    "PCL",
-    "BarlowTwins",
-    "Contrastive",
-    "MomentumContrast",
-    "SimSiam",
-    "VICReg",
-    "conditional",
-    "dcl",
-    "debiased",
-    "hcl",
-    "mochi",
-    "moco",
-    "oracle",
-    "simclr",
-    "supcon",
-]

@@ -1,10 +1,14 @@
 """How far an adversary may go, as a cost of its own. A new penalty is one file and one row."""
 
 from sparring.contracts import Penalty
-from sparring.penalties.colour_distance import ColourDistance
-from sparring.penalties.divergence import EntropyBand, IdentityDivergence, UniformDivergence
-from sparring.penalties.hardness import HardnessBound
-from sparring.penalties.teacher import Teacher
+from sparring.penalties.colour_distance import ColourDistance as ColourDistance
+from sparring.penalties.divergence import (
+    EntropyBand as EntropyBand,
+    IdentityDivergence as IdentityDivergence,
+    UniformDivergence as UniformDivergence,
+)
+from sparring.penalties.hardness import HardnessBound as HardnessBound
+from sparring.penalties.teacher import Teacher as Teacher
 
 PENALTIES: dict[str, type[Penalty]] = {
     "colour_distance": ColourDistance,
@@ -14,13 +18,3 @@ PENALTIES: dict[str, type[Penalty]] = {
     "kl_uniform": UniformDivergence,
     "teacher": Teacher,
 }
-
-__all__ = [
-    "PENALTIES",
-    "ColourDistance",
-    "EntropyBand",
-    "HardnessBound",
-    "IdentityDivergence",
-    "Teacher",
-    "UniformDivergence",
-]

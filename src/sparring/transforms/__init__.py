@@ -1,22 +1,22 @@
 """What may change. A new transform is one file and one row."""
 
 from sparring.contracts import Transform
-from sparring.transforms.affine import Affine
-from sparring.transforms.blur import Blur
-from sparring.transforms.chain import Chain
-from sparring.transforms.colour import Colour
-from sparring.transforms.crop import Crop
-from sparring.transforms.frequency import Frequency
-from sparring.transforms.gain import Gain
-from sparring.transforms.geometry import Rotation, Translation
-from sparring.transforms.hsv import Hsv
-from sparring.transforms.jitter import Jitter
-from sparring.transforms.mask import Mask
-from sparring.transforms.operations import Operations
-from sparring.transforms.perspective import Perspective
-from sparring.transforms.pixels import Pixels
-from sparring.transforms.thin_plate import ThinPlate
-from sparring.transforms.tones import Tone
+from sparring.transforms.affine import Affine as Affine
+from sparring.transforms.blur import Blur as Blur
+from sparring.transforms.chain import Chain as Chain
+from sparring.transforms.colour import Colour as Colour
+from sparring.transforms.crop import Crop as Crop
+from sparring.transforms.frequency import Frequency as Frequency
+from sparring.transforms.gain import Gain as Gain
+from sparring.transforms.geometry import Rotation as Rotation, Translation as Translation
+from sparring.transforms.hsv import Hsv as Hsv
+from sparring.transforms.jitter import Jitter as Jitter
+from sparring.transforms.mask import Mask as Mask
+from sparring.transforms.operations import Operations as Operations
+from sparring.transforms.perspective import Perspective as Perspective
+from sparring.transforms.pixels import Pixels as Pixels
+from sparring.transforms.thin_plate import ThinPlate as ThinPlate
+from sparring.transforms.tones import Tone as Tone
 
 TRANSFORMS: dict[str, type[Transform]] = {
     "affine": Affine,
@@ -37,24 +37,3 @@ TRANSFORMS: dict[str, type[Transform]] = {
     "tone": Tone,
     "translation": Translation,
 }
-
-__all__ = [
-    "TRANSFORMS",
-    "Affine",
-    "Blur",
-    "Chain",
-    "Colour",
-    "Crop",
-    "Frequency",
-    "Gain",
-    "Hsv",
-    "Jitter",
-    "Mask",
-    "Operations",
-    "Perspective",
-    "Pixels",
-    "Rotation",
-    "ThinPlate",
-    "Tone",
-    "Translation",
-]
