@@ -186,7 +186,7 @@ class Bench(Command):
     """
 
     recipes: tuple[str, ...] = ()
-    """Shipped recipes to measure; if none is named, vanilla under each kind of adversary."""
+    """Shipped recipes to measure, or `all`; if none is named, vanilla under each kind of adversary."""
     against: Literal["lightly", "nobody"] = "nobody"
     """A library to measure beside (pip install lightly)."""
     data: str = "sample"
@@ -204,7 +204,7 @@ class Bench(Command):
     steps: int = 8
     """Training steps of a turn."""
     out: Path | None = None
-    """A JSON file to write, with machine, versions and commit."""
+    """The JSON file to write, with machine, versions and commit; bench-DATE.json if not given."""
     json: bool = False
     """Print JSON instead of tables."""
 

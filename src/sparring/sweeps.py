@@ -20,9 +20,10 @@ from sparring.randomness import seeded
 from sparring.recipe import PARTS, Part, Recipe
 from sparring.recipe_files import DEFAULT, dump_recipe, load_recipe
 from sparring.reports import write_report
-from sparring.reports.compare import t_interval
+from sparring.reports.compare import difference
 from sparring.reports.cost import total_cost
 from sparring.reports.record import Record, read_runs
+from sparring.reports.words import MEASURES
 from sparring.run import FILES, FOLDERS, Run, changed, located
 from sparring.steps import count_steps
 from sparring.training import source_of
@@ -136,23 +137,25 @@ def summarise(cells: Sequence[Cell], out: Path) -> None:
     begun = [cell.path for cell in cells if (cell.path / "metrics.jsonl").is_file()]
     records = {run.path: run for run in read_runs(begun)} if begun else {}
     rows = [_row(cell, records.get(cell.path.resolve())) for cell in cells]
-    groups = _by_group(rows)
-    write_json(out / "sweep.json", {"cells": rows, "groups": _means(groups), "differences": _differences(groups)})
+    measure = next((name for name in MEASURES if any(name in row for row in rows)), MEASURES[0])
+    groups = _by_group(rows, measure)
+    compared = {"measure": measure, "groups": _means(groups), "differences": _differences(groups)}
+    write_json(out / "sweep.json", {"cells": rows, **compared})
     if begun:
         write_report(begun, out / "report.html")
 
 
-def _by_group(rows: Sequence[Mapping[str, Any]]) -> Groups:
-    """The kNN accuracy of finished cells that differ in their seed only, by seed."""
+def _by_group(rows: Sequence[Mapping[str, Any]], measure: str) -> Groups:
+    """The figure of finished cells that differ in their seed only, by seed."""
     groups: Groups = {}
     for row in rows:
-        if row["finished"] and "knn" in row:
-            groups.setdefault(row["name"].rpartition(",seed=")[0], {})[row["seed"]] = row["knn"]
+        if row["finished"] and measure in row:
+            groups.setdefault(row["name"].rpartition(",seed=")[0], {})[row["seed"]] = row[measure]
     return groups
 
 
 def _means(groups: Groups) -> list[dict[str, Any]]:
-    """kNN accuracy of each group: mean, standard deviation (None of one seed), seeds."""
+    """Mean of each group, standard deviation (None of one seed), number of seeds."""
     return [
         {"name": name, "mean": mean(own.values()), "deviation": stdev(own.values()) if len(own) > 1 else None}
         | {"seeds": len(own)}
@@ -161,16 +164,13 @@ def _means(groups: Groups) -> list[dict[str, Any]]:
 
 
 def _differences(groups: Groups) -> list[dict[str, Any]]:
-    """The kNN accuracy of each group less that of each before it: mean over common seeds, 95 % interval."""
+    """Each group less each before it: mean over common seeds, 95 % interval by Student's t."""
     if len(groups) > MOST_GROUPS:
         return []
-    pairs = {
-        (one, other): [groups[one][seed] - groups[other][seed] for seed in groups[one].keys() & groups[other].keys()]
-        for other, one in combinations(groups, 2)
-    }
+    pairs = [(one, other, difference(groups[one], groups[other])) for other, one in combinations(groups, 2)]
     return [
-        {"of": one, "against": other, "mean": mean(found), "interval": t_interval(found), "seeds": len(found)}
-        for (one, other), found in pairs.items()
+        {"of": one, "against": other, "mean": found.mean, "interval": found.interval, "seeds": found.seeds}
+        for one, other, found in pairs
         if found
     ]
 

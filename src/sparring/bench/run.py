@@ -4,7 +4,9 @@ import json
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
+from datetime import date
 from functools import partial
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +25,7 @@ from sparring.files import check_writable, write_json
 from sparring.memory import peak
 from sparring.options import Bench
 from sparring.recipe import Recipe
-from sparring.recipe_files import dump_recipe
+from sparring.recipe_files import dump_recipe, shipped_recipes
 from sparring.training import load_data
 
 CONSOLE = Console(highlight=False)
@@ -75,13 +77,14 @@ class Result:
 
 
 def bench(asked: Bench) -> None:
-    """Let all take turns, show what came out, and keep it where a file is named."""
+    """Let all take turns, show what came out, and keep it in a file."""
     size, peer = asked.size(), asked.against != "nobody"
     if peer:
         require_lightly()
-    if asked.out:
-        check_writable(asked.out)
-    result = measure(size, recipes=asked.recipes, peer=peer, repetitions=asked.repetitions, steps=asked.steps)
+    out = asked.out or Path(f"bench-{date.today()}.json")
+    check_writable(out)
+    recipes = list(shipped_recipes()) if asked.recipes == ("all",) else asked.recipes
+    result = measure(size, recipes=recipes, peer=peer, repetitions=asked.repetitions, steps=asked.steps)
     around = {**environment(*([asked.against] if peer else [])), "threads": torch.get_num_threads()}
     kept = {
         "environment": around,
@@ -90,12 +93,12 @@ def bench(asked: Bench) -> None:
         **asdict(result),
     }
     kept |= {"table": result.rows(), "figures": result.figures()}
-    if asked.out:
-        write_json(asked.out, kept)
+    write_json(out, kept)
     if asked.json:
         print(json.dumps(kept, indent=2))
     else:
         show(result)
+        CONSOLE.print(f"figures  {out}", soft_wrap=True)
 
 
 def measure(
