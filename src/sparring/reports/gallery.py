@@ -16,7 +16,7 @@ GAP = 4
 LARGEST = 96
 """Pixels; larger pictures are shown smaller, so that a page stays small."""
 STAGES = {"before": "before training", "after": "after training"}
-LABEL_WIDTH = 190
+MARGIN = 8
 SHEET_SCALE = 2
 
 
@@ -60,12 +60,13 @@ def save_png(shown: list[Row], path: Path, scale: int = SHEET_SCALE) -> None:
     """All rows on one white sheet, each with its name, `scale` times as large."""
     strips = [row.strip() for row in shown]
     strips = [strip.resize((strip.width * scale, strip.height * scale), 0) for strip in strips]
-    step = strips[0].height + GAP * scale
-    sheet = Image.new("RGB", (LABEL_WIDTH + max(strip.width for strip in strips), step * len(strips)), "white")
+    step, letters = strips[0].height + GAP * scale, ImageFont.load_default(14)
+    left = 2 * MARGIN + round(max(letters.getlength(row.title) for row in shown))
+    sheet = Image.new("RGB", (left + max(strip.width for strip in strips), step * len(strips)), "white")
     pen = ImageDraw.Draw(sheet)
     for place, (row, strip) in enumerate(zip(shown, strips, strict=True)):
-        pen.text((8, place * step + strip.height / 2), row.title, "black", ImageFont.load_default(14), anchor="lm")
-        sheet.paste(strip, (LABEL_WIDTH, place * step), strip)
+        pen.text((MARGIN, place * step + strip.height / 2), row.title, "black", letters, anchor="lm")
+        sheet.paste(strip, (left, place * step), strip)
     sheet.save(path)
 
 
