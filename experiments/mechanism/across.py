@@ -15,6 +15,12 @@ SOURCES = {
     "no-prior": ("random-chain", "random-grey-chain", "learned-chain", "learned-chain-blind", "learned-chain-noise"),
 }
 """By experiment: the arms; `hand-made` of no-prior is vanilla of fast."""
+LOOKS = {
+    "vanilla": {"color": "#5b6672"},
+    "random": {"color": "#0072b2", "mfc": "none"},
+    "learned": {"color": "#d55e00"},
+}
+"""By the first word of an arm's name."""
 WEIGHT = "negatives/{}/false_weight"
 
 
@@ -33,23 +39,27 @@ def read() -> dict[str, list[tuple[float, float, float]]]:
 
 
 def draw(arms: dict[str, list[tuple[float, float, float]]], path: Path) -> None:
-    """Left: accuracy over weight; right: the weight on the hard view less that on the clean one."""
+    """Left: accuracy over weight; right, of arms with an adversary: weight on the hard view less on the clean one."""
     figure = Figure(figsize=(9.4, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for place, points in enumerate(arms.values()):
-        colour = f"C{place}"
+    hardened = [arm for arm in arms if arm != "vanilla"]
+    for arm, points in arms.items():
+        look = {"marker": "o", "ls": "", "ms": 5, **LOOKS[arm.partition("-")[0]]}
         accuracies, clean, hard = zip(*points, strict=True)
-        left.plot(clean, accuracies, "o", color=colour, ms=4)
-        right.plot([b - a for a, b in zip(clean, hard, strict=True)], [-place] * len(points), "o", color=colour, ms=4)
+        left.plot(clean, accuracies, **look)
+        if arm in hardened:
+            places = [-hardened.index(arm)] * len(points)
+            right.plot([b - a for a, b in zip(clean, hard, strict=True)], places, **look)
+    for label, look in LOOKS.items():
+        left.plot([], [], "o", label=label, **look)
+    left.legend(frameon=False, fontsize=7, loc="lower right")
     left.set_xlabel("share of the negatives' weight on false ones, clean view", size=8)
     left.set_ylabel("kNN accuracy, %", size=8)
     right.axvline(0, color="0.6", lw=1)
-    right.set_yticks([-place for place in range(len(arms))], list(arms))
+    right.set_yticks([-place for place in range(len(hardened))], hardened)
     right.set_xlabel("what the adversary adds to it: hard view less clean view", size=8)
     for axes in (left, right):
         dress(axes)
-    for place, name in enumerate(right.get_yticklabels()):
-        name.set_color(f"C{place}")  # the legend of both
     figure.savefig(path, dpi=150)
 
 
