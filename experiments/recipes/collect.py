@@ -23,7 +23,7 @@ def row(run: Record) -> dict[str, object]:
 
 
 def draw(rows: list[dict[str, object]], path: Path) -> None:
-    """A dot for each recipe, by method; a stroke at the method without an adversary, a line at the untrained encoder."""
+    """A dot for each recipe, by method; a stroke at the method alone, a line at the untrained encoder."""
     methods = {str(each["recipe"]): load_recipe(str(each["recipe"])).method.name for each in rows}
     accuracies = {str(each["recipe"]): each["knn"] for each in rows}
     ordered = sorted(rows, key=lambda each: (methods[each["recipe"]], each["recipe"] != methods[each["recipe"]]))[::-1]
