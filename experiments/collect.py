@@ -163,18 +163,21 @@ def by_key(arms: dict[str, dict[str, Any]], key: str | None) -> dict[str, dict[s
 
 def main(folder: str, out: Path, rival: str, key: str | None = None) -> None:
     results = out / "results.json"
-    held = json.loads(results.read_text()) if results.exists() else {}
-    arms = held if folder == "-" else merge(held, gather(Path(folder), key or "knn"))
+    arms = json.loads(results.read_text()) if results.exists() else {}
+    if folder != "-":
+        arms = merge(arms, gather(Path(folder), key or "knn"))
+        results.write_text(json.dumps(arms, indent=1) + "\n")  # before it is shown: a piece may be without the rival
     shown = by_key(arms, key) if folder == "-" else arms
     if rival not in shown:
         raise unknown("arm to compare with", rival, shown)
     print(table(shown, rival))
     if folder != "-":
-        results.write_text(json.dumps(arms, indent=1) + "\n")
         draw(arms, rival, out / "figure.png")
 
 
 if __name__ == "__main__":
+    if len(sys.argv) not in (4, 5):
+        sys.exit(__doc__)
     try:
         main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])
     except InputError as error:

@@ -14,7 +14,7 @@ from sparring.assembly import build_learner
 from sparring.contracts import Chance, Penalty, Proposal, Turn
 from sparring.datasets import Images
 from sparring.errors import InputError
-from sparring.parts import TABLES, load_parts, resolved, settings_of
+from sparring.parts import TABLES, build, load_parts, resolved, settings_of
 from sparring.probes import hard_views
 from sparring.randomness import generator_for, seeded
 from sparring.recipe import PARTS, Part, Recipe
@@ -231,10 +231,13 @@ def test_grey_images_are_known() -> None:
 
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in PARTS for name in TABLES[kind]])
 def test_every_setting_can_be_written_down(kind: str, name: str) -> None:
-    told = json.loads(json.dumps(resolved(kind, Part(name, {"own": 1}))))
-    assert told["name"] == name
-    assert told.keys() - {"name", "own"} <= settings_of(TABLES[kind][name]).keys()
-    assert told["own"] == 1
+    given = {"own": 1, "inner": [Part("random"), {"name": "none"}]}
+    told = json.loads(json.dumps(resolved(kind, Part(name, given))))
+    known = settings_of(TABLES[kind][name])
+    optional = {key for key, each in known.items() if each.default is not each.empty}
+    assert told.keys() == {"name", "own", "inner"} | optional
+    assert (told["name"], told["own"], told["inner"]) == (name, 1, [{"name": "random"}, {"name": "none"}])
+    assert all(told[key] == json.loads(json.dumps(known[key].default)) for key in optional)
 
 
 @pytest.mark.parametrize(
@@ -248,3 +251,13 @@ def test_every_setting_can_be_written_down(kind: str, name: str) -> None:
 def test_a_penalty_is_held_against_the_transform_that_is_played(adversary: Part) -> None:
     with pytest.raises(InputError, match="penalty kl_identity: expected the transform 'colour'"):
         build_learner(Recipe(encoder=SMALL, adversary=adversary, penalties=(Part("kl_identity"),)), CONTEXT)
+
+
+def test_a_setting_may_be_called_as_a_table_that_holds_no_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Own(Rotation):
+        def __init__(self, *, data: str) -> None:
+            super().__init__()
+            self.data = data
+
+    monkeypatch.setitem(TRANSFORMS, "own", Own)
+    assert build("transform", Part("own", {"data": "mine"}), CONTEXT).data == "mine"

@@ -108,11 +108,15 @@ def test_operations_are_those_of_every_convolution_and_product_three_times_but_t
     assert flops_of(arena) == sum(counted)
 
 
-def test_the_command_keeps_what_it_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_keeps_what_it_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = ["--recipes", "clae", "--image-size", "16", "--batch-size", "8", "--width", "0.0625"]
-    main(["bench", *words, "--repetitions", "1", "--steps", "1", "--json", "--out", str(tmp_path / "b.json")])
+    monkeypatch.chdir(tmp_path)
+    main(["bench", *words, "--repetitions", "1", "--steps", "1", "--json"])
     printed = json.loads(capsys.readouterr().out)
-    assert printed == json.loads((tmp_path / "b.json").read_text())
+    (kept,) = tmp_path.glob("bench-2*.json")
+    assert printed == json.loads(kept.read_text())
     assert [row["contestant"] for row in printed["table"]] == ["vanilla", "clae", "the limit"]
     assert {"processor", "torch", "commit", "threads"} <= printed["environment"].keys()
     assert from_table(tomllib.loads(printed["recipe"])).encoder == Part("resnet12", {"width": 0.0625})

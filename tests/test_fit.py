@@ -90,7 +90,10 @@ def test_interrupted_by_ctrl_c_and_resumed_equals_uninterrupted(
     with pytest.raises(KeyboardInterrupt, match="--resume"):
         sparring.train(recipe, run=tmp_path / "parts")
     monkeypatch.undo()
-    sparring.train(resume=tmp_path / "parts")
+    with pytest.raises(sparring.InputError, match=f"expected epochs = {recipe.epochs}, as the run began, got 99"):
+        sparring.train(replace(recipe, epochs=99), resume=tmp_path / "parts")
+    sparring.train(replace(recipe, data_root=str(tmp_path)), resume=tmp_path / "parts")
+    assert Run(tmp_path / "parts").recipe().data_root == str(tmp_path)
     assert measured(tmp_path / "parts") == measured(whole)
     assert same_weights(tmp_path / "parts", whole)
 

@@ -27,6 +27,7 @@ from sparring.errors import InputError
 from sparring.learner import Learner
 from sparring.methods import SimSiam
 from sparring.parts import build
+from sparring.probes import hard_views
 from sparring.randomness import generator_for, seeded
 from sparring.recipe import Part
 from sparring.rounds import Batch
@@ -303,7 +304,19 @@ def test_processes_agree_on_when_the_past_plays() -> None:
     assert len(set(ranks[0])) > 2
 
 
-def test_a_look_meets_the_present_and_each_memory_has_a_schedule_of_its_own() -> None:
+def test_a_look_meets_the_present(photographs: Tensor) -> None:
+    """Whatever the schedule says of its step; and training meets the past again afterwards."""
+    replay = remembering(7, share=1.0)
+    with seeded(0):
+        learner = Learner(SimSiam(resnet12(width=0.0625), projection=8, bottleneck=8), replay).double()
+    views = {"first": photographs, "second": photographs.flip(3)}
+    batch = Batch(views, torch.arange(len(photographs)), 0, 1.0, generator_for(0, 0))
+    shown = replay.transform(views["second"], torch.full((len(photographs), 1), 0.07, dtype=torch.float64))
+    assert torch.allclose(hard_views(learner, batch), shown, atol=1e-12)
+    assert 7 not in proposed(replay, 20)
+
+
+def test_each_memory_has_a_schedule_of_its_own() -> None:
     replay, other = remembering(7, share=0.5), remembering(7, share=0.5)
     other.seed = 1
     assert proposed(replay, 40) != proposed(other, 40)

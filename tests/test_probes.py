@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 
 import pytest
+import scipy.stats
 import torch
 from torch import Tensor
 
@@ -104,8 +105,8 @@ def test_chance_is_held_against_no_chance(photographs: Tensor) -> None:
         ({"adversary": 0.605, "random": 0.6, "clean": 0.5, "stranger": 2.0}, "dead"),
         ({"adversary": 1.9, "random": 0.6, "clean": 0.5, "stranger": 2.0}, "runaway"),
         ({"adversary": -0.1, "random": -0.8, "clean": -0.9, "stranger": 0.0}, "runaway"),
-        ({"adversary": 0.9, "random": 0.6, "clean": 0.5, "stranger": 2.0, "lead_error": 0.16}, "dead"),
-        ({"adversary": 0.605, "random": 0.6, "clean": 0.5, "stranger": 2.0, "lead_error": 0.002}, "alive"),
+        ({"adversary": 0.9, "random": 0.6, "clean": 0.5, "stranger": 2.0, "lead_margin": 0.32}, "dead"),
+        ({"adversary": 0.605, "random": 0.6, "clean": 0.5, "stranger": 2.0, "lead_margin": 0.004}, "alive"),
         ({"adversary": 1.0}, "alive"),
     ],
 )
@@ -113,14 +114,14 @@ def test_states_of_an_adversary(figures: dict[str, float], state: str) -> None:
     assert state_of(figures) == state
 
 
-def test_looks_at_several_batches_are_averaged_and_the_lead_has_an_error() -> None:
+def test_looks_at_several_batches_are_averaged_and_the_lead_has_a_margin() -> None:
     looks = [{"hardness/adversary": 1.0 + lead, "hardness/random": 1.0, "alignment": lead} for lead in (0.2, 0.4, 0.9)]
     assert together(looks) == pytest.approx(
         {
             "hardness/adversary": 1.5,
             "hardness/random": 1.0,
             "alignment": 0.5,
-            "hardness/lead_error": (((0.3**2 + 0.1**2 + 0.4**2) / 2) / 3) ** 0.5,
+            "hardness/lead_margin": scipy.stats.t.ppf(0.975, 2) * (((0.3**2 + 0.1**2 + 0.4**2) / 2) / 3) ** 0.5,
         }
     )
     assert together(looks[:1]) == looks[0]

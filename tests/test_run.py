@@ -191,3 +191,16 @@ def test_a_fit_that_converges_at_last_is_no_longer_called_unconverged(tmp_path: 
     assert run.evaluations()["sample"]["figures"]["linear/unconverged"] == 1.0
     run.save_evaluation("sample", {"figures": {"linear": 52.0}})
     assert run.evaluations()["sample"]["figures"] == {"knn": 41.0, "linear": 52.0}
+
+
+def test_a_resume_elsewhere_is_written_down(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    for device in ("cpu", "cuda:0", "cuda:0"):
+        run.describe_environment({"device": device, "threads": 2})
+    known = json.loads(run.environment_path.read_text())
+    assert (known["device"], known["threads"]) == ("cpu", 2)
+    assert [known[f"resumed_{time}"]["device"] for time in (1, 2)] == ["cuda:0", "cuda:0"]
+    assert "threads" not in known["resumed_1"]
+    run.environment_path.write_text("{")
+    run.describe_environment({"device": "cpu"})
+    assert json.loads(run.environment_path.read_text())["device"] == "cpu"

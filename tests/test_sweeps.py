@@ -15,11 +15,13 @@ from safetensors.torch import load_file
 import sparring
 from sparring import jobs
 from sparring.cli import main
+from sparring.datasets import DATASETS, load_dataset
 from sparring.errors import InputError
-from sparring.grid import Cell
+from sparring.grid import Cell, make_cells
 from sparring.monitor import Monitor
 from sparring.recipe import Part, Recipe
 from sparring.run import Run
+from sparring.sweeps import summarise
 from sparring.transforms import TRANSFORMS, Jitter
 
 TINY = Recipe(
@@ -98,6 +100,23 @@ def test_a_part_that_only_this_process_has_is_refused(tmp_path: Path, monkeypatc
     monkeypatch.setitem(TRANSFORMS, "own", Own)
     with pytest.raises(InputError, match=r"transform own: expected a part of a file .* parts=\('mine.py',\)"):
         sparring.sweep(replace(TINY, transform=Part("own")), out=tmp_path)
+    monkeypatch.setitem(DATASETS, "own", lambda size, root: load_dataset("sample", image_size=size))
+    with pytest.raises(InputError, match="data own: expected a part of a file"):
+        sparring.sweep(replace(TINY, data="own"), out=tmp_path)
+
+
+def test_without_labels_groups_are_compared_by_rankme(tmp_path: Path) -> None:
+    cells = make_cells(TINY, {"adversary": [Part("none"), Part("random")]}, tmp_path, seeds=2)
+    for place, cell in enumerate(cells):
+        run = Run(cell.path)
+        run.claim(cell.recipe)
+        line = {"step": 3, "epoch": 2.0, "rankme": 9.0 + place**2}
+        (cell.path / "metrics.jsonl").write_text(json.dumps(line) + "\n")
+        (cell.path / "encoder.safetensors").touch()
+    summarise(cells, tmp_path)
+    kept = json.loads((tmp_path / "sweep.json").read_text())
+    assert (kept["measure"], [group["mean"] for group in kept["groups"]]) == ("rankme", [9.5, 15.5])
+    assert [(each["mean"], each["seeds"]) for each in kept["differences"]] == [(6.0, 2)]
 
 
 def test_the_same_command_trains_what_is_missing_and_leaves_the_rest(luck: dict[int, str], tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torchvision.transforms import RandomResizedCrop
 
 from sparring import colours
+from sparring.constants import constant
 from sparring.recipe import Views
 from sparring.views import base_view, crop, draw_boxes, draw_view, jitter_matrix, render_view
 
@@ -141,3 +142,15 @@ def test_no_chance_leaves_the_image_and_weakened_views_approach_it(photographs: 
     weakest = Views().weakened(0.0)
     assert (weakest.crop_scale, weakest.jitter, weakest.grey, weakest.flip) == ((1.0, 1.0), 0.0, 0.0, 0.5)
     assert Views().weakened(0.5).crop_scale == pytest.approx((0.6, 1.0))
+
+
+def test_constants_asked_for_in_inference_first_can_be_trained_through() -> None:
+    values = (0.25, 0.5, 0.75)
+    with torch.inference_mode():
+        assert not constant(values, torch.ones(1, dtype=torch.float64)).is_inference()
+    weights = torch.ones(3, dtype=torch.float64, requires_grad=True)
+    (weights * constant(values, weights)).sum().backward()
+    assert weights.grad is not None
+    assert weights.grad.tolist() == list(values)
+    assert constant(values, weights) is constant(values, weights)  # sent once
+    assert constant(values, torch.ones(1)).dtype == torch.float32

@@ -3,10 +3,8 @@
 import math
 from collections.abc import Mapping
 
-LEAD_ERRORS = 2
-"""Least advantage over the random control, in standard errors of its mean over batches; less may be chance."""
 DEAD_MARGIN = 0.1
-"""The same as a share of the control's own effect, where only one batch was looked at."""
+"""Least advantage over the random control as a share of the control's own effect, where one batch was looked at."""
 OF_UNTRAINED = 0.5
 """An untrained encoder's features are narrow by nature: only what falls below this share of them has collapsed."""
 RUNAWAY_SHARE = 0.8
@@ -54,7 +52,7 @@ def state_of(figures: Mapping[str, float | None]) -> str:
 
     Args:
         figures: loss per image under the `adversary`, its `random` control, on the `clean` view, and with a
-            `stranger`, another image's view; `lead_error` is the standard error of adversary less random; what is
+            `stranger`, another image's view; `lead_margin` is how far adversary less random may be off; what is
             missing is not judged.
     """
     adversary, random, clean, stranger = (figures.get(key) for key in ("adversary", "random", "clean", "stranger"))
@@ -62,15 +60,15 @@ def state_of(figures: Mapping[str, float | None]) -> str:
         return "alive"
     if adversary <= clean:
         return "idle"
-    if random is not None and adversary - random <= _within_noise(random - clean, figures.get("lead_error")):
+    if random is not None and adversary - random <= _within_noise(random - clean, figures.get("lead_margin")):
         return "dead"
     if stranger is not None and adversary - clean > RUNAWAY_SHARE * (stranger - clean) > 0:
         return "runaway"
     return "alive"
 
 
-def _within_noise(effect: float, error: float | None) -> float:
-    return DEAD_MARGIN * abs(effect) if error is None else LEAD_ERRORS * error
+def _within_noise(effect: float, margin: float | None) -> float:
+    return DEAD_MARGIN * abs(effect) if margin is None else margin
 
 
 def alarms(figures: Mapping[str, float], untrained: Mapping[str, float], *, against_chance: bool) -> dict[str, str]:

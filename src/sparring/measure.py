@@ -50,7 +50,8 @@ def build_evaluations(parts: Sequence[Part]) -> dict[str, Callable[..., dict[str
     """The evaluations that were asked for, by name."""
     names = [part.name for part in parts]
     if twice := [name for name in names if names.count(name) > 1]:
-        raise InputError(f"--probe {twice[0]}: expected each evaluation once, got it {names.count(twice[0])} times")
+        got = f"got it {names.count(twice[0])} times"
+        raise InputError(f"--probe {twice[0]}: expected each evaluation once, {got}; give all settings to one")
     return {part.name: build("evaluation", part, {}) for part in parts}
 
 

@@ -124,7 +124,7 @@ class Monitor:
         raise InputError(f"{found} at epoch {self.epoch(step):.1f}, so training stops; {REMEDY}")
 
     def _hardness(self, step: int) -> dict[str, float]:
-        """The mean over all ranks."""
+        """The mean over several batches and all ranks."""
         self.check(step)
         with seeded(self.recipe.seed, step, self.rank, "look"):
             looks = [

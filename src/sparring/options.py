@@ -204,7 +204,7 @@ class Bench(Command):
     steps: int = 8
     """Training steps of a turn."""
     out: Path | None = None
-    """The JSON file to write, with machine, versions and commit; bench-DATE.json if not given."""
+    """The JSON file to write, with machine, versions and commit; bench-DATE-TIME.json if not given."""
     json: bool = False
     """Print JSON instead of tables."""
 

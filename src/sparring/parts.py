@@ -52,10 +52,10 @@ def settings_of(constructor: Callable[..., Any]) -> dict[str, inspect.Parameter]
 
 
 def resolved(kind: str, part: Part) -> dict[str, Any]:
-    """A part as a table with all of its settings, those that were not given at their defaults."""
+    """A part as a table with all of its settings, at their defaults where not given; parts inside as given."""
     known = settings_of(TABLES[kind][part.name]).items()
     defaults = {name: each.default for name, each in known if each.default is not each.empty}
-    return {"name": part.name, **defaults, **part.settings}
+    return {"name": part.name, **defaults, **part.table()}
 
 
 def _setting(value: Any, hint: Any, name: str, context: Mapping[str, Any]) -> Any:
@@ -77,7 +77,7 @@ def build(kind: str, part: Part, context: Mapping[str, Any]) -> Any:
     if isinstance(constructor, nn.Module):
         raise InputError(f"{kind} {part.name}: expected a class or a function in the table, got an instance")
     own, asked = settings_of(constructor), inspect.signature(constructor).parameters
-    inner = {key: value for key, value in part.settings.items() if key in TABLES and key in asked}
+    inner = {key: value for key, value in part.settings.items() if key in KINDS and key in asked}
     for key in part.settings.keys() - inner.keys():
         if key not in own:
             raise _unknown_setting(f"{kind} {part.name}", key, own)

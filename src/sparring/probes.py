@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int, UInt8
+from scipy.special import stdtrit
 from torch import Tensor
 
 from sparring.adversaries import Absent
@@ -49,11 +50,14 @@ def hardness(learner: Learner, batch: Batch, labels: Int[Tensor, " b"] | None = 
 
 
 def together(looks: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The mean of several batches' figures, and of how much harder the adversary is than chance its standard error."""
+    """The mean of several batches' figures; and by how much, at 95 %, the adversary's lead over chance may be off.
+
+    That margin is the half of Student's interval over the batches, which have no image in common.
+    """
     figures = {key: mean(look[key] for look in looks) for key in looks[0]}
     if "hardness/random" in figures and len(looks) > 1:
         leads = [look["hardness/adversary"] - look["hardness/random"] for look in looks]
-        figures["hardness/lead_error"] = stdev(leads) / len(leads) ** 0.5
+        figures["hardness/lead_margin"] = float(stdtrit(len(leads) - 1, 0.975)) * stdev(leads) / len(leads) ** 0.5
     return figures
 
 

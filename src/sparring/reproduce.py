@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from shlex import quote
 from statistics import mean, stdev
 from typing import Any
 
@@ -86,13 +87,13 @@ def reproduce(
     table = {**SCALES[scale], **study.recipe, **place}
     count = table["seeds"] if seeds is None else seeds
     recipe = from_table({key: value for key, value in table.items() if key != "seeds"}, f"scale {scale}", Recipe())
-    folder = Path(out or Path("reproduced") / "-".join([name, scale, *([Path(data).name] if data else [])]))
+    folder = Path(out or Path("reproduced") / "-".join([name, scale, *([Path(data).absolute().name] if data else [])]))
     cells = sweep(recipe, out=folder / "runs", seeds=count, jobs=jobs, arms=study.arms)
     if failed := [f"{cell.path}: {cell.failure}" for cell in cells if cell.failure]:
         raise InputError(f"failed: {'; '.join(failed)}; the same command goes on with what is left")
     runs = {arm: read_runs([cell.path for cell in cells if cell.settings["arm"] == arm]) for arm in study.arms}
     command = f"sparring reproduce {name} --scale {scale}" + (f" --seeds {seeds}" if seeds else "")
-    command += f" --data {data}" if data else ""
+    command += f" --data {quote(data)}" if data else ""
     return write_results(study, runs, recipe, folder, command + (" --data-root FOLDER" if data_root else ""))
 
 

@@ -205,8 +205,19 @@ class Run:
         self.save_json("evaluation.json", known)
 
     def describe_environment(self, facts: Mapping[str, Any]) -> None:
-        """Write what the run ran on, with `facts` about its data and size."""
-        write_json(self.environment_path, {**environment(), **facts})
+        """Write what the run ran on, with `facts` about its data and size; after a resume, what is otherwise then."""
+        now, before = {**environment(), **facts}, self._environment()
+        if before:
+            times = sum(name.startswith("resumed_") for name in before)
+            now = {**before, f"resumed_{times + 1}": {key: now[key] for key in now if before.get(key) != now[key]}}
+        write_json(self.environment_path, now)
+
+    def _environment(self) -> dict[str, Any]:
+        """Empty where a run was stopped before it got there."""
+        try:
+            return dict(json.loads(self.environment_path.read_text(encoding="utf-8")))
+        except (FileNotFoundError, ValueError):
+            return {}
 
 
 def located(recipe: Recipe) -> Recipe:

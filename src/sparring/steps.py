@@ -8,7 +8,8 @@ def check_ranks(recipe: Recipe, ranks: int) -> None:
     """Refuse a batch that cannot be shared out among the processes, two images or more to each."""
     if recipe.batch_size % ranks or recipe.batch_size < 2 * ranks:
         expected = f"expected a multiple of the {ranks} processes, at least {2 * ranks}"
-        raise InputError(f"batch_size: {expected}, got {recipe.batch_size}")
+        fits = ranks * max(2, recipe.batch_size // ranks)
+        raise InputError(f"batch_size: {expected}, got {recipe.batch_size}; try --batch-size {fits}")
 
 
 def count_steps(recipe: Recipe, images: int, ranks: int) -> int:

@@ -110,7 +110,7 @@ def _check_same(run: Run, recipe: Recipe) -> None:
 def _check_homes(recipe: Recipe) -> None:
     """Refuse parts that live in this process alone: each cell trains in one of its own."""
     added = set().union(*(ADDED.get(file, set()) for file in located(recipe).parts))
-    named = {kind: getattr(recipe, kind) for kind in PARTS}
+    named = {kind: getattr(recipe, kind) for kind in PARTS} | {"data": Part(recipe.data)}
     for kind, part in [*named.items(), *(("penalty", each) for each in recipe.penalties)]:
         home = getattr(TABLES[kind].get(part.name), "__module__", "sparring.")
         if not home.startswith("sparring.") and (kind, part.name) not in added:

@@ -85,9 +85,7 @@ def train(
     if fabric.is_global_zero:
         begin = folder.place if resume else folder.claim
         begin(recipe)
-    if fabric.is_global_zero:
-        if not folder.environment_path.exists():  # a run may have been stopped before it got here
-            folder.describe_environment(_facts(fit, data))
+        folder.describe_environment(_facts(fit, data))
         print(_about(data, recipe), file=sys.stderr)
     if resume:
         fit.restore()
@@ -171,7 +169,8 @@ def _facts(fit: Fit, data: DataSet) -> dict[str, object]:
         "data_note": data.note,
         "train_images": len(data.train),
         "test_images": len(data.test) if data.test else 0,
-        "settings": {kind: resolved(kind, getattr(recipe, kind)) for kind in PARTS},
+        "settings": {kind: resolved(kind, getattr(recipe, kind)) for kind in PARTS}
+        | {f"penalty_{part.name}": resolved("penalty", part) for part in recipe.penalties},
         "encoder_weights": sum(weight.numel() for weight in fit.learner.method.encoder.parameters()),
         "device": str(fit.fabric.device),
         "processes": fit.fabric.world_size,

@@ -43,7 +43,11 @@ def test_paths_that_are_no_folder(tmp_path):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"image_size": 0}, "at least 1 pixel, got 0"), ({"max_broken": 1.5}, "in [0, 1]; got 1.5")],
+    [
+        ({"image_size": 0}, "at least 1 pixel, got 0"),
+        ({"max_broken": 1.5}, "in [0, 1]; got 1.5"),
+        ({"evaluate_on": "validaton"}, "did you mean 'validation'"),
+    ],
 )
 def test_numbers_out_of_range(options, message):
     assert message in one_line("sample", **options)

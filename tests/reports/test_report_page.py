@@ -12,7 +12,8 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from sparring.errors import InputError
-from sparring.reports import gallery, write_report
+from sparring.reports import charts, curves, gallery, write_report
+from sparring.reports.record import read_runs
 
 
 class Outline(HTMLParser):
@@ -195,3 +196,20 @@ def test_a_damaged_gallery_is_named(fake_run):
     (run / "gallery" / "after.safetensors").write_bytes(b"cut")
     with pytest.raises(InputError, match=r"after\.safetensors to hold pictures"):
         write_report([run])
+
+
+def test_every_seed_that_is_judged_otherwise_is_named(fake_run, tmp_path):
+    for seed in range(3):
+        fake_run(f"seed-{seed}", seed=seed, hardness=(-0.95, -0.7, -0.9) if seed == 2 else (-0.4, -0.7, -0.9))
+    text = write_report([tmp_path / f"seed-{seed}" for seed in range(3)], tmp_path / "page.html").read_text()
+    assert "seed-0: The adversary is alive" in text
+    assert "seed-1: The adversary" not in text
+    assert "seed-2: The adversary is idle" in text
+
+
+def test_titles_of_several_runs_stay_within_their_panels(fake_run):
+    runs = read_runs([fake_run("a-run-with-quite-a-long-name-of-its-own,seed=0"), fake_run("short")])
+    titles = [charts._title(panel) for panel in curves.parameters(runs)]
+    assert titles
+    assert all(len(line) <= 32 for title in titles for line in title.splitlines())
+    assert titles[0].replace("\n", "").startswith("a-run-with-quite-a-long-name-of-its-own,seed=0Red")

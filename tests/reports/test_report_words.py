@@ -109,15 +109,15 @@ def test_chance_is_known_by_what_was_measured_and_not_by_its_name(fake_run):
     assert "beyond chance" not in tiles(run)
 
 
-@pytest.mark.parametrize(("error", "judged"), [(0.2, "dead"), (0.1, "alive")])
-def test_a_lead_is_held_against_its_error(fake_run, error, judged):
+@pytest.mark.parametrize(("margin", "judged"), [(0.4, "dead"), (0.2, "alive")])
+def test_a_lead_is_held_against_its_margin(fake_run, margin, judged):
     path = fake_run(hardness=(-0.4, -0.7, -0.9))
     with (path / "metrics.jsonl").open("a") as file:
         look = {"hardness/adversary": -0.4, "hardness/random": -0.7, "hardness/clean": -0.9}
-        file.write(json.dumps({"step": 42, "epoch": 10.5, **look, "hardness/lead_error": error}) + "\n")
+        file.write(json.dumps({"step": 42, "epoch": 10.5, **look, "hardness/lead_margin": margin}) + "\n")
     (run,) = read_runs([path])
     assert judged in words.hardness(run)
-    assert f"loss beyond chance ± {2 * error:.3f}" in tiles(run)
+    assert f"loss beyond chance ± {margin:.3f}" in tiles(run)
 
 
 def test_hardness_is_judged_by_the_last_whole_line_even_if_it_is_no_evaluation(fake_run):

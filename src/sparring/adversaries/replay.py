@@ -71,4 +71,4 @@ class Replay(Adversary):
         return torch.tensor([self.steps, self.copies, self.seed])
 
     def set_extra_state(self, state: Tensor) -> None:
-        self.steps, self.copies, self.seed = state.tolist()
+        self.steps, self.copies, self.seed = [*state.tolist(), 0][:3]  # the seed of states from before it was kept

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
-from datetime import date
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -81,7 +81,7 @@ def bench(asked: Bench) -> None:
     size, peer = asked.size(), asked.against != "nobody"
     if peer:
         require_lightly()
-    out = asked.out or Path(f"bench-{date.today()}.json")
+    out = asked.out or Path(f"bench-{datetime.now():%Y-%m-%d-%H%M%S}.json")
     check_writable(out)
     recipes = list(shipped_recipes()) if asked.recipes == ("all",) else asked.recipes
     result = measure(size, recipes=recipes, peer=peer, repetitions=asked.repetitions, steps=asked.steps)

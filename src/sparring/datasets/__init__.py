@@ -10,6 +10,7 @@ from sparring.datasets.images import DataSet, Images
 from sparring.datasets.sample import load_sample
 from sparring.errors import InputError, unknown
 
+EVALUATED_ON = ("test", "validation")
 Loader = Callable[[int | None, Path | None], DataSet]
 """From the image size (None: the data's own) and where its files are kept (None: the cache)."""
 
@@ -46,6 +47,8 @@ def load_dataset(
         raise InputError(f"expected an image_size of at least 1 pixel, got {image_size}")
     if not 0 <= max_broken <= 1:
         raise InputError(f"expected max_broken, a share of the files, in [0, 1]; got {max_broken}")
+    if evaluate_on not in EVALUATED_ON:
+        raise unknown("evaluate_on", evaluate_on, EVALUATED_ON)
     if name in DATASETS:
         data = DATASETS[name](image_size, Path(root).expanduser() if root else None)
     else:

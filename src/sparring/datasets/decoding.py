@@ -63,6 +63,6 @@ def _deep_grey(image: Image.Image) -> UInt8[np.ndarray, "h w"]:
     scaled = np.nan_to_num(values, posinf=0, neginf=0)
     low, high = scaled.min(), scaled.max()
     if low < 0 or high > 1:
-        # the steps are halved first, since the distance of two floats may be too large for one
+        # both are halved first: the distance of two large floats may be none
         scaled = (scaled / 2 - low / 2) / max(high / 2 - low / 2, np.finfo(np.float32).tiny)
     return np.rint(scaled * 255).astype(np.uint8)

@@ -12,11 +12,12 @@ from textwrap import fill
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from sparring.reports.panels import INK, MUTED, RULE, VARIABLES, Curve, Panel
+from sparring.reports.panels import INK, MUTED, RULE, VARIABLES, Curve, Panel, thinned
 
 SIZES = {1: (7.2, 2.5), 2: (3.6, 2.1), 3: (2.4, 1.75)}
 """Inches, by how many lie beside each other: a page is as wide as either, so that their letters are alike."""
@@ -108,6 +109,9 @@ def _draw_curve(axes: Axes, curve: Curve, number: int) -> None:
     marker = "o" if len(values) <= 40 else ""
     (line,) = axes.plot(epochs, values, curve.dash, color=curve.colour, marker=marker, markersize=2.6, linewidth=1.5)
     line.set_gid(f"curve-{number}")
+    if curve.spread:
+        middle, width = np.array(values), np.array(thinned(curve.spread))
+        axes.fill_between(epochs, middle - width, middle + width, color=curve.colour, alpha=0.12, linewidth=0)
 
 
 def _draw_frame(axes: Axes, limits: tuple[float, float] | None) -> None:

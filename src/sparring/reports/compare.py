@@ -1,6 +1,5 @@
 """Statistics over seeds: runs in groups that differ in nothing else, and how far a group is from the baseline."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
@@ -8,10 +7,9 @@ from statistics import mean, stdev
 import numpy as np
 from scipy.special import stdtrit
 
-from sparring.recipe import PARTS, PLACEMENT, Recipe
-from sparring.recipe_files import dump_recipe
+from sparring.recipe import PLACEMENT
 from sparring.reports.record import Record
-from sparring.reports.tables import flatten
+from sparring.reports.tables import played
 from sparring.reports.words import name
 
 RESAMPLES = 10_000
@@ -19,8 +17,6 @@ LEAST_SEEDS = 3
 """Two differences say nothing of how much a third would differ."""
 IGNORED = ("seed", "hardness_every", *PLACEMENT)
 """Settings that do not change what is trained: looks leave it bit for bit the same."""
-UNSAID = {key: value for key, value in flatten(tomllib.loads(dump_recipe(Recipe()))) if key.split(".")[0] not in PARTS}
-"""What runs from before a setting came to be were played with."""
 
 
 Interval = tuple[float, float] | None
@@ -46,8 +42,7 @@ def grouped(runs: Sequence[Record]) -> list[list[Record]]:
     """Runs of the same recipe but for the seed and the place, in order of appearance."""
     groups: dict[tuple[tuple[str, str], ...], list[Record]] = {}
     for run in runs:
-        settings = {**UNSAID, **dict(flatten(run.recipe))}
-        key = tuple(sorted((name, value) for name, value in settings.items() if name not in IGNORED))
+        key = tuple(sorted((name, value) for name, value in played(run).items() if name not in IGNORED))
         groups.setdefault(key, []).append(run)
     return list(groups.values())
 

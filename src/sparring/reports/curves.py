@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from sparring.alarms import collapsed_below
 from sparring.reports.compare import grouped
 from sparring.reports.panels import CHANNEL_COLOURS, DASHES, RUN_COLOURS, Curve, Panel
-from sparring.reports.record import Record
+from sparring.reports.record import Record, Series
 from sparring.reports.words import is_chance, is_played, written
 
 MATRIX_ENTRY = re.compile(r"(.*/)([rgb])_from_([rgb])")
@@ -107,7 +107,8 @@ def _matrix_row(run: Record, beginning: str, output: str, group: str) -> Panel:
     for channel, colour in CHANNEL_COLOURS.items():
         if series := run.series(f"{beginning}{output}_from_{channel}"):
             label = f"from {CHANNELS[channel].lower()}"
-            curves.append(Curve(label, series.epochs, series.values, colour, end=channel.upper()))
+            spread = _spread(run, f"{beginning}{output}_from_{channel}", series)
+            curves.append(Curve(label, series.epochs, series.values, colour, end=channel.upper(), spread=spread))
     values = [value for curve in curves for value in curve.values]
     # The same axis in all rows; entries are weights, so 0 to 1 unless the transform allows more.
     limits = (min(-0.02, *values), max(1.02, *values))
@@ -117,5 +118,11 @@ def _matrix_row(run: Record, beginning: str, output: str, group: str) -> Panel:
 def _parameter(run: Record, key: str, group: str) -> Panel:
     series = run.series(key)
     title = key.removeprefix("adversary/").replace("/", ": ").replace("_", " ")
-    curve = Curve("mean", series.epochs, series.values, end=written(series.values[-1], ".3g"))
-    return Panel(title, [curve], group, across=3)
+    end, spread = written(series.values[-1], ".3g"), _spread(run, key, series)
+    return Panel(title, [Curve("mean", series.epochs, series.values, end=end, spread=spread)], group, across=3)
+
+
+def _spread(run: Record, key: str, about: Series) -> list[float]:
+    """The deviation over images about each value of a parameter; empty where it was not logged with all of them."""
+    series = run.series(key.replace("adversary/", "spread/", 1))
+    return series.values if series.epochs == about.epochs else []

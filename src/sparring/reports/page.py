@@ -29,7 +29,7 @@ CHARTS: dict[str, Callable[[Sequence[Record]], list[Panel]]] = {
 ONE_EACH = ("parameters", "hardness", "choices", "negatives")
 """Drawn for one seed of each group: more would be a long page that says the same."""
 KNN = "Nearest-neighbour accuracy on {} images, from the encoder's features alone; epoch 0 is the untrained encoder."
-PARAMETERS = "Its parameters over training, as the mean over images."
+PARAMETERS = "Its parameters over training: the mean over images, shaded by their standard deviation to either side."
 CHOICES = (
     "Of the parameters in their unit box: spread 0 is one constant for all images, entropy 1 is as varied as chance, "
     "and what the image does not explain comes from its random views and from noise."
@@ -192,16 +192,10 @@ def _hardness(runs: Sequence[Record]) -> str:
     """A sentence on the first run of each group, and on those that are judged otherwise."""
     sentences = []
     for members in grouped(runs):
-        told = {run.label: words.hardness(run) for run in members}
-        first = words.hardness(members[0])
-        shown = [members[0], *(run for run in members[1:] if _judgement(told[run.label]) != _judgement(first))]
-        sentences += [_named(run, runs) + told[run.label] for run in shown if told[run.label]]
+        first = words.judged(members[0])
+        shown = [members[0], *(run for run in members[1:] if words.judged(run) != first)]
+        sentences += [_named(run, runs) + sentence for run in shown if (sentence := words.hardness(run))]
     return " ".join(sentences)
-
-
-def _judgement(sentence: str) -> str:
-    """Without its figures."""
-    return sentence.partition(" (")[0]
 
 
 def _loss(runs: Sequence[Record]) -> str:

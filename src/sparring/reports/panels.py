@@ -31,6 +31,8 @@ class Curve:
     colour: str = RUN_COLOURS[0]
     dash: str = "-"
     end: str = ""
+    spread: Sequence[float] = ()
+    """The standard deviation about each value, if it is to be seen."""
 
     @property
     def drawn(self) -> tuple[list[float], list[float]]:

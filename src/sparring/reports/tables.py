@@ -1,9 +1,12 @@
 """Tables of a page: settings, surroundings, and several runs beside each other."""
 
+import tomllib
 from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any
 
+from sparring.recipe import PARTS, Recipe
+from sparring.recipe_files import dump_recipe
 from sparring.reports.record import Record
 
 ABSENT = "—"
@@ -32,9 +35,18 @@ def settings(table: dict[str, Any]) -> str:
     return f'<div class="scroll"><table class="settings">{"".join(rows)}</table></div>' if rows else ""
 
 
+UNSAID = {key: value for key, value in flatten(tomllib.loads(dump_recipe(Recipe()))) if key.split(".")[0] not in PARTS}
+"""What runs from before a setting came to be were played with."""
+
+
+def played(run: Record) -> dict[str, str]:
+    """All settings of a run, by dotted name."""
+    return {**UNSAID, **dict(flatten(run.recipe))}
+
+
 def differing(runs: Sequence[Record]) -> list[str]:
     """Names of the settings that are not the same in all runs."""
-    recipes = [dict(flatten(run.recipe)) for run in runs]
+    recipes = [played(run) for run in runs]
     names = dict.fromkeys(name for recipe in recipes for name in recipe)
     return [name for name in names if len({recipe.get(name) for recipe in recipes}) > 1]
 
@@ -53,7 +65,7 @@ def compared(runs: Sequence[Record], marks: Sequence[str]) -> str:
 
 def recipe_cells(run: Record, names: Sequence[str]) -> list[str]:
     """A run's settings of these names."""
-    recipe = dict(flatten(run.recipe))
+    recipe = played(run)
     return [recipe.get(name, ABSENT) for name in names]
 
 

@@ -3,7 +3,6 @@
 from html import escape
 from statistics import mean
 
-from sparring.alarms import LEAD_ERRORS
 from sparring.reports.record import Record
 from sparring.reports.words import is_chance, is_played, written
 
@@ -50,9 +49,9 @@ def _lead(run: Record) -> Tile | None:
     losses = run.together("hardness/")
     if not {"hardness/adversary", "hardness/random"} <= losses.keys() or not is_played(run) or is_chance(run):
         return None
-    lead, error = losses["hardness/adversary"] - losses["hardness/random"], losses.get("hardness/lead_error")
-    margin = "" if error is None else f" ± {LEAD_ERRORS * error:.3f}"
-    return "Adversary", written(lead, "+.3f"), "", f"loss beyond chance{margin}"
+    lead, margin = losses["hardness/adversary"] - losses["hardness/random"], losses.get("hardness/lead_margin")
+    words = "" if margin is None else f" ± {margin:.3f}"
+    return "Adversary", written(lead, "+.3f"), "", f"loss beyond chance{words}"
 
 
 def _speed(run: Record) -> Tile | None:

@@ -1,6 +1,6 @@
 """What a report says in plain words: the verdict, the warnings, and what hardness means."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,7 @@ def hardness(run: Record) -> str:
     if "adversary" not in losses or not others:
         return ""
     figures = f"loss per image {written(losses['adversary'], '.3f')}, against {' and '.join(others)}"
-    return f"{judged(run, losses)} (epoch {found['epoch']:.4g}: {figures})."
+    return f"{judged(run)} (epoch {found['epoch']:.4g}: {figures})."
 
 
 def is_finished(run: Record) -> bool:
@@ -175,8 +175,9 @@ def _diverged(run: Record) -> list[str]:
     return [f"The loss was not a finite number on {broken} logged steps."] if broken else []
 
 
-def judged(run: Record, losses: Mapping[str, float]) -> str:
+def judged(run: Record) -> str:
     """Whether the adversary is harder than chance, as far as it was measured."""
+    losses = {key.removeprefix("hardness/"): value for key, value in run.together("hardness/").items()}
     if is_chance(run):
         return "The adversary is chance itself"
     if (state := state_of(losses)) in STATES:

@@ -41,7 +41,7 @@ def _grid(
     points: int, height: int, width: int, dtype: torch.dtype, device: torch.device
 ) -> tuple[Float[Tensor, "m 2"], Float[Tensor, "m n"]]:
     """The centres of an image's pixels, and how much each point counts there."""
-    with torch.inference_mode(False):  # kept: as `constant`
+    with torch.inference_mode(False):  # what is kept must serve training too
         places = lattice(height, width, 0.5)
         found = spline(lattice(points, points, 0.0), places)
         return places.to(device, dtype), found.to(device, dtype)
