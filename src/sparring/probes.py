@@ -77,14 +77,18 @@ def choices(learner: Learner, batches: Sequence[Batch]) -> dict[str, float]:
     - `spread`: their standard deviation over images and draws, in the unit box; 0 is one constant for all.
     - `entropy`: of their histogram in 20 bins over the box, from 0 to 1 (uniform).
     - `by_image`: share of their variance that the image explains, the rest being its views and chance: the intraclass
-      correlation ICC(1) of Shrout and Fleiss 1979, over all parameters, at least 0.
+      correlation ICC(1) of Shrout and Fleiss 1979, over all parameters, at least 0. The same by name, in the units of
+      the transform: `by_image/NAME`.
     """
     chosen = [_harden(learner, batch)[1].params for batch in batches]
-    drawn = [params.flatten(1) for params in chosen if params is not None]
+    drawn = [params for params in chosen if params is not None]
     if not drawn:
         return {}
-    values = torch.stack(drawn)
+    values = torch.stack(drawn).flatten(2)
+    named = [learner.adversary.transform.describe(params) for params in drawn]
+    columns = {name: torch.stack([each[name] for each in named])[..., None] for name in named[0]}
     return {
+        **{f"by_image/{name}": _intraclass(column).item() for name, column in columns.items()},
         "parameters/spread": values.flatten(0, 1).std(dim=0, correction=0).mean().item(),
         "parameters/entropy": _entropy(values.flatten(0, 1)).item(),
         "parameters/by_image": _intraclass(values).item(),
