@@ -11,7 +11,7 @@ from torch import Tensor
 import sparring
 from sparring.adversaries import Learned, Random
 from sparring.assembly import build_learner
-from sparring.contracts import Chance, Penalty, Proposal, Turn
+from sparring.contracts import Chance, Penalty, Proposal, Transform, Turn
 from sparring.datasets import Images
 from sparring.errors import InputError
 from sparring.parts import TABLES, build, load_parts, resolved, settings_of
@@ -261,3 +261,17 @@ def test_a_setting_may_be_called_as_a_table_that_holds_no_parts(monkeypatch: pyt
 
     monkeypatch.setitem(TRANSFORMS, "own", Own)
     assert build("transform", Part("own", {"data": "mine"}), CONTEXT).data == "mine"
+
+
+def test_a_transform_without_a_constructor_takes_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Flipped(Transform):
+        def parameter_shape(self, image_shape: tuple[int, int, int]) -> tuple[int, ...]:
+            return (1,)
+
+        def forward(self, images: Tensor, params: Tensor) -> Tensor:
+            return images.flip(3)
+
+    monkeypatch.setitem(TRANSFORMS, "flipped", Flipped)
+    assert isinstance(build("transform", Part("flipped"), CONTEXT), Flipped)
+    with pytest.raises(InputError, match="transform flipped takes no settings, got 'args'"):
+        build("transform", Part("flipped", {"args": 1}), CONTEXT)

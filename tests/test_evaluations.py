@@ -11,6 +11,7 @@ from torch import Tensor
 from sparring.contracts import Features
 from sparring.evaluations import Collapse, Knn, extract, knn_scores
 from sparring.evaluations.collapse import rankme, spread
+from sparring.evaluations.knn import about_k
 from sparring.evaluations.neighbours import CHUNK
 
 
@@ -87,3 +88,12 @@ def test_features_are_extracted_in_evaluation_mode_and_in_order() -> None:
     assert torch.allclose(found, pixels.flatten(1) / 255 / math.sqrt(1 + 1e-5), atol=1e-6)
     assert encoder.training
     assert torch.equal(encoder[1].running_mean, torch.zeros(12))  # type: ignore[arg-type]
+
+
+def test_numbers_of_neighbours_that_are_large_for_the_images_are_told() -> None:
+    labels = torch.tensor([0] * 30 + [2] * 12)
+    assert about_k((20, 5), labels) == (
+        "k = 20 is more than the 12 training images of the smallest class: kNN accuracy says more with a smaller k"
+    )
+    assert about_k((43,), labels) == "k is clipped to the 42 training images"
+    assert about_k((12,), labels) == about_k((200,), None) == ""

@@ -127,6 +127,8 @@ def test_looks_at_several_batches_are_averaged_and_the_lead_has_a_margin() -> No
         }
     )
     assert together(looks[:1]) == looks[0]
+    broken = together([*looks, {**looks[0], "hardness/adversary": math.inf}])
+    assert not math.isfinite(broken["hardness/lead_margin"])
 
 
 def test_alarms_name_the_trouble_and_a_remedy() -> None:

@@ -121,16 +121,13 @@ def test_parts_of_ones_own_train_in_a_sweep(tmp_path: Path, monkeypatch: pytest.
         added.delitem(sys.modules, str(tmp_path / "mine.py"), raising=False)
         main(["evaluate", str(plain), "--probe", "size", "--parts", "mine.py"])
         assert Run(plain).evaluations()["sample"]["figures"] == {"size": 128.0}
-        with Path("mine.py").open("a") as file:
-            file.write(
-                "from sparring.datasets import DATASETS, load_dataset\n"
-                "DATASETS['half'] = lambda size, root: load_dataset('sample', image_size=16)\n"
-            )
-        added.setitem(DATASETS, "half", None)
+        added.delitem(DATASETS, "noise")
         added.delitem(sys.modules, str(tmp_path / "mine.py"), raising=False)
-        own = sparring.train(sparring.Recipe(data="half", epochs=1, parts=("mine.py",)), run="own")
-        assert json.loads((own / "environment.json").read_text())["settings"]["encoder"]["width"] == 0.25
-        assert Run(own).recipe().data == "half"
+        own = sparring.train(sparring.Recipe(data="noise", image_size=16, epochs=1, parts=("mine.py",)), run="own")
+        known = json.loads((own / "environment.json").read_text())
+        assert (known["train_images"], known["settings"]["encoder"]["width"]) == (480, 0.25)
+        assert Run(own).recipe().data == "noise"
+        assert Run(own).metrics()[-1]["knn"] > 50
     with pytest.raises(InputError, match="parts: expected a Python file, such as"):
         load_parts(["none.py"])
 

@@ -291,3 +291,11 @@ def test_options_of_the_command_line_override_the_file(
     assert {recipe.epochs for recipe in recipes.values()} == {2}
     assert recipes["b,seed=1"].strength == 0.5
     assert str(tmp_path / "out" / "sweep.json") in capsys.readouterr().out
+
+
+def test_a_runs_own_folder_is_no_place_for_a_sweep(tmp_path: Path) -> None:
+    Run(tmp_path).claim(TINY)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(InputError, match="expected a folder for several runs, got a run's own; choose another --out"):
+        sparring.sweep(TINY, out=tmp_path)
+    assert sorted(tmp_path.iterdir()) == before

@@ -149,6 +149,7 @@ def test_bad_input_is_one_line_before_anything_is_trained(
     assert stop.value.code == 2
     assert len(said) == 1
     assert remedy in said[0]
+    assert "parsing" not in said[0]  # what the user wrote is named, not a class of ours
     assert list(tmp_path.iterdir()) == []
 
 

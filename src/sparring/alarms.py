@@ -21,7 +21,7 @@ HINTS = {
 }
 STATES = {
     "idle": "the adversary is idle: its views are no harder than clean ones",
-    "dead": "the adversary is dead: its views are no harder than chance makes them, as far as this can be told",
+    "dead": "the adversary is dead: its views are not seen to be harder than chance makes them",
     "runaway": "the adversary has run away: its views are hardly closer to their image than another image's are",
 }
 

@@ -27,6 +27,7 @@ from sparring.schema import parse_literal
 MARKERS = (FlagCreatePairsOff, DisallowNone)
 NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR)
 IN_OUR_WORDS = {
+    r"Error parsing [A-Z]\w+: (.*)": r"\1",
     r"Error parsing (\S+): invalid literal for int\(\) with base 10: (.*)": r"\1: expected a whole number, got \2",
     r"Error parsing (\S+): could not convert string to float: (.*)": r"\1: expected a number, got \2",
     r"Error parsing (\S+): Could not .*arguments:? \[(.*?)\].*": r"\1: expected values of its type, got \2",

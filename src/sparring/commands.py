@@ -21,7 +21,7 @@ from sparring.files import check_writable
 from sparring.gather import rank
 from sparring.grid import Grid, load_grid, parse_axes
 from sparring.options import List, Preview, Report, Reproduce, Sweep, Train
-from sparring.parts import TABLES, settings_of
+from sparring.parts import TABLES, load_parts, settings_of
 from sparring.probes import gallery
 from sparring.randomness import seeded
 from sparring.recipe_files import about, shipped_recipes
@@ -132,6 +132,7 @@ def report(asked: Report) -> None:
 
 def list_parts(asked: List) -> None:
     """Print every registered part: what it is, and what it can be told."""
+    load_parts(asked.parts)
     rows = [_row(kind, name, part) for kind, table in TABLES.items() for name, part in table.items()]
     recipes = shipped_recipes()
     rows += [{"kind": "recipe", "name": name, "about": about(path), "settings": {}} for name, path in recipes.items()]

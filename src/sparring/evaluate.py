@@ -13,10 +13,11 @@ from safetensors.torch import save_file
 from sparring.datasets import load_dataset
 from sparring.errors import InputError
 from sparring.evaluations import Knn, Linear, Subject
+from sparring.evaluations.knn import about_k
 from sparring.files import check_writable, replace_file
 from sparring.measure import Findings, build_evaluations, measure
 from sparring.options import Evaluate
-from sparring.parts import load_parts
+from sparring.parts import load_parts, resolved
 from sparring.precision import fabric_on
 from sparring.recipe import Recipe
 from sparring.reports import evaluated
@@ -52,7 +53,7 @@ def evaluate(asked: Evaluate) -> None:
     _print(findings, asked, name)
     _save_features(asked.features, subject)
     try:
-        settings = {"settings": {part.name: part.settings for part in parts}}
+        settings = {"settings": {part.name: resolved("evaluation", part) for part in parts}}
         run.save_evaluation(name, {"figures": findings.figures, **findings.details(), **settings})
         _draw(findings, subject, run.path / "figures", suffix_of(name, recipe.data), asked.projection)
     except OSError as error:
@@ -83,9 +84,9 @@ def _warn(findings: Findings, subject: Subject, neighbours: Sequence[Knn]) -> No
     """A line for each thing that went otherwise than asked."""
     if findings.left_out:
         print(f"no labels for both training and test images: left out {', '.join(findings.left_out)}", file=sys.stderr)
-    bank = len(subject.features.bank)
-    if subject.labelled and any(k > bank for knn in neighbours for k, _ in knn.settings):
-        print(f"k is clipped to the {bank} training images", file=sys.stderr)
+    ks = [k for knn in neighbours for k, _ in knn.settings]
+    if subject.labelled and ks and (note := about_k(ks, subject.features.bank_labels)):
+        print(note, file=sys.stderr)
     for name in (name for name in findings.figures if name.endswith("/unconverged")):
         print(f"{name.partition('/')[0]}: a fit stopped before it converged; set more iterations", file=sys.stderr)
 

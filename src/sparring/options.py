@@ -230,6 +230,8 @@ class Bench(Command):
 class List(Command):
     """Print every registered part with its settings, a line each."""
 
+    parts: tuple[str, ...] = ()
+    """Python files with parts of your own, to be listed too."""
     json: bool = False
     """Print JSON instead of a table."""
 

@@ -48,7 +48,8 @@ CONTEXT = ("statistics", "image_shape", "image_count", "labels", "encoder", "fea
 def settings_of(constructor: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """The settings that a part takes, by name."""
     parameters = inspect.signature(constructor).parameters
-    return {name: parameter for name, parameter in parameters.items() if name not in CONTEXT}
+    catch_all = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)  # a module without a constructor
+    return {name: each for name, each in parameters.items() if name not in CONTEXT and each.kind not in catch_all}
 
 
 def resolved(kind: str, part: Part) -> dict[str, Any]:

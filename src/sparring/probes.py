@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import mean, stdev
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -54,10 +54,10 @@ def together(looks: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
     That margin is the half of Student's interval over the batches, which have no image in common.
     """
-    figures = {key: mean(look[key] for look in looks) for key in looks[0]}
+    figures = {key: fmean(look[key] for look in looks) for key in looks[0]}
     if "hardness/random" in figures and len(looks) > 1:
-        leads = [look["hardness/adversary"] - look["hardness/random"] for look in looks]
-        figures["hardness/lead_margin"] = float(stdtrit(len(leads) - 1, 0.975)) * stdev(leads) / len(leads) ** 0.5
+        leads = torch.tensor([look["hardness/adversary"] - look["hardness/random"] for look in looks])
+        figures["hardness/lead_margin"] = float(stdtrit(len(leads) - 1, 0.975) * leads.std() / len(leads) ** 0.5)
     return figures
 
 

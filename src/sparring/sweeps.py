@@ -80,6 +80,8 @@ def train_cells(cells: Sequence[Cell], jobs: int) -> list[Cell]:
         raise InputError(f"jobs: expected a whole number of at least 1, got {jobs}")
     if (out := cells[0].path.parent).is_file():
         raise InputError(f"{out}: expected a folder for the runs, got a file; choose another --out")
+    if (out / "recipe.toml").exists():
+        raise InputError(f"{out}: expected a folder for several runs, got a run's own; choose another --out")
     for cell in cells:
         check_folder(Run(cell.path), cell.recipe)
     waiting = sorted((cell for cell in cells if not Run(cell.path).finished), key=lambda cell: cell.recipe.seed)

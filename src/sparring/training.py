@@ -14,6 +14,7 @@ from lightning_fabric.strategies import DDPStrategy
 from sparring.assembly import build_learner, context_of
 from sparring.datasets import DataSet, load_dataset
 from sparring.errors import InputError
+from sparring.evaluations.knn import about_k
 from sparring.fit import Fit
 from sparring.learner import Learner
 from sparring.parts import load_parts, resolved
@@ -157,9 +158,9 @@ def _about(data: DataSet, recipe: Recipe) -> str:
     """How many images there are, and what was decided about them."""
     tested = f", {len(data.test):,} {recipe.evaluate_on}" if data.test else ""
     count = f"data  {len(data.train):,} training{tested} images"
-    clipped = f"k of kNN is clipped to {len(data.train):,}" if data.test and max(recipe.knn_k) > len(data.train) else ""
+    neighbours = about_k(recipe.knn_k, data.train.labels) if data.test else ""
     grey = "the images look grey" if data.train.is_grey() else ""
-    return "; ".join(filter(None, (count, data.note, clipped, grey)))
+    return "; ".join(filter(None, (count, data.note, neighbours, grey)))
 
 
 def _facts(fit: Fit, data: DataSet) -> dict[str, object]:

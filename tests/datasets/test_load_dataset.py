@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from sparring.datasets import DataSet, Images, folder as folder_module, load_dataset
+from sparring.datasets import DATASETS, DataSet, Images, folder as folder_module, load_dataset
 from sparring.errors import InputError
 
 
@@ -115,3 +115,35 @@ def test_the_deviation_of_a_single_colour_can_be_divided_by():
 def test_torchvision_is_not_imported():
     code = "import sys, sparring.datasets; sys.exit('torchvision' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+WRONG = {
+    "no data set": (lambda: None, "data own: expected a DataSet, got NoneType"),
+    "floats": (lambda: dataset(torch.rand(4, 3, 8, 8)), r"expected pixels of shape \(n, 3, h, w\) in torch.uint8"),
+    "channels last": (lambda: dataset(torch.zeros(4, 8, 8, 3, dtype=torch.uint8)), r"got \(4, 8, 8, 3\)"),
+    "too few labels": (lambda: dataset(PIXELS, torch.arange(3)), r"expected labels of shape \(4,\) in torch.int64"),
+    "short labels": (lambda: dataset(PIXELS, torch.arange(4).int()), r"got \(4,\) in torch.int32"),
+    "counted from 1": (lambda: dataset(PIXELS, torch.arange(1, 5)), "from 0 to 3, places among 4 classes, got 1 to 4"),
+}
+PIXELS = torch.zeros(4, 3, 8, 8, dtype=torch.uint8)
+
+
+def dataset(pixels, labels=None):
+    """As a user's loader makes it, where nobody checks types."""
+    images = object.__new__(Images)
+    vars(images).update(pixels=pixels, labels=labels, classes=() if labels is None else tuple("abcd"), files=())
+    return DataSet("own", images, None)
+
+
+@pytest.mark.parametrize(("load", "message"), WRONG.values(), ids=WRONG)
+def test_a_data_set_of_ones_own_that_cannot_be_used(load, message, monkeypatch):
+    monkeypatch.setitem(DATASETS, "own", lambda size, root: load())
+    with pytest.raises(InputError, match=message):
+        load_dataset("own")
+
+
+def test_the_nearest_folder_is_told(tmp_path, monkeypatch):
+    (tmp_path / "images").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert "unknown data set 'image'; did you mean the folder 'images'?" in one_line("image")
+    assert "did you mean 'sample'?" in one_line("smaple")

@@ -146,3 +146,10 @@ def test_figures_that_were_never_measured_together_are_not_judged(fake_run):
     assert run.together("hardness/") == {}
     assert words.hardness(run) == ""
     assert run.together("nothing/") == {}
+
+
+def test_an_accuracy_has_a_standard_error(fake_run):
+    path = fake_run()
+    (path / "environment.json").write_text(json.dumps({"test_images": 100}))
+    told = " ".join(words.verdict(read_runs([path])[0]))
+    assert f"Of 100 images an accuracy has a standard error of {(47.375 * 52.625 / 100) ** 0.5:.1f} points." in told

@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 
 from sparring.datasets.cifar import load_cifar10, load_cifar100
 from sparring.datasets.folder import FOLDER_SIZE, load_folder
-from sparring.datasets.images import DataSet, Images
+from sparring.datasets.images import DataSet, Images, check_images
 from sparring.datasets.sample import load_sample
 from sparring.errors import InputError, unknown
 
@@ -50,10 +51,20 @@ def load_dataset(
     if evaluate_on not in EVALUATED_ON:
         raise unknown("evaluate_on", evaluate_on, EVALUATED_ON)
     if name in DATASETS:
-        data = DATASETS[name](image_size, Path(root).expanduser() if root else None)
+        data = _checked(DATASETS[name](image_size, Path(root).expanduser() if root else None), name)
     else:
         data = load_folder(_existing_folder(name), image_size=image_size or FOLDER_SIZE, max_broken=max_broken)
     return data.with_validation_as_test() if evaluate_on == "validation" else data
+
+
+def _checked(data: object, name: str) -> DataSet:
+    """Refuse what a loader of one's own gives if it is no data set."""
+    if not isinstance(data, DataSet):
+        raise InputError(f"data {name}: expected a DataSet, got {type(data).__name__}")
+    for split in ("train", "test", "validation"):
+        if (images := getattr(data, split)) is not None:
+            check_images(images, f"data {name}: {split}")
+    return data
 
 
 def _missing(folder: Path) -> InputError:
@@ -74,4 +85,7 @@ def _existing_folder(name: str) -> Path:
         raise InputError(f"{name!r} is a file; expected a folder of images, or one of: {', '.join(sorted(DATASETS))}")
     if os.sep in name or name.startswith(("~", ".")):
         raise _missing(folder)
-    raise InputError(f"{unknown('data set', name, DATASETS)}, or the path of a folder that exists")
+    near = get_close_matches(name, [path.name for path in Path().iterdir() if path.is_dir()], n=1)
+    hint = f"did you mean the folder {near[0]!r}?" if near and not get_close_matches(name, DATASETS) else ""
+    problem = f"unknown data set {name!r}; {hint}" if hint else unknown("data set", name, DATASETS)
+    raise InputError(f"{problem}, or the path of a folder that exists")

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
+from sparring.errors import InputError
 from sparring.memory import release
 
 Triple = tuple[float, float, float]
@@ -44,6 +45,22 @@ class Images:
         """Whether red, green and blue are alike in some hundred images spread evenly."""
         some = self.pixels[:: -(-len(self) // GREY_IMAGES)]
         return bool((some[:, :1] == some).all())
+
+
+def check_images(images: Images, what: str) -> None:
+    """One clear line for a split that cannot be trained or measured on."""
+    pixels, labels, count = images.pixels, images.labels, len(images.classes)
+    if pixels.dtype != torch.uint8 or pixels.ndim != 4 or pixels.shape[1] != 3:
+        got = f"{tuple(pixels.shape)} in {pixels.dtype}"
+        raise InputError(f"{what}: expected pixels of shape (n, 3, h, w) in torch.uint8, got {got}")
+    if labels is None:
+        return
+    if labels.dtype != torch.int64 or labels.shape != pixels.shape[:1]:
+        got = f"{tuple(labels.shape)} in {labels.dtype}"
+        raise InputError(f"{what}: expected labels of shape ({len(pixels)},) in torch.int64, got {got}")
+    if len(labels) and not 0 <= labels.min() <= labels.max() < count:
+        got = f"{labels.min()} to {labels.max()}"
+        raise InputError(f"{what}: expected labels from 0 to {count - 1}, places among {count} classes, got {got}")
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,8 @@ class FewShot:
     """Percent of right answers over random few-shot episodes of test images, by the nearest class centroid.
 
     Features are centred by the bank's mean and scaled to length 1 before centroids are taken (CL2N). Beside each
-    mean, as `.../ci95`, lies half the 95 % interval: 1.96 standard errors over episodes.
+    mean, as `.../ci95`, lies half the 95 % interval: 1.96 standard errors over episodes of these same test images, so
+    it says nothing of other images, and is too narrow where there are few.
 
     Args:
         ways: classes of an episode.

@@ -41,6 +41,18 @@ def _vote(
     return similar.new_zeros(len(similar), classes).scatter_add_(1, labels, weights)
 
 
+def about_k(ks: Sequence[int], labels: Int[Tensor, " n"] | None) -> str:
+    """What a user must know of numbers of neighbours that are large for these images; empty if they are not."""
+    if labels is None or not len(labels):
+        return ""
+    counts, most = labels.bincount(), max(ks)
+    smallest = int(counts[counts > 0].min())
+    if most > len(labels):
+        return f"k is clipped to the {len(labels)} training images"
+    few = f"k = {most} is more than the {smallest} training images of the smallest class"
+    return f"{few}: kNN accuracy says more with a smaller k" if most > smallest else ""
+
+
 class Knn:
     """Percent of the queries whose weighted neighbours in the bank vote for the right class.
 

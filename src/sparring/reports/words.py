@@ -148,7 +148,16 @@ def _accuracy(run: Record) -> str:
         return f"kNN accuracy of the untrained encoder is {series.values[0]:.1f}\u00a0%."
     gain = round(series.values[-1], 1) - round(series.values[0], 1)  # of the figures as a reader sees them
     change = f"{abs(gain):.1f} points {'more' if gain >= 0 else 'less'} than"
-    return f"kNN accuracy is {last}: {change} the untrained encoder's {series.values[0]:.1f}\u00a0%."
+    sentence = f"kNN accuracy is {last}: {change} the untrained encoder's {series.values[0]:.1f}\u00a0%."
+    return sentence + _standard_error(series.values[-1] / 100, run.environment.get("test_images"))
+
+
+def _standard_error(share: float, images: Any) -> str:
+    """How far chance alone moves a share of so many images: binomial."""
+    if not isinstance(images, int) or images < 1:
+        return ""
+    error = 100 * (share * (1 - share) / images) ** 0.5
+    return f" Of {images:,} images an accuracy has a standard error of {error:.1f} points."
 
 
 def _progress(run: Record) -> str:
