@@ -232,7 +232,7 @@ def test_grey_images_are_known() -> None:
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in PARTS for name in TABLES[kind]])
 def test_every_setting_can_be_written_down(kind: str, name: str) -> None:
     given = {"own": 1, "inner": [Part("random"), {"name": "none"}]}
-    told = json.loads(json.dumps(resolved(kind, Part(name, given))))
+    told = json.loads(json.dumps(resolved(kind, Part(name, given)).table()))
     known = settings_of(TABLES[kind][name])
     optional = {key for key, each in known.items() if each.default is not each.empty}
     assert told.keys() == {"name", "own", "inner"} | optional

@@ -19,7 +19,7 @@ from sparring.measure import Findings, build_evaluations, measure
 from sparring.options import Evaluate
 from sparring.parts import load_parts, resolved
 from sparring.precision import fabric_on
-from sparring.recipe import Part, Recipe
+from sparring.recipe import Recipe
 from sparring.reports import evaluated
 from sparring.reports.afterwards import suffix_of
 from sparring.reports.layouts import check_layout
@@ -53,7 +53,7 @@ def evaluate(asked: Evaluate) -> None:
     _print(findings, asked, name)
     _save_features(asked.features, subject)
     try:
-        settings = {"settings": {part.name: _settings(part) for part in parts}}
+        settings = {"settings": {part.name: resolved("evaluation", part).settings for part in parts}}
         run.save_evaluation(name, {"figures": findings.figures, **findings.details(), **settings})
         _draw(findings, subject, run.path / "figures", suffix_of(name, recipe.data), asked.projection)
     except OSError as error:
@@ -62,11 +62,6 @@ def evaluate(asked: Evaluate) -> None:
         ) from None
     if findings.refused:
         raise findings.refused
-
-
-def _settings(part: Part) -> dict[str, object]:
-    """All of an evaluation's settings: two runs may have been measured otherwise."""
-    return {key: value for key, value in resolved("evaluation", part).items() if key != "name"}
 
 
 def _subject(asked: Evaluate, recipe: Recipe, name: str, judge: object) -> Subject:

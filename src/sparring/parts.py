@@ -52,11 +52,11 @@ def settings_of(constructor: Callable[..., Any]) -> dict[str, inspect.Parameter]
     return {name: each for name, each in parameters.items() if name not in CONTEXT and each.kind not in catch_all}
 
 
-def resolved(kind: str, part: Part) -> dict[str, Any]:
-    """A part as a table with all of its settings, at their defaults where not given; parts inside as given."""
+def resolved(kind: str, part: Part) -> Part:
+    """The part with all of its settings, at their defaults where not given; parts inside as given."""
     known = settings_of(TABLES[kind][part.name]).items()
     defaults = {name: each.default for name, each in known if each.default is not each.empty}
-    return {"name": part.name, **defaults, **part.table()}
+    return Part(part.name, {**defaults, **part.settings})
 
 
 def _setting(value: Any, hint: Any, name: str, context: Mapping[str, Any]) -> Any:

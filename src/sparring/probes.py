@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int, UInt8
-from scipy.special import stdtrit
 from torch import Tensor
 
 from sparring.adversaries import Absent
@@ -16,6 +15,7 @@ from sparring.contracts import Adversary, Embedding, Proposal
 from sparring.evaluations.collapse import alignment
 from sparring.evaluations.negatives import Scored, chance_classes, nearest_classes, negatives, tabled
 from sparring.gather import all_reduce_sum
+from sparring.intervals import t_margin
 from sparring.learner import Learner
 from sparring.module_state import holding
 from sparring.rounds import Batch, Outcome, base_name, hardened_of, partner_of
@@ -56,8 +56,8 @@ def together(looks: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """
     figures = {key: fmean(look[key] for look in looks) for key in looks[0]}
     if "hardness/random" in figures and len(looks) > 1:
-        leads = torch.tensor([look["hardness/adversary"] - look["hardness/random"] for look in looks])
-        figures["hardness/lead_margin"] = float(stdtrit(len(leads) - 1, 0.975) * leads.std() / len(leads) ** 0.5)
+        leads = [look["hardness/adversary"] - look["hardness/random"] for look in looks]
+        figures["hardness/lead_margin"] = t_margin(leads)
     return figures
 
 

@@ -1,7 +1,7 @@
 """A recipe: everything that decides how a run goes, typed, read from and written to TOML. Imports no torch."""
 
 import math
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal, get_type_hints
 
 from sparring.errors import InputError, unknown
@@ -30,13 +30,12 @@ class Part:
 
     def table(self) -> dict[str, Any]:
         """As TOML writes it, parts inside it too."""
-        return {"name": self.name, **{key: _plain(value) for key, value in self.settings.items()}}
+        return asdict(self, dict_factory=_flat)
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    return value.table() if isinstance(value, Part) else value
+def _flat(entries: list[tuple[str, Any]]) -> dict[str, Any]:
+    own = dict(entries)
+    return {"name": own["name"], **own["settings"]}
 
 
 SHARE, ANY, ONE_UP = (0, 1), (0, math.inf), (1, math.inf)
@@ -172,8 +171,7 @@ class Recipe:
     evaluate_every: int = 5
     """Epochs between evaluations; the untrained encoder and the last epoch are always evaluated."""
     evaluate_on: Literal["test", "validation"] = "test"
-    """Images that the kNN accuracy is of: validation images (the data's own, or a tenth of the training images, held
-    out) leave the test images unseen while settings are chosen."""
+    """What the kNN accuracy is of: validation images (the data's own, or a tenth held out) leave test images unseen."""
     knn_k: tuple[int, ...] = (200,)
     """Neighbours of the kNN accuracy; the first is the one that is shown."""
     knn_t: tuple[float, ...] = (0.1,)

@@ -170,8 +170,8 @@ def _facts(fit: Fit, data: DataSet) -> dict[str, object]:
         "data_note": data.note,
         "train_images": len(data.train),
         "test_images": len(data.test) if data.test else 0,
-        "settings": {kind: resolved(kind, getattr(recipe, kind)) for kind in PARTS}
-        | {f"penalty_{part.name}": resolved("penalty", part) for part in recipe.penalties},
+        "settings": {kind: resolved(kind, getattr(recipe, kind)).table() for kind in PARTS}
+        | {f"penalty_{part.name}": resolved("penalty", part).table() for part in recipe.penalties},
         "encoder_weights": sum(weight.numel() for weight in fit.learner.method.encoder.parameters()),
         "device": str(fit.fabric.device),
         "processes": fit.fabric.world_size,

@@ -114,8 +114,7 @@ def tune(
 
     Trials are played one after another, each as a cell for each seed. What is proposed depends only on the recipe's
     seed and on what earlier trials came to, so the same call goes on: it proposes the same again, and no finished
-    cell is trained twice. Accuracy is measured on validation images (`Recipe.evaluate_on`), so the test images are
-    unseen when the best settings are trained with them.
+    cell is trained twice. Accuracy is measured on validation images (`Recipe.evaluate_on`): test images stay unseen.
 
     Args:
         recipe: what all trials share.

@@ -86,6 +86,6 @@ def _existing_folder(name: str) -> Path:
     if os.sep in name or name.startswith(("~", ".")):
         raise _missing(folder)
     near = get_close_matches(name, [path.name for path in Path().iterdir() if path.is_dir()], n=1)
-    hint = f"did you mean the folder {near[0]!r}?" if near and not get_close_matches(name, DATASETS) else ""
-    problem = f"unknown data set {name!r}; {hint}" if hint else unknown("data set", name, DATASETS)
-    raise InputError(f"{problem}, or the path of a folder that exists")
+    if near and not get_close_matches(name, DATASETS):
+        raise InputError(f"unknown data set {name!r}; did you mean the folder {near[0]!r}?")
+    raise InputError(f"{unknown('data set', name, DATASETS)}, or the path of a folder that exists")

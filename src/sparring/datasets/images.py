@@ -1,7 +1,6 @@
 """What a data set is once it is read: uint8 images, labels if there are any, and their splits."""
 
 from dataclasses import dataclass, replace
-from itertools import compress
 
 import numpy as np
 import torch
@@ -36,10 +35,12 @@ class Images:
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def select(self, chosen: Bool[Tensor, " n"]) -> "Images":
-        """A copy of some of them."""
+    def select(self, chosen: Bool[Tensor, " n"] | Int[Tensor, " _"]) -> "Images":
+        """A copy of some of them: of those that a mask marks, or at these places."""
         labels = None if self.labels is None else self.labels[chosen]
-        return replace(self, pixels=self.pixels[chosen], labels=labels, files=tuple(compress(self.files, chosen)))
+        places = torch.arange(len(self))[chosen].tolist()
+        files = tuple(self.files[place] for place in places) if self.files else ()
+        return replace(self, pixels=self.pixels[chosen], labels=labels, files=files)
 
     def is_grey(self) -> bool:
         """Whether red, green and blue are alike in some hundred images spread evenly."""

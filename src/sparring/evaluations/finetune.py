@@ -74,7 +74,7 @@ class FineTune(Inspection):
         assert test.labels is not None
         generator = generator_for(self.recipe.seed, 0, 0, "finetune")
         places = draw_stratified(images.labels, partial(of_share, share), generator)
-        shown = replace(images, pixels=images.pixels[places], labels=images.labels[places])
+        shown = images.select(places)
         views = replace(subject.views, jitter=0.0, grey=0.0, sides=())
         steps = -(-len(shown) // self.recipe.batch_size)  # as many batches as it takes, of one size: few are left over
         recipe = replace(self.recipe, views=views, batch_size=max(2, len(shown) // steps))

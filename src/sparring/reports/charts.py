@@ -120,7 +120,7 @@ def _draw_frame(axes: Axes, limits: tuple[float, float] | None) -> None:
     axes.grid(axis="y", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["left", "right", "top"]].set_visible(False)
-    axes.locator_params(nbins=5)
+    axes.locator_params("y", nbins=5)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     if limits:
         axes.set_ylim(*limits)

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import mean, stdev
+from statistics import mean
 
 import numpy as np
-from scipy.special import stdtrit
 
+from sparring.intervals import t_margin
 from sparring.recipe import PLACEMENT
 from sparring.reports.record import Record
 from sparring.reports.tables import played
@@ -69,7 +69,7 @@ def t_interval(values: Sequence[float]) -> Interval:
     """95 % interval of the mean by Student's t (1908), for values that are about normal; below 3 there is none."""
     if len(values) < LEAST_SEEDS:
         return None
-    half = float(stdtrit(len(values) - 1, 0.975)) * stdev(values) / len(values) ** 0.5
+    half = t_margin(values)
     return mean(values) - half, mean(values) + half
 
 

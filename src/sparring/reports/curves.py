@@ -83,8 +83,7 @@ def _shared(
 
 
 def _run_hardness(run: Record, group: str) -> list[Panel]:
-    clean, curves = run.series("hardness/clean"), []
-    before = dict(clean.points())
+    before, curves = dict(run.series("hardness/clean").points()), []
     for player, colour in PLAYERS.items():
         series = run.series(f"hardness/{player}")
         added = {epoch: value - before[epoch] for epoch, value in series.points() if epoch in before}
@@ -105,9 +104,8 @@ def _run_parameters(run: Record, group: str) -> list[Panel]:
 def _matrix_row(run: Record, beginning: str, output: str, group: str) -> Panel:
     curves = []
     for channel, colour in CHANNEL_COLOURS.items():
-        if series := run.series(f"{beginning}{output}_from_{channel}"):
-            label = f"from {CHANNELS[channel].lower()}"
-            spread = _spread(run, f"{beginning}{output}_from_{channel}", series)
+        if series := run.series(key := f"{beginning}{output}_from_{channel}"):
+            label, spread = f"from {CHANNELS[channel].lower()}", _spread(run, key, series)
             curves.append(Curve(label, series.epochs, series.values, colour, end=channel.upper(), spread=spread))
     values = [value for curve in curves for value in curve.values]
     # The same axis in all rows; entries are weights, so 0 to 1 unless the transform allows more.

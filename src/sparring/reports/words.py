@@ -64,23 +64,27 @@ def is_played(run: Record) -> bool:
 
 def is_chance(run: Record) -> bool:
     """Whether the adversary is chance itself, which has no random control to be held against."""
-    measured = run.together("hardness/")
+    losses = _losses(run)
     own = name(run.recipe, "adversary") == "random"  # some runs of old measured a control of it nevertheless
-    return is_played(run) and (own or ("hardness/adversary" in measured and "hardness/random" not in measured))
+    return is_played(run) and (own or ("adversary" in losses and "random" not in losses))
+
+
+def _losses(run: Record) -> dict[str, float]:
+    """The last look at hardness: losses by who made the view, and the `epoch`; empty if there was none."""
+    return {key.removeprefix("hardness/"): value for key, value in run.together("hardness/").items()}
 
 
 def hardness(run: Record) -> str:
     """One sentence on whether the adversary earns its place; empty if there is none or it was not measured."""
     if not is_played(run):
         return ""
-    found = run.together("hardness/")
-    losses = {key.removeprefix("hardness/"): value for key, value in found.items() if key != "epoch"}
+    losses = _losses(run)
     against = {"random": "with random parameters", "clean": "clean"}
     others = [f"{written(losses[key], '.3f')} {words}" for key, words in against.items() if key in losses]
     if "adversary" not in losses or not others:
         return ""
     figures = f"loss per image {written(losses['adversary'], '.3f')}, against {' and '.join(others)}"
-    return f"{judged(run)} (epoch {found['epoch']:.4g}: {figures})."
+    return f"{judged(run)} (epoch {losses['epoch']:.4g}: {figures})."
 
 
 def is_finished(run: Record) -> bool:
@@ -186,9 +190,8 @@ def _diverged(run: Record) -> list[str]:
 
 def judged(run: Record) -> str:
     """Whether the adversary is harder than chance, as far as it was measured."""
-    losses = {key.removeprefix("hardness/"): value for key, value in run.together("hardness/").items()}
     if is_chance(run):
         return "The adversary is chance itself"
-    if (state := state_of(losses)) in STATES:
+    if (state := state_of(_losses(run))) in STATES:
         return STATES[state][0].upper() + STATES[state][1:]
     return "The adversary is alive: it finds harder views than chance does"
