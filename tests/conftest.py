@@ -13,6 +13,7 @@ from jaxtyping import install_import_hook
 os.environ["OMP_NUM_THREADS"] = "1"  # tests run beside each other; small models gain nothing from threads
 
 install_import_hook("sparring", "typechecker.check")
+pytest.register_assert_rewrite("runs")
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402

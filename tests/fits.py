@@ -1,8 +1,16 @@
-"""Which transforms an adversary can drive, where it is not all: the laws cross the others, and refusals are tested."""
+"""What parts are built and tried with, and which transforms an adversary can drive, where it is not all."""
 
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sparring.encoders import HALF
 from sparring.recipe import Part
 from sparring.transforms import TRANSFORMS
 
+CONTEXT: dict[str, Any] = {"image_shape": (3, 32, 32), "image_count": 12, "labels": None, "statistics": HALF}
+"""What is known of a dozen images without labels: as many as the photographs of the tests."""
 PICTURES = {"mask", "pixels"}
 """Transforms whose parameters form a picture."""
 PAINTERS = {"generator": PICTURES, "unet": PICTURES}
@@ -12,6 +20,10 @@ REQUIRES = {
     "trivialaugment": Part("operations", {"ranges": "wide"}),
 }
 """Adversaries that know their operations by name."""
+
+
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
 def fits(adversary: str, transform: str) -> bool:

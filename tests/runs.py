@@ -1,13 +1,15 @@
-"""Runs that take seconds, and what they are compared by."""
+"""Runs that take seconds, what they are compared by, and commands that are refused."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from sparring.cli import main
 from sparring.recipe import Part, Recipe
 from sparring.run import Run
 
@@ -15,10 +17,10 @@ CLASSES, PER_CLASS = 3, 20
 TIMES = {"images_per_second"}
 
 
-def write_images(root: Path) -> None:
+def write_images(root: Path, *, test: int = 4) -> None:
     """Labelled images that differ by class in colour and by image in noise."""
     draw = np.random.default_rng(0)
-    for split, count in (("train", PER_CLASS), ("test", 4)):
+    for split, count in (("train", PER_CLASS), ("test", test)):
         for c in range(CLASSES):
             (root / split / f"class{c}").mkdir(parents=True)
             for i in range(count):
@@ -50,3 +52,16 @@ def measured(run: Path) -> list[dict[str, float]]:
 def same_weights(a: Path, b: Path) -> bool:
     first, second = load_file(a / "encoder.safetensors"), load_file(b / "encoder.safetensors")
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line in which the command line refuses these words, with exit code 2 and nothing printed besides."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    said = capsys.readouterr()
+    assert (stop.value.code, said.out) == (2, "")
+    lines = said.err.strip().splitlines()
+    assert len(lines) == 1, said.err
+    assert lines[0].startswith("sparring: error: ")
+    return lines[0]

@@ -1,11 +1,13 @@
 """A recipe's parts are tried on a round before they train, and a part that breaks its contract is named."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from fits import CONTEXT
 from torch import Tensor
 
 import sparring
@@ -21,12 +23,6 @@ from sparring.recipe import PARTS, Part, Recipe
 from sparring.rounds import Batch
 from sparring.transforms import TRANSFORMS, Jitter, Rotation
 
-CONTEXT: dict[str, Any] = {
-    "image_shape": (3, 32, 32),
-    "image_count": 12,
-    "labels": None,
-    "statistics": ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25)),
-}
 SMALL = Part("resnet12", {"width": 0.0625})
 
 
@@ -139,6 +135,22 @@ def test_two_images_are_enough_to_try() -> None:
     for method, adversary in (("simclr", "free"), ("supcon", "search"), ("pcl", "best_of")):
         context = {**CONTEXT, "image_count": 2, "labels": torch.tensor([0, 1])}
         build_learner(Recipe(encoder=SMALL, method=Part(method), adversary=Part(adversary)), context)
+
+
+def test_a_memory_of_images_is_refused_where_some_steps_would_leave_it_alone_on_several_processes() -> None:
+    recipe = Recipe(encoder=SMALL, adversary=Part("free"), transform=Part("pixels"), devices=2, ramp=1.0)
+    with pytest.raises(InputError, match=r"adversary free: expected one process, or a strength above 0 .* ramp = 1"):
+        build_learner(recipe, CONTEXT)
+    for change in ({"devices": 1}, {"ramp": 0.0}):
+        build_learner(replace(recipe, **change), CONTEXT)
+
+
+def test_without_an_adversary_any_strength_will_do() -> None:
+    grey = Part("colour", {"space": "softmax"})
+    recipe = Recipe(encoder=SMALL, adversary=Part("none"), transform=grey, ramp=1.0)
+    build_learner(recipe, CONTEXT)
+    with pytest.raises(InputError, match="strength, ramp"):
+        build_learner(replace(recipe, adversary=Part("random")), CONTEXT)
 
 
 def test_parameters_that_are_no_numbers_are_refused_where_pytorch_would_crash() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from fits import CONTEXT
 from torch import Tensor
 
 from sparring.assembly import build_learner
@@ -26,14 +27,8 @@ def test_every_recipe_has_its_row() -> None:
 
 @pytest.mark.parametrize("name", shipped_recipes())
 def test_a_step_costs_what_the_table_says(name: str, photographs: Tensor) -> None:
-    context = {
-        "image_shape": (3, 32, 32),
-        "image_count": len(photographs),
-        "labels": None,
-        "statistics": ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25)),
-    }
     recipe = replace(load_recipe(Path(name)), encoder=Part("resnet12", {"width": 0.0625}))
-    learner = build_learner(recipe, context)
+    learner = build_learner(recipe, CONTEXT)
     views = dict.fromkeys(base_views_of(recipe.pairs), photographs.float())
     learner(Batch(views, torch.arange(len(photographs)), 0, 1.0, generator_for(0, 0))).loss.backward()
     cost = learner.meter.take()

@@ -8,35 +8,33 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from runs import CLASSES, refused, write_images
 from safetensors import safe_open
 from safetensors.torch import load_file
+from torch import Tensor
 
 import sparring
 from sparring.cli import main, parse
+from sparring.contracts import Features
 from sparring.datasets.decoding import read_image
 from sparring.errors import InputError
 from sparring.evaluate import table_rows
-from sparring.evaluations import CORRUPTIONS, EVALUATIONS, extract
+from sparring.evaluations import CORRUPTIONS, EVALUATIONS, Subject, extract
 from sparring.measure import build_evaluations
 from sparring.recipe import Part, Recipe
 from sparring.reports import layouts
 from sparring.run import Run
 
-CLASSES, TRAIN, TEST = 3, 20, 6
+TEST = 6
 COUNTS = '{name = "few_shot", ways = 3, shots = [1], queries = 5, episodes = 10}'
 TUNING = '{name = "finetune", shares = [0.5, 1.0], epochs = 1}'
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Labelled images that differ by class in colour and by image in noise."""
-    root, draw = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
-    for split, count in (("train", TRAIN), ("test", TEST)):
-        for c in range(CLASSES):
-            (root / split / f"class{c}").mkdir(parents=True)
-            for i in range(count):
-                pixels = draw.integers(0, 160, (16, 16, 3)) + 90 * np.eye(3, dtype=int)[c]
-                Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(root / split / f"class{c}" / f"{i}.png")
+    """As many test images of each class as the episodes need."""
+    root = tmp_path_factory.mktemp("images")
+    write_images(root, test=TEST)
     return root
 
 
@@ -104,11 +102,7 @@ def test_a_map_whose_library_is_missing_is_refused_before_anything_is_measured(
     trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(layouts, "find_spec", lambda name: None)
-    with pytest.raises(SystemExit) as stop:
-        main(["evaluate", str(trained), "--projection", "umap"])
-    said = capsys.readouterr()
-    assert (stop.value.code, said.out) == (2, "")
-    assert "pip install 'sparring[umap]'" in said.err
+    assert "pip install 'sparring[umap]'" in refused(["evaluate", str(trained), "--projection", "umap"], capsys)
 
 
 def test_what_was_found_before_is_kept(trained: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,6 +114,26 @@ def test_what_was_found_before_is_kept(trained: Path, folder: Path, capsys: pyte
     assert found[str(folder)]["confusion"]["by"] in ("knn", "linear")
     assert {"rankme"} <= found[str(folder / "train")]["figures"].keys()
     assert (trained / "figures" / "features-train.png").exists()
+
+
+class Majority:
+    """An evaluation that takes every image for one of the first class."""
+
+    def __call__(self, features: Features) -> dict[str, float]:
+        return {}
+
+    def judge(self, subject: Subject) -> tuple[dict[str, float], Tensor]:
+        predicted = torch.zeros(len(subject.shown), dtype=torch.int64)
+        return {"majority": 100 * (predicted == subject.features.query_labels).double().mean().item()}, predicted
+
+
+def test_whoever_names_classes_has_a_confusion_matrix(
+    trained: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(EVALUATIONS, "majority", Majority)  # type: ignore[arg-type]
+    figures, _ = evaluated(capsys, trained, "--probe", "majority")
+    assert figures["majority"] == pytest.approx(100 / CLASSES)
+    assert (figures["confusion"]["by"], figures["per_class"]) == ("majority", {"class0": 100, "class1": 0, "class2": 0})
 
 
 def test_classes_are_printed_when_asked(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -150,10 +164,8 @@ def test_without_labels_what_needs_none_is_measured_and_the_rest_named(
     assert not figures.keys() & {"knn", "linear", "robustness/pgd", "corruptions", "per_class", "confusion"}
     assert len(lines := [line for line in said.splitlines() if "left out" in line]) == 1
     assert all(name in lines[0] for name in ("knn", "linear", "low_label", "few_shot", "robustness", "corruptions"))
-    with pytest.raises(SystemExit) as stop:
-        main(["evaluate", str(trained), "--data", str(flat), "--probe", "linear", "knn"])
-    assert stop.value.code == 2
-    assert "expected labels for linear, knn, found none" in capsys.readouterr().err
+    words = ["evaluate", str(trained), "--data", str(flat), "--probe", "linear", "knn"]
+    assert "expected labels for linear, knn, found none" in refused(words, capsys)
 
 
 WRONG = {
@@ -180,13 +192,7 @@ def test_wrong_input_is_one_line_and_exit_code_2(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as stop:
-        main(["evaluate", str(trained), *words])
-    said = capsys.readouterr()
-    assert stop.value.code == 2
-    assert said.out == ""
-    assert len(said.err.strip().splitlines()) == 1
-    assert remedy in said.err
+    assert remedy in refused(["evaluate", str(trained), *words], capsys)
 
 
 def test_one_evaluation_that_cannot_be_made_does_not_cost_the_others(

@@ -1,10 +1,11 @@
-"""kNN against lightly and against loops; collapse measures in closed form."""
+"""kNN against lightly and against loops; collapse measures in closed form, of features that have collapsed too."""
 
 import math
 
 import pytest
 import torch
 import torch.nn.functional as F
+from fits import normal
 from lightly.utils.benchmarking.knn import knn_predict
 from torch import Tensor
 
@@ -15,25 +16,23 @@ from sparring.evaluations.knn import about_k
 from sparring.evaluations.neighbours import CHUNK
 
 
-def normal(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
 def labels(n: int, classes: int = 7, seed: int = 0) -> Tensor:
     return torch.randint(classes, (n,), generator=torch.Generator().manual_seed(seed))
 
 
-def test_knn_predicts_as_lightly_does_for_all_k_and_t_at_once() -> None:
-    queries, bank, known = normal(CHUNK + 37, 16), normal(900, 16, seed=1), labels(900)
-    settings = [(1, 0.1), (5, 0.07), (20, 0.5), (200, 0.1)]
-    ours = knn_scores(queries, bank, known, classes=7, settings=settings).argmax(dim=2)
-    for (k, t), predicted in zip(settings, ours, strict=True):
+@pytest.mark.parametrize("count", [1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK])
+def test_knn_predicts_as_lightly_does_at_the_seams_of_its_chunks_too(count: int) -> None:
+    queries, bank, known = normal(count, 16), normal(900, 16, seed=1), labels(900)
+    settings = [(1, 0.1), (5, 0.07), (200, 0.1), (900, 0.5)]
+    scores = knn_scores(queries, bank, known, classes=7, settings=settings)
+    assert scores.shape == (4, count, 7)
+    for (k, t), ours in zip(settings, scores, strict=True):
         theirs = knn_predict(F.normalize(queries), F.normalize(bank).T.contiguous(), known, 7, k, t)[:, 0]
-        assert torch.equal(predicted, theirs), (k, t)
+        assert torch.equal(ours.argmax(dim=1), theirs), (k, t)
 
 
 def test_knn_written_with_loops() -> None:
-    queries, bank, known = normal(6, 4).double(), normal(15, 4, seed=1).double(), labels(15, 3)
+    queries, bank, known = normal(6, 4), normal(15, 4, seed=1), labels(15, 3)
     scores = knn_scores(queries, bank, known, classes=3, settings=[(4, 0.2)])[0]
     for query, row in zip(queries, scores, strict=True):
         similar = [(float(query @ b / query.norm() / b.norm()), int(c)) for b, c in zip(bank, known, strict=True)]
@@ -46,7 +45,7 @@ def test_knn_written_with_loops() -> None:
 def test_knn_votes_at_small_temperatures_too() -> None:
     """Neighbours at cosines near 0 weigh exp(-1000) beside a cosine of 1: the nearest decides nevertheless."""
     bank, known = torch.eye(8), torch.arange(8) % 4
-    queries = bank + 2 * normal(8, 8)
+    queries = bank + 2 * normal(8, 8).float()
     similar = F.normalize(queries) @ bank.T
     (scores,) = knn_scores(queries, bank, known, classes=4, settings=[(8, 1e-3)])
     assert similar.amax(dim=1).min() < 0.85
@@ -54,7 +53,8 @@ def test_knn_votes_at_small_temperatures_too() -> None:
 
 
 def test_knn_clips_k_to_the_bank_and_stays_finite() -> None:
-    scores = knn_scores(normal(3, 4), normal(5, 4, seed=1), labels(5), classes=7, settings=[(200, 0.01)])
+    queries, bank = normal(3, 4).float(), normal(5, 4, seed=1).float()
+    scores = knn_scores(queries, bank, labels(5), classes=7, settings=[(200, 0.01)])
     assert scores.isfinite().all()
     assert (scores.sum(dim=2) > 0).all()
 
@@ -68,9 +68,21 @@ def test_knn_accuracy_is_in_percent_and_needs_labels() -> None:
     assert Knn()(Features(bank, bank)) == {}
 
 
-def test_spread_is_1_for_isotropic_features_and_0_for_collapsed_ones() -> None:
-    assert spread(normal(20_000, 64)).item() == pytest.approx(1, abs=0.01)
-    assert spread(torch.ones(50, 8)).item() == pytest.approx(0, abs=1e-6)
+def test_several_settings_each_have_their_own_accuracy() -> None:
+    """A query beside one image of its class and two of another: right for k = 1, wrong for k = 3 at a large t."""
+    bank = torch.tensor([[1.0, 0.0], [0.9, 0.3], [0.9, -0.3]])
+    features = Features(bank, torch.tensor([[1.0, 0.01]]), torch.tensor([0, 1, 1]), torch.tensor([0]))
+    figures = Knn((1, 3), (10.0,))(features)
+    assert figures["knn"] == figures["knn/k=1,t=10.0"] == 100
+    assert figures["knn/k=3,t=10.0"] == 0
+
+
+@pytest.mark.parametrize("d", [16, 256])
+def test_spread_of_a_uniform_direction(d: int) -> None:
+    """A coordinate of a uniform unit vector has variance exactly 1/d; d sample deviations of n vectors average out."""
+    n = 4000
+    assert spread(normal(n, d)).item() == pytest.approx(1, abs=3 / math.sqrt(2 * n))
+    assert spread(5 + 0 * normal(n, d)).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_rankme_counts_equal_directions() -> None:
@@ -79,6 +91,27 @@ def test_rankme_counts_equal_directions() -> None:
     halves = torch.diag(torch.tensor([1.0, 1.0, 0.0, 0.0]))
     assert rankme(halves).item() == pytest.approx(2, rel=1e-3)
     assert Collapse()(Features(halves, torch.eye(4)))["rankme"] == pytest.approx(4, rel=1e-3)
+
+
+def test_rankme_of_two_unequal_directions() -> None:
+    """Singular values 3 and 1: e to the entropy of (3/4, 1/4)."""
+    shares = (3 / 4, 1 / 4)
+    expected = math.exp(-sum(share * math.log(share) for share in shares))
+    features = torch.diag(torch.tensor([3.0, 1.0, 0.0], dtype=torch.float64))
+    assert rankme(features).item() == pytest.approx(expected, rel=1e-4)
+    assert rankme(7 * features).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_features_of_nothing_are_the_worst_collapse_and_finite() -> None:
+    """An encoder whose last ReLU is dead gives zeros; their rank is not above that of one direction."""
+    zeros = torch.zeros(20, 6)
+    figures = Collapse()(Features(zeros, zeros))
+    assert figures["feature_spread"] == 0
+    assert 0 <= figures["rankme"] <= 1.001
+
+
+def test_a_single_query_has_no_pairs() -> None:
+    assert Collapse()(Features(torch.randn(5, 4), torch.randn(1, 4)))["uniformity"] == 0
 
 
 def test_features_are_extracted_in_evaluation_mode_and_in_order() -> None:

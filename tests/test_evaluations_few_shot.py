@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from fits import normal
 from torch import Tensor
 
 from sparring.contracts import Features
@@ -13,11 +14,6 @@ from sparring.evaluations import Collapse, FewShot
 from sparring.evaluations.collapse import SMALLEST, alignment, uniformity
 from sparring.evaluations.few_shot import draw_episodes, episode_accuracies
 from sparring.evaluations.lidar import RIDGE, lidar
-
-
-def normal(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-
 
 LABELS = torch.tensor([0] * 9 + [1] * 30 + [2] * 12 + [4] * 25 + [5] * 11)
 

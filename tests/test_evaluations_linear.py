@@ -5,6 +5,7 @@ import warnings
 
 import pytest
 import torch
+from fits import normal
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -19,14 +20,10 @@ from sparring.evaluations.stratified import draw_stratified, others
 from sparring.randomness import generator_for
 
 
-def normal(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
 def clusters(n: int, classes: int, d: int, distance: float, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Normal clusters around `distance` times the axes, in units and places of their own for each feature."""
     labels = torch.arange(n) % classes
-    return (normal(n, d, seed=seed) + distance * torch.eye(d)[labels]) * torch.logspace(-2, 2, d) + 5, labels
+    return (normal(n, d, seed=seed).float() + distance * torch.eye(d)[labels]) * torch.logspace(-2, 2, d) + 5, labels
 
 
 def features(n: int, m: int, distance: float) -> Features:
@@ -43,7 +40,8 @@ def test_labels_without_a_relation_to_the_features_are_recognised_by_chance() ->
     n = 2000
     draw = torch.Generator().manual_seed(3)
     bank_labels, query_labels = torch.randint(4, (400,), generator=draw), torch.randint(4, (n,), generator=draw)
-    accuracy = Linear()(Features(normal(400, 8), normal(n, 8, seed=1), bank_labels, query_labels))["linear"]
+    bank, queries = normal(400, 8).float(), normal(n, 8, seed=1).float()
+    accuracy = Linear()(Features(bank, queries, bank_labels, query_labels))["linear"]
     assert abs(accuracy - 25) < 4 * 100 * math.sqrt(0.25 * 0.75 / n)
 
 

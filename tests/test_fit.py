@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,11 +32,6 @@ from sparring.recipe import Part, Recipe, Views
 from sparring.recipe_files import dump_recipe
 from sparring.run import Run
 from sparring.schedules import epoch_order, learning_rate_at, strength_at, views_at
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SPARRING_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
 def test_a_run_leaves_all_that_was_promised(folder: Path, tmp_path: Path) -> None:
@@ -67,6 +63,7 @@ REMEMBERED = {"opponent": {"name": "policy", "levels": 3}, "every": 2, "size": 2
 
 RESUMED: dict[str, dict[str, Any]] = {
     "learned": {},
+    "a step that is looked at": {"hardness_every": 4},
     "replay": {"adversary": Part("replay", REMEMBERED)},
     "growing sides": {"image_size": 32, "views": Views(sides=(16, 24, 32))},
 }
@@ -126,9 +123,25 @@ def test_data_that_changed_since_is_refused(folder: Path, tmp_path: Path) -> Non
     state = torch.load(run / "last.ckpt", weights_only=True)
     torch.save({**state, "images": 61}, run / "last.ckpt")
     before = measured(run)
-    with pytest.raises(sparring.InputError, match="expected the 61 training images it began with, got 60"):
+    with pytest.raises(sparring.InputError, match="expected the 61 training images it began with, got 60 others"):
+        sparring.train(resume=run)
+    torch.save({**state, "digest": "of others"}, run / "last.ckpt")
+    with pytest.raises(sparring.InputError, match="expected the 60 training images it began with, got 60 others"):
         sparring.train(resume=run)
     assert measured(run) == before
+
+
+def test_a_run_goes_on_where_its_images_have_moved(folder: Path, tmp_path: Path) -> None:
+    whole = sparring.train(small(folder, epochs=1), run=tmp_path / "whole")
+    run = sparring.train(small(folder, epochs=1), run=tmp_path / "run")
+    (run / "encoder.safetensors").unlink()
+    moved = shutil.copytree(folder, tmp_path / "moved")
+    sparring.train(small(moved, epochs=1), resume=run)
+    assert same_weights(run, whole)
+    assert Run(run).recipe().data == str(moved)
+    (run / "encoder.safetensors").unlink()
+    with pytest.raises(sparring.InputError, match="expected epochs = 1, as the run began, got 2"):
+        sparring.train(small(moved, epochs=2), resume=run)
 
 
 def test_another_seed_gives_another_run_and_the_same_seed_the_same(folder: Path, tmp_path: Path) -> None:
@@ -141,6 +154,7 @@ def test_training_leaves_the_global_generator_alone(folder: Path, tmp_path: Path
     torch.manual_seed(3)
     expected = torch.random.get_rng_state()
     sparring.train(small(folder, epochs=1), run=tmp_path / "run")
+    sparring.load_encoder(tmp_path / "run")
     assert torch.equal(torch.random.get_rng_state(), expected)
 
 

@@ -60,6 +60,11 @@ def test_an_inline_table_is_a_part_with_a_name_for_a_folder() -> None:
     assert (first.recipe.transform, second.recipe.transform) == (Part("rotation", {"degrees": 30}), Part("colour"))
 
 
+def test_a_value_written_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"probability=1\.0,seed=0: expected cells that differ"):
+        make_cells(Recipe(), {"probability": [1, 1.0]}, tmp_path)
+
+
 def test_an_axis_without_values_is_refused() -> None:
     with pytest.raises(InputError, match="strength: expected at least one value"):
         make_cells(Recipe(), {"strength": []}, Path("runs"))

@@ -5,13 +5,13 @@ from functools import partial
 
 import pytest
 import torch
-from fits import arena
+from fits import CONTEXT, arena
 from torch import Tensor
 
 from sparring.adversaries import Learned, Random
 from sparring.assembly import build_learner
 from sparring.contracts import Adversary, Proposal, Turn
-from sparring.encoders import HALF, resnet12
+from sparring.encoders import resnet12
 from sparring.learner import Learner
 from sparring.methods import SimSiam, simclr
 from sparring.penalties import IdentityDivergence
@@ -87,15 +87,9 @@ def test_one_backward_equals_two_passes(photographs: Tensor) -> None:
 )
 def test_the_passes_of_a_round(adversary: Part, forwards: int, units: int, photographs: Tensor) -> None:
     """Counted twice: by the meter, and by calls of the encoder."""
-    context = {
-        "image_shape": (3, 32, 32),
-        "image_count": 12,
-        "labels": None,
-        "statistics": ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25)),
-    }
     transform = arena(adversary, "colour")
     recipe = Recipe(encoder=Part("resnet12", {"width": 0.0625}), adversary=adversary, transform=transform)
-    learner = build_learner(recipe, context).double()
+    learner = build_learner(recipe, CONTEXT).double()
     calls: list[object] = []
     learner.method.encoder.register_forward_hook(lambda *_: calls.append(None))
     learner(make_batch(photographs)).loss.backward()
@@ -119,14 +113,13 @@ def test_a_partner_that_is_not_compared_is_only_encoded_if_somebody_asks(
     adversary: Part, units: int, photographs: Tensor
 ) -> None:
     """Both views hard: the rivals are clean views that no pair names. Search: 6 + 2 partners + 2 x 5 x (1 + 1)."""
-    context = {"image_shape": (3, 32, 32), "image_count": 12, "labels": None, "statistics": HALF}
     recipe = Recipe(
         encoder=Part("resnet12", {"width": 0.0625}),
         adversary=adversary,
         transform=Part("pixels"),
         pairs=(("first*", "second*"),),
     )
-    learner = build_learner(recipe, context).double()
+    learner = build_learner(recipe, CONTEXT).double()
     learner(make_batch(photographs)).loss.backward()
     assert learner.meter.take().units == units
 
@@ -192,9 +185,8 @@ def test_a_starred_view_that_comes_first_is_searched_and_measured_in_that_order(
         pairs=(("first*", "second"),),
     )
     seen: list[Tensor] = []
-    context = {"statistics": HALF, "image_shape": (3, 32, 32), "image_count": 8, "labels": None}
     with seeded(0):
-        learner = build_learner(recipe, context).double()
+        learner = build_learner(recipe, CONTEXT).double()
     for weight in learner.method.parameters():  # query and key encoders must differ
         if weight.requires_grad:
             weight.data.add_(0.05 * torch.randn_like(weight))
@@ -247,15 +239,9 @@ def test_negatives_take_part_in_simclrs_round(photographs: Tensor) -> None:
 @pytest.mark.parametrize("adversary", ["best_of", "search", "learned"])
 def test_under_autocast_no_look_cuts_the_encoders_gradient(adversary: str, photographs: Tensor) -> None:
     """Weights that a look without gradient has cast must not serve the training pass."""
-    context = {
-        "image_shape": (3, 32, 32),
-        "image_count": 12,
-        "labels": None,
-        "statistics": ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25)),
-    }
     pairs = (("first*", "second*"),)
     recipe = Recipe(encoder=Part("resnet12", {"width": 0.0625}), adversary=Part(adversary), pairs=pairs)
-    learner = build_learner(recipe, context, partial(torch.autocast, "cpu", torch.bfloat16))
+    learner = build_learner(recipe, CONTEXT, partial(torch.autocast, "cpu", torch.bfloat16))
     batch = make_batch(photographs.float())
     learner(batch).loss.backward()
     assert all(weight.grad is not None for weight in learner.method.parameters())

@@ -11,7 +11,7 @@ from sparring.adversaries import Blend, Free, Learned, Random, Search
 from sparring.contracts import Adversary, Embedding, Proposal, Turn
 from sparring.encoders import resnet12
 from sparring.learner import Learner
-from sparring.methods import SimSiam, moco
+from sparring.methods import MoCo, SimSiam
 from sparring.penalties import HardnessBound
 from sparring.randomness import generator_for, seeded
 from sparring.rounds import Batch, base_views_of
@@ -190,6 +190,15 @@ def test_beyond_the_hardness_bound_the_adversary_descends(photographs: Tensor) -
     assert within(batch).loss.item() == pytest.approx(loss.item(), abs=1e-12)
 
 
+def test_a_penalty_weighs_as_much_as_the_pairs_that_it_is_for(photographs: Tensor) -> None:
+    """The mean over pairs halves what a hard view has of the loss; of what it pays there is as much."""
+    batch, pairs = make_batch(photographs), (("first", "second"), ("first", "second*"))
+    free = make(learned(), pairs=pairs)
+    bounded = make(learned(), pairs=pairs, penalties=[HardnessBound(ratio=0.0, margin=-5.0)])
+    expected = [-gradient for gradient in gradients(free(batch).loss, free.adversary)]
+    assert close(gradients(bounded(batch).loss, bounded.adversary), expected)
+
+
 def chosen(learner: Learner, photographs: Tensor, partner: Embedding) -> Tensor:
     params = learner.harden("second*", lambda: partner, make_batch(photographs), learner.adversary)[1].params
     assert params is not None
@@ -247,7 +256,7 @@ def test_the_memory_of_free_gets_the_gradient_of_a_pass_of_its_own(photographs: 
 def test_where_only_hard_views_are_compared_each_is_judged_in_its_own_place(photographs: Tensor) -> None:
     """Queries and keys are not alike in MoCo: what is searched for must be what is trained."""
     with seeded(0):
-        method = moco(resnet12(width=0.0625), projection=16, hidden=16, queue=8, symmetric=False)
+        method = MoCo(resnet12(width=0.0625), projection=16, hidden=16, queue=8, symmetric=False)
     learner, batch = Learner(method, learned(), pairs=(("first*", "second*"),)).double(), make_batch(photographs)
     one, other = (learner.comparison.glance(view, batch.indices) for view in batch.views.values())
     assert torch.equal(learner.comparison.loss("first*", other, one), method.compare(one, other))

@@ -1,8 +1,6 @@
 """Looks at hardness between evaluations: when they are made, that they change nothing, and what alarms make of them."""
 
 import json
-import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,7 @@ import torch
 from runs import measured, same_weights, small
 
 import sparring
-from sparring import fit, monitor
+from sparring import monitor
 from sparring.batches import Batches, evenly
 from sparring.datasets import Images
 from sparring.recipe import Part, Recipe
@@ -55,28 +53,6 @@ def test_a_look_measures_what_an_evaluation_does(folder: Path, tmp_path: Path) -
     assert at_5["step"] == 5
     assert at_5.items() <= same.items()
     assert {"hardness/stranger", "negatives/clean/false_weight", "negatives/adversary/pull"} <= at_5.keys()
-
-
-def test_an_interrupted_run_looks_on_where_it_stopped(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    recipe = small(folder, epochs=2, hardness_every=3)
-    whole = sparring.train(recipe, run=tmp_path / "whole")
-    original = fit.Fit.round
-
-    def interrupted(self: fit.Fit) -> Any:
-        outcome = original(self)
-        if self.step == 6:  # a step that is looked at
-            os.kill(os.getpid(), signal.SIGINT)
-        return outcome
-
-    monkeypatch.setattr(fit.Fit, "round", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        sparring.train(recipe, run=tmp_path / "parts")
-    monkeypatch.undo()
-    sparring.train(resume=tmp_path / "parts")
-    assert measured(tmp_path / "parts") == measured(whole)
-    assert same_weights(tmp_path / "parts", whole)
 
 
 def test_alarms_see_a_look_beside_the_last_evaluation_of_a_trained_encoder(

@@ -21,7 +21,7 @@ from sparring.adversaries import (
     Replay,
     TrivialAugment,
 )
-from sparring.contracts import Adversary, Move, Penalty, Turn
+from sparring.contracts import Adversary, Move, Penalty, Transform, Turn
 from sparring.encoders import resnet12
 from sparring.errors import InputError
 from sparring.learner import Learner
@@ -31,7 +31,18 @@ from sparring.probes import hard_views
 from sparring.randomness import generator_for, seeded
 from sparring.recipe import Part
 from sparring.rounds import Batch
-from sparring.transforms import Chain, Colour, Jitter, Operations, Rotation, Tone, Translation
+from sparring.transforms import (
+    Chain,
+    Colour,
+    Frequency,
+    Jitter,
+    Mask,
+    Operations,
+    Pixels,
+    Rotation,
+    Tone,
+    Translation,
+)
 from sparring.transforms.operations import NAMES
 
 SIDE, DRAWS = 32, 7000
@@ -451,3 +462,16 @@ def test_transforms_that_cannot_be_left_out_are_refused(player: Callable[[Any], 
     grey = Colour(space="softmax")
     with pytest.raises(InputError, match="identity"):
         player(Chain([Rotation(), grey]) if wrapped else grey)
+
+
+@pytest.mark.parametrize("transform", [Pixels(norm="l2"), Frequency(norm="l2"), Mask(form="free")], ids=str)
+def test_a_level_is_a_share_of_the_full_move_under_a_bound_on_its_norm(transform: Transform) -> None:
+    chain = Chain([transform], image_shape=(3, 8, 8))
+    lengths = []
+    for level in range(4):
+        policy = Policy(chain, image_shape=(3, 8, 8), slots=1, levels=4).double()
+        with torch.no_grad():
+            policy.logits[0, level] = 100
+        lengths.append(chosen(policy, 5).norm(dim=1))
+    for level, length in enumerate(lengths, start=1):
+        assert torch.allclose(length, level / 4 * lengths[-1])

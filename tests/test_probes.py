@@ -14,10 +14,10 @@ from sparring.contracts import Adversary, Proposal, Turn
 from sparring.encoders import resnet12
 from sparring.learner import Learner
 from sparring.methods import simclr
-from sparring.probes import choices, hardness, together
+from sparring.probes import choices, described, hardness, together
 from sparring.randomness import generator_for, seeded
-from sparring.rounds import Batch
-from sparring.transforms import Jitter, Rotation
+from sparring.rounds import Batch, Outcome
+from sparring.transforms import Jitter, Pixels, Rotation
 
 DRAWS = 4
 
@@ -150,3 +150,12 @@ def test_features_as_narrow_as_an_untrained_encoders_have_not_collapsed() -> Non
         "feature spread is 0.09 (below 0.10)",
         "RankMe is 1.9 (below 2.0)",
     ]
+
+
+def test_parameters_of_views_of_two_sizes_are_described_together(photographs: Tensor) -> None:
+    learner = make(Random(Pixels(eps=0.1)))
+    params = {"first*": torch.full((12, 3, 16, 16), -0.5), "image*": torch.full((12, 3, 32, 32), 1.0)}
+    outcome = Outcome(torch.zeros(()), torch.zeros(12), {}, params, {})
+    found = described(learner, outcome, 1.0)
+    assert found["adversary/pixels/mean_size"] == pytest.approx((0.05 + 0.1) / 2)
+    assert found["spread/pixels/mean_size"] == pytest.approx(0.025)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from fits import CONTEXT
 from hypothesis import given, strategies as st
 
 from sparring.assembly import build_learner
@@ -103,13 +104,7 @@ def test_what_the_builder_fills_in_is_no_setting() -> None:
 
 
 def two_steps(recipe: Recipe, photographs: torch.Tensor) -> list[float]:
-    context = {
-        "image_shape": (3, 32, 32),
-        "image_count": len(photographs),
-        "labels": torch.arange(len(photographs)) % 3,
-        "statistics": ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25)),
-    }
-    learner: Learner = build_learner(recipe, context)
+    learner: Learner = build_learner(recipe, {**CONTEXT, "labels": torch.arange(len(photographs)) % 3})
     optimisers = [torch.optim.SGD(learner.method.parameters(), 0.01), *learner.adversary.optimisers(1e-3)]
     losses = []
     for step in range(2):

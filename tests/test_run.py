@@ -10,6 +10,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from sparring.environment import environment
 from sparring.errors import InputError
 from sparring.files import check_writable, replace_file
 from sparring.recipe import Recipe
@@ -191,6 +192,52 @@ def test_a_fit_that_converges_at_last_is_no_longer_called_unconverged(tmp_path: 
     assert run.evaluations()["sample"]["figures"]["linear/unconverged"] == 1.0
     run.save_evaluation("sample", {"figures": {"linear": 52.0}})
     assert run.evaluations()["sample"]["figures"] == {"knn": 41.0, "linear": 52.0}
+
+
+def test_what_was_found_on_other_images_in_the_same_place_is_forgotten(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    old = {"confusion": {"by": "linear", "classes": ["a", "b"]}, "per_class": {"a": 1.0, "b": 2.0}}
+    run.save_evaluation("labelled", {"figures": {"linear": 50.0}, **old})
+    new = {"confusion": {"by": "knn", "classes": ["x", "y"]}, "per_class": {"x": 3.0, "y": 4.0}}
+    run.save_evaluation("labelled", {"figures": {"knn": 41.0}, **new})
+    assert run.evaluations() == {"labelled": {"figures": {"knn": 41.0}, **new}}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"sample": 3}'])
+def test_damaged_evaluations_are_one_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "evaluation.json").write_text(text)
+    with pytest.raises(InputError, match=r"evaluation\.json: expected what `sparring evaluate` writes"):
+        Run(tmp_path).evaluations()
+
+
+def test_one_process_trains_a_run(tmp_path: Path) -> None:
+    run = Run(tmp_path / "run")
+    with run.held() as first, run.held() as second:
+        assert (first, second) == (True, False)
+    assert not run.path.exists(), "nothing came of it"
+    with run.held() as free:
+        assert free
+
+
+def test_files_are_for_whoever_may_read_the_folder(tmp_path: Path) -> None:
+    run, mask = Run(tmp_path), os.umask(0o027)
+    try:
+        run.save_tensors("encoder.safetensors", {"weight": torch.zeros(2)})
+    finally:
+        os.umask(mask)
+    assert (tmp_path / "encoder.safetensors").stat().st_mode & 0o777 == 0o640
+
+
+def test_the_commit_is_not_that_of_a_project_around(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "theirs"], check=True)
+    file = tmp_path / "environment.py"
+    file.write_text("")
+    monkeypatch.setattr("sparring.environment.__file__", str(file))
+    assert environment()["commit"] == ""
+    subprocess.run([*git, "add", file.name], check=True)
+    assert environment()["commit"] != ""
 
 
 def test_a_resume_elsewhere_is_written_down(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from runs import refused
 from safetensors.torch import load_file
 
 import sparring
@@ -242,7 +243,7 @@ def test_a_folder_that_another_process_trains_in_is_refused(luck: dict[int, str]
     cell = tmp_path / "seed=0"
     cell.mkdir()
     with (cell / jobs.LOG).open("a") as log:
-        jobs.lock(log, cell)
+        jobs.check_lock(log, cell)
         with pytest.raises(InputError, match="another process is training it"):
             sparring.sweep(TINY, out=tmp_path, seeds=1)
         Run(cell).describe_environment({})
@@ -269,12 +270,7 @@ def test_bad_input_is_one_line_before_anything_is_trained(
     words: list[str], remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as stop:
-        main(["sweep", *words])
-    said = capsys.readouterr().err.strip().splitlines()
-    assert stop.value.code == 2
-    assert len(said) == 1
-    assert remedy in said[0]
+    assert remedy in refused(["sweep", *words], capsys)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from runs import refused
 
 from sparring import jobs, tuning
 from sparring.cli import main
@@ -13,7 +14,7 @@ from sparring.errors import InputError
 from sparring.grid import Cell
 from sparring.recipe import Part, Recipe
 from sparring.run import Run
-from sparring.tuning import Choice, Found, Range, parse_space, tune
+from sparring.tuning import Choice, Found, Range, _value_of, parse_space, tune
 
 TINY = Recipe(image_size=16, encoder=Part("resnet12", {"width": 0.0625}), batch_size=512, epochs=2)
 SPACE = parse_space(["learning_rate=0.001:1:log", "batch_size=256:512", "adversary=none,random"])
@@ -73,8 +74,18 @@ def test_spaces_are_read_from_words() -> None:
         "strength": Range(0.1, 1),
         "adversary": Choice(("none", "random")),
     }
+    assert parse_space(["learning_rate=1E-3:1e+0"]) == {"learning_rate": Range(0.001, 1.0)}
     views = parse_space(["views.crop_scale=[0.08, 1.0],[0.2, 1.0]"])["views.crop_scale"]
     assert views.ends() == [[0.08, 1.0], [0.2, 1.0]]
+
+
+def test_whole_ends_are_no_whole_numbers_where_the_setting_is_none() -> None:
+    recipe = Recipe(adversary=Part("search"))
+    for name, kind in (("strength", float), ("views.flip", float), ("adversary.step_size", float), ("epochs", int)):
+        ends = Range(1, 7).like(_value_of(recipe, name)).ends()
+        assert ends == [1, 7]
+        assert all(type(end) is kind for end in ends), name
+    assert _value_of(recipe, "no.such") is None
 
 
 def test_the_best_comes_first_by_the_mean_over_seeds_at_the_last_epoch(unlucky: list[str], tmp_path: Path) -> None:
@@ -143,13 +154,9 @@ def test_bad_input_is_one_line_before_anything_is_trained(
     words: list[str], remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as stop:
-        main(["sweep", *words])
-    said = capsys.readouterr().err.strip().splitlines()
-    assert stop.value.code == 2
-    assert len(said) == 1
-    assert remedy in said[0]
-    assert "parsing" not in said[0]  # what the user wrote is named, not a class of ours
+    said = refused(["sweep", *words], capsys)
+    assert remedy in said
+    assert "parsing" not in said  # what the user wrote is named, not a class of ours
     assert list(tmp_path.iterdir()) == []
 
 

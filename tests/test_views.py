@@ -1,5 +1,6 @@
 """The base views against torchvision: crops by distribution and by pixel, colours by pixel."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import permutations
 
@@ -17,6 +18,16 @@ from sparring.views import base_view, crop, draw_boxes, draw_view, jitter_matrix
 
 LUMA_ROUNDING = 3e-4
 """torchvision rounds the weight of red to 0.2989 where Rec. 601 has 0.299: at most 1e-4 per unit of a factor near 2."""
+MEASURES: dict[str, Callable[[Tensor], Tensor]] = {
+    "top": lambda box: box[:, 0],
+    "left": lambda box: box[:, 1],
+    "height": lambda box: box[:, 2],
+    "width": lambda box: box[:, 3],
+    "area": lambda box: box[:, 2] * box[:, 3],
+    "ratio": lambda box: box[:, 3] / box[:, 2],
+    "middle, down": lambda box: box[:, 0] + box[:, 2] / 2,
+    "middle, right": lambda box: box[:, 1] + box[:, 3] / 2,
+}
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -28,23 +39,28 @@ def generator(seed: int = 0) -> torch.Generator:
     [
         (32, 32, (0.2, 1.0), (3 / 4, 4 / 3)),
         (48, 32, (0.08, 1.0), (3 / 4, 4 / 3)),
+        (30, 50, (0.08, 1.0), (3 / 4, 4 / 3)),
+        (64, 32, (0.5, 1.0), (3 / 4, 4 / 3)),  # fits at one attempt in twelve: four crops in ten fall back
         (64, 16, (0.9, 1.0), (0.9, 1.1)),  # never fits: the fallback
     ],
 )
 def test_crops_are_distributed_as_torchvisions(
     height: int, width: int, scale: tuple[float, float], ratio: tuple[float, float]
 ) -> None:
-    n = 3000
+    """Also the share of crops that fall back, which counts the attempts."""
+    n = 4000
     ours = draw_boxes(n, height, width, scale, ratio, generator())
     image = torch.zeros(3, height, width)
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        theirs = [RandomResizedCrop.get_params(image, list(scale), list(ratio)) for _ in range(n)]
-    for place, name in enumerate(("top", "left", "height", "width")):
-        drawn = ours[:, place].tolist()
-        assert ks_2samp(drawn, [float(box[place]) for box in theirs]).pvalue > 1e-3, name
-    areas = (ours[:, 2] * ours[:, 3]).tolist()
-    assert ks_2samp(areas, [float(box[2] * box[3]) for box in theirs]).pvalue > 1e-3
+        drawn = [RandomResizedCrop.get_params(image, list(scale), list(ratio)) for _ in range(n)]
+    theirs = torch.tensor(drawn, dtype=ours.dtype)
+    for name, measure in MEASURES.items():
+        assert ks_2samp(measure(ours).tolist(), measure(theirs).tolist()).pvalue > 1e-3, name
+    assert (ours[:, :2] >= 0).all()
+    assert (ours[:, 0] + ours[:, 2] <= height).all()
+    assert (ours[:, 1] + ours[:, 3] <= width).all()
+    assert torch.equal(ours, ours.round())
 
 
 @pytest.mark.parametrize(("flip", "side"), [(False, None), (True, None), (False, 24), (True, 24), (False, 40)])
@@ -73,19 +89,6 @@ def test_colours_are_adjusted_as_torchvision_adjusts_them(photographs: Tensor, f
 def test_grey_is_torchvisions(photographs: Tensor) -> None:
     ours = colours.apply_colour(photographs, colours.saturation(torch.zeros(len(photographs)).double()))
     assert (ours - F.rgb_to_grayscale(photographs, 3)).abs().max() < LUMA_ROUNDING
-
-
-@pytest.mark.parametrize("turns", [-0.1, -0.05, 0.05, 0.1])
-def test_hue_differs_from_torchvisions_as_documented(photographs: Tensor, turns: float) -> None:
-    """A rotation in YIQ is not a shift in HSV; docs/views.md states the difference that is bounded here."""
-
-    def rotated(angle: float) -> Tensor:
-        return colours.apply_colour(photographs, colours.hue(torch.full((len(photographs),), angle).double()))
-
-    theirs = F.adjust_hue(photographs, turns)
-    ours = (rotated(turns) - theirs).abs()
-    assert ours.mean() < 0.05
-    assert ours.mean() < (rotated(-turns) - theirs).abs().mean() / 2, "it turns in torchvision's direction"
 
 
 @pytest.mark.parametrize("order", list(permutations(range(4))))

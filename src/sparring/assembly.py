@@ -6,19 +6,19 @@ from math import prod
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sparring.contracts import Proposal
 from sparring.datasets import DataSet
 from sparring.dual_norm import with_dual_norms
-from sparring.errors import InputError
+from sparring.errors import InputError, first_line
 from sparring.gather import alone
 from sparring.learner import Learner
 from sparring.module_state import frozen_statistics
 from sparring.parts import build, load_parts
 from sparring.randomness import generator_for
 from sparring.recipe import Recipe
-from sparring.rounds import Batch, base_views_of, is_hard, partner_of
+from sparring.rounds import Batch, base_views_of, is_hard, partner_of, views_of
 
 TRIED = 4
 """Images of a round that is only tried."""
@@ -38,7 +38,7 @@ def context_of(data: DataSet) -> dict[str, Any]:
 
 
 def _check_star(recipe: Recipe) -> None:
-    if recipe.adversary.name != "none" and not any(is_hard(view) for pair in recipe.pairs for view in pair):
+    if recipe.adversary.name != "none" and not any(map(is_hard, views_of(recipe.pairs))):
         raise InputError(
             'pairs: expected a star behind a view for the adversary to change, such as [["first", "second*"]], got '
             "none; without an adversary: --adversary none"
@@ -46,7 +46,7 @@ def _check_star(recipe: Recipe) -> None:
 
 
 def _check_norms(recipe: Recipe) -> None:
-    if recipe.dual_norms and not any(not is_hard(view) for pair in recipe.pairs for view in pair):
+    if recipe.dual_norms and all(map(is_hard, views_of(recipe.pairs))):
         raise InputError(
             'dual_norms: expected a clean view in pairs, whose BatchNorm the encoder keeps, such as [["first", '
             '"second*"]]; got none, so that it would stay untrained'
@@ -54,8 +54,18 @@ def _check_norms(recipe: Recipe) -> None:
 
 
 def _check_strength(learner: Learner, recipe: Recipe) -> None:
-    if 0 < recipe.strength < 1 or recipe.ramp:
+    if (0 < recipe.strength < 1 or recipe.ramp) and recipe.adversary.name != "none":
         learner.adversary.transform.require_identity("strength, ramp")
+
+
+def _check_sparse(learner: Learner, recipe: Recipe) -> None:
+    skips = recipe.ramp or not recipe.strength
+    sparse = any(isinstance(module, nn.Embedding) and module.sparse for module in learner.adversary.modules())
+    if recipe.devices * recipe.nodes > 1 and skips and sparse:
+        raise InputError(
+            f"adversary {recipe.adversary.name}: expected one process, or a strength above 0 in every step, got "
+            f"{recipe.devices * recipe.nodes} with strength = {recipe.strength:g} and ramp = {recipe.ramp:g}"
+        )
 
 
 def _tried(recipe: Recipe, context: Mapping[str, Any], side: int) -> Batch:
@@ -70,11 +80,11 @@ def _tried(recipe: Recipe, context: Mapping[str, Any], side: int) -> Batch:
 
 def _check_contracts(learner: Learner, recipe: Recipe, batch: Batch) -> None:
     """Let each part do its work once on every view to harden, so that one that does not keep its contract is named."""
-    for name in sorted({name for pair in recipe.pairs for name in pair if is_hard(name)}):
+    for name in sorted(filter(is_hard, views_of(recipe.pairs))):
         try:
             _check_view(learner, recipe, batch, name)
         except RuntimeError as error:
-            raise InputError(f"{_players(recipe)}: a round cannot be played; {_first_line(error)}") from error
+            raise InputError(f"{_players(recipe)}: a round cannot be played; {first_line(error)}") from error
 
 
 def _check_view(learner: Learner, recipe: Recipe, batch: Batch, name: str) -> None:
@@ -119,10 +129,6 @@ def _players(recipe: Recipe) -> str:
     return ", ".join(part.name for part in (recipe.encoder, recipe.transform, recipe.adversary))
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
-
-
 def _check_sides(learner: Learner, recipe: Recipe, context: Mapping[str, Any]) -> None:
     """Play a round at every side of the views, so that what cannot be is said before training."""
     sides = recipe.views.sides_in(context["image_shape"][-1])
@@ -133,7 +139,7 @@ def _check_sides(learner: Learner, recipe: Recipe, context: Mapping[str, Any]) -
             told = f"{side}" if given == side else f"{given:g}, which is {side} pixels"
             raise InputError(
                 f"views.sides: expected sides that {_players(recipe)} can be played at, got {told} "
-                f"({_first_line(error)}); take other sides, or leave them out for the images' own"
+                f"({first_line(error)}); take other sides, or leave them out for the images' own"
             ) from None
 
 
@@ -168,6 +174,7 @@ def build_learner(
     _check_star(recipe)
     _check_norms(recipe)
     _check_strength(learner, recipe)
+    _check_sparse(learner, recipe)
     if tried:
         with frozen_statistics(learner.method), alone():
             _check_contracts(learner, recipe, _tried(recipe, context, context["image_shape"][-1]))

@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 from functools import partial
 from importlib.metadata import version
 from io import StringIO
-from itertools import dropwhile, takewhile
+from itertools import dropwhile, pairwise, takewhile
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, Union
 
@@ -18,14 +18,23 @@ from tyro.conf import DisallowNone, FlagCreatePairsOff, subcommand
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from sparring.errors import InputError, unknown
-from sparring.grid import load_grid
+from sparring.grid import load_grid, with_value
 from sparring.options import COMMANDS
-from sparring.recipe import PARTS, Part, Recipe, Views, with_settings
+from sparring.recipe import PARTS, Part, Recipe, Views
 from sparring.recipe_files import DEFAULT, load_recipe, shipped_recipes
 from sparring.schema import parse_literal
 
 MARKERS = (FlagCreatePairsOff, DisallowNone)
-NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR)
+NO_PLACE = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+)
 IN_OUR_WORDS = {
     r"Error parsing [A-Z]\w+: (.*)": r"\1",
     r"Error parsing (\S+): invalid literal for int\(\) with base 10: (.*)": r"\1: expected a whole number, got \2",
@@ -63,7 +72,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     except OSError as error:
         if error.errno not in NO_PLACE:
             raise
-        _stop(f"error: {error.filename or 'a file'}: expected a place that can be written, got: {error.strerror}", 2)
+        place = error.filename or "a file"
+        _stop(f"error: {place}: expected a place that can be read and written, got: {error.strerror}", 2)
     except KeyboardInterrupt as interrupt:
         _stop(f"stopped: {interrupt}" if str(interrupt) else "stopped", 130)
 
@@ -110,9 +120,13 @@ def _from_file(name: str, file: str) -> Any:
 
 def _option(options: list[str], name: str) -> str | None:
     """The value of an option that must be known before the others are read."""
-    if name in options[:-1]:
-        return options[options.index(name) + 1]
-    return next((word.partition("=")[2] for word in options if word.startswith(f"{name}=")), None)
+    found = [value for word, value in pairwise(options) if word == name]
+    found += [word.partition("=")[2] for word in options if word.startswith(f"{name}=")]
+    if len(found) > 1:
+        raise InputError(f"{name}: expected one value, got {' and '.join(found)}")
+    if "" in found:
+        raise InputError(f"{name}: expected a value, got an empty one")
+    return found[0] if found else None
 
 
 def _parse(kind: Any, words: list[str], *, prog: str, default: Any = None) -> tuple[Any, list[str]]:
@@ -142,20 +156,20 @@ def _is_rule(line: str) -> bool:
 
 def _with_dotted(command: Any, words: list[str]) -> Any:
     """The command with settings of parts, such as `--method.temperature 0.5`, put into its recipe."""
-    settings = {}
+    recipe = getattr(command, "settings", None)
     remaining = iter(words)
     for word in remaining:
         option, equals, value = word.removeprefix("--").partition("=")
         part, dot, key = option.partition(".")
         if word in shipped_recipes():
             raise InputError(f"unknown option {word!r}; did you mean --recipe {word}?")
-        if not (word.startswith("--") and dot and part in PARTS and hasattr(command, "settings")):
+        if not (word.startswith("--") and dot and part in PARTS and recipe):
             raise unknown("option", word, _options_of(command))
         text = value if equals else next(remaining, None)
         if text is None:
             raise InputError(f"{word}: expected a value, got none")
-        settings[f"{part}.{key.replace('-', '_')}"] = parse_literal(text)
-    return replace(command, settings=with_settings(command.settings, settings)) if settings else command
+        recipe = with_value(recipe, f"{part}.{key.replace('-', '_')}", parse_literal(text))
+    return command if recipe is None else replace(command, settings=recipe)
 
 
 def _options_of(command: Any) -> list[str]:

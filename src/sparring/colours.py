@@ -5,7 +5,6 @@ shift in HSV: it is linear, so it composes with the rest, and it is differentiab
 """
 
 import math
-from functools import lru_cache
 
 import torch
 from jaxtyping import Float
@@ -16,8 +15,8 @@ from sparring.constants import constant
 LUMA = (0.299, 0.587, 0.114)
 """Rec. 601 weights of red, green and blue in perceived brightness."""
 
-Basis = tuple[tuple[float, float, float], ...]
-RGB_TO_YIQ: Basis = (LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+RGB_TO_YIQ = (LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+YIQ_TO_RGB = tuple(map(tuple, torch.linalg.inv(torch.tensor(RGB_TO_YIQ, dtype=torch.float64)).tolist()))
 
 
 def identity(like: Float[Tensor, " b"]) -> Float[Tensor, "b 3 4"]:
@@ -47,14 +46,9 @@ def saturation(factor: Float[Tensor, " b"]) -> Float[Tensor, "b 3 4"]:
     return factor[:, None, None] * identity(factor) + (1 - factor)[:, None, None] * grey
 
 
-@lru_cache
-def _inverse(basis: Basis) -> Basis:
-    return tuple(map(tuple, torch.linalg.inv(torch.tensor(basis, dtype=torch.float64)).tolist()))
-
-
-def hue(turns: Float[Tensor, " b"], basis: Basis = RGB_TO_YIQ) -> Float[Tensor, "b 3 4"]:
-    """Rotate the chroma plane by `turns` of a full circle; `basis` maps RGB to luma and two chroma axes (YIQ)."""
-    to_chroma, to_rgb = constant(basis, turns), constant(_inverse(basis), turns)
+def hue(turns: Float[Tensor, " b"]) -> Float[Tensor, "b 3 4"]:
+    """Rotate YIQ's chroma plane by `turns` of a full circle."""
+    to_chroma, to_rgb = constant(RGB_TO_YIQ, turns), constant(YIQ_TO_RGB, turns)
     angle = 2 * math.pi * turns
     cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
     rows = [zero + 1, zero, zero, zero, cos, sin, zero, -sin, cos]

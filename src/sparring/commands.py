@@ -33,7 +33,7 @@ from sparring.sweeps import sweep as run_sweep
 from sparring.training import load_data, train as run_training
 from sparring.tuning import TRIALS, parse_space, tune
 
-CONSOLE = Console(highlight=False)
+CONSOLE = Console(highlight=False, markup=False)
 PREVIEW_BATCH = 64
 """Images among which an adversary that compares finds others to compare with."""
 PICTURES = (".png", ".jpg", ".webp")
@@ -51,7 +51,7 @@ def train(asked: Train) -> None:
         return
     measured = [line for line in Run.open(path).metrics() if "rankme" in line]
     if "knn" in measured[-1]:
-        _say(f"kNN accuracy  {measured[0]['knn']:.1f} % untrained -> [bold]{measured[-1]['knn']:.1f} %[/]")
+        _say(f"kNN accuracy  {measured[0]['knn']:.1f} % untrained -> {measured[-1]['knn']:.1f} %")
     _say(f"report        {path / 'report.html'}")
     _say(f"encoder       {path / 'encoder.safetensors'}  (sparring.load_encoder({str(path)!r}))")
     rival = "random" if Run.open(path).recipe().adversary.name == "none" else "none"
@@ -102,7 +102,7 @@ def reproduce(asked: Reproduce) -> None:
     """Train a study's arms and print its page."""
     settings = {key: value for key, value in vars(asked).items() if key != "study"}
     folder = run_study(asked.study, **settings)
-    CONSOLE.print((folder / "README.md").read_text(encoding="utf-8"), soft_wrap=True, markup=False)
+    CONSOLE.print((folder / "README.md").read_text(encoding="utf-8"), soft_wrap=True)
     _say(f"results       {folder / 'results.json'}, {folder / 'figure.png'}")
 
 

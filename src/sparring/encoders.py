@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Num
 from torch import Tensor, nn
 
-from sparring.errors import InputError, unknown
+from sparring.errors import InputError, first_line, unknown
 
 ImageShape = tuple[int, int, int]
 """Channels, height, width."""
@@ -39,11 +39,30 @@ class Encoder(nn.Module):
     def __init__(self, backbone: nn.Module, feature_size: int, statistics: Statistics) -> None:
         super().__init__()
         self.normalise, self.backbone, self.feature_size = Normalise(statistics), backbone, feature_size
+        for module in backbone.modules():
+            if type(module) is nn.Conv2d and _ends_in_itself(module):
+                module.register_forward_pre_hook(_widened)
 
     def forward(self, images: Num[Tensor, "b c h w"]) -> Float[Tensor, "b d"]:
         if not images.is_floating_point():
             raise InputError(f"encoder: expected images in [0, 1], got {images.dtype}; divide by 255")
         return self.backbone(self.normalise(images))
+
+
+def _ends_in_itself(convolution: nn.Conv2d) -> bool:
+    """Whether it has strides, and makes one pixel of one pixel."""
+    halves = [(size // 2, 1) for size in convolution.kernel_size]
+    return max(convolution.stride) > 1 and [*zip(convolution.padding, convolution.dilation, strict=False)] == halves
+
+
+def _widened(convolution: nn.Module, inputs: tuple[Tensor]) -> Tensor | None:
+    """A map of one pixel with zeros beside it, which change nothing but the kernel that is chosen.
+
+    On CPUs, torch (2.14 was seen) leaves the weights that meet padding alone without a gradient in bf16: they get what
+    is in memory there.
+    """
+    (maps,) = inputs
+    return F.pad(maps, (0, 1, 0, 1)) if maps.shape[2:] == (1, 1) and maps.device.type == "cpu" else None
 
 
 class Stage(nn.Module):
@@ -100,21 +119,16 @@ def timm_encoder(
 
     if not timm.is_model(model):
         raise unknown("timm model", model, timm.list_models())
-    backbone: Any
+    make = partial(timm.create_model, model, pretrained=pretrained, num_classes=0)
     try:
-        own_size = partial(timm.create_model, model, pretrained=pretrained, num_classes=0, img_size=image_shape[-1])
-        backbone = _downloaded(own_size, model)
-    except TypeError:  # convolutional models take any size and know no such setting
-        backbone = _downloaded(partial(timm.create_model, model, pretrained=pretrained, num_classes=0), model)
-    return Encoder(backbone, backbone.head_hidden_size, statistics)
-
-
-def _downloaded(make: Callable[[], nn.Module], model: str) -> Any:
-    try:
-        return make()
+        try:
+            backbone: Any = make(img_size=image_shape[-1])
+        except TypeError:  # convolutional models take any size and know no such setting
+            backbone = make()
     except OSError as error:  # what the hub raises without a network
-        said = str(error).partition("\n")[0]
+        said = first_line(error)
         raise InputError(f"timm model {model}: expected weights that can be loaded, got an error ({said})") from error
+    return Encoder(backbone, backbone.head_hidden_size, statistics)
 
 
 ENCODERS: dict[str, Callable[..., Encoder]] = {"resnet12": resnet12, "resnet18": resnet18, "timm": timm_encoder}

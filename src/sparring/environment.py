@@ -50,17 +50,13 @@ def _processor() -> str:
 
 def _commit() -> str:
     """The commit of the source tree this package is run from, with a plus where it was changed; empty elsewhere."""
-    command = [
-        "git",
-        "-C",
-        str(Path(__file__).parent),
-        "describe",
-        "--always",
-        "--abbrev=12",
-        "--dirty=+",
-        "--exclude=*",
-    ]
+    git = ["git", "-C", str(Path(__file__).parent)]
+    ours, describe = ["ls-files", "--error-unmatch", Path(__file__).name], "describe --always --abbrev=12 --dirty=+"
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+        subprocess.run([*git, *ours], capture_output=True, timeout=10, check=True)  # not a project of its user
+        described = subprocess.run(
+            [*git, *describe.split(), "--exclude=*"], capture_output=True, text=True, timeout=10, check=True
+        )
+        return described.stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return ""

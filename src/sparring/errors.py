@@ -23,6 +23,11 @@ def unknown(kind: str, got: str, known: Iterable[str]) -> InputError:
     return InputError(f"unknown {kind} {got!r}; {hint}")
 
 
+def first_line(error: Exception) -> str:
+    """What an error of a library says first; the rest would not be one clear line."""
+    return str(error).partition("\n")[0]
+
+
 def _initials(name: str) -> str:
     """Of the words of a name: `lr` of `--learning-rate`."""
     return "".join(word[0] for word in re.findall(r"\w+", name.replace("_", "-")))

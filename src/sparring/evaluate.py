@@ -18,16 +18,17 @@ from sparring.files import check_writable, replace_file
 from sparring.measure import Findings, build_evaluations, measure
 from sparring.options import Evaluate
 from sparring.parts import load_parts, resolved
+from sparring.placement import located
 from sparring.precision import fabric_on
 from sparring.recipe import Recipe
 from sparring.reports import evaluated
 from sparring.reports.afterwards import suffix_of
 from sparring.reports.layouts import check_layout
 from sparring.reports.measures import NO_PERCENT, is_percent, is_shown, margins
-from sparring.run import Run, located
+from sparring.run import Run
 from sparring.saved import image_size_of, load_encoder
 
-CONSOLE = Console(highlight=False)
+CONSOLE = Console(highlight=False, markup=False)
 
 
 def evaluate(asked: Evaluate) -> None:
@@ -36,8 +37,9 @@ def evaluate(asked: Evaluate) -> None:
     Raises:
         InputError: if something cannot be used; if only one evaluation cannot, after the others were made and kept.
     """
-    run, parts = Run.open(asked.run), asked.probes()
+    run = Run.open(asked.run)
     recipe = run.recipe()
+    parts = asked.probes(recipe)
     load_parts([*recipe.parts, *asked.parts])
     evaluations = build_evaluations(parts)
     _check_file(asked.features)
@@ -113,16 +115,9 @@ def table_rows(figures: dict[str, float]) -> list[tuple[str, str]]:
         if not is_shown(name):
             continue
         behind = [f" ± {margin:.2f}" for margin in margins(figures, name)]
-        rows.append((name, _number(name, value) + "".join(behind) + _unit(name)))
+        number, unit = f"{value:{'g' if name in NO_PERCENT else '.2f'}}", " %" if is_percent(name) else ""
+        rows.append((name, number + "".join(behind) + unit))
     return rows
-
-
-def _number(name: str, value: float) -> str:
-    return f"{value:g}" if name in NO_PERCENT else f"{value:.2f}"
-
-
-def _unit(name: str) -> str:
-    return " %" if is_percent(name) else ""
 
 
 def _save_features(path: Path | None, subject: Subject) -> None:
@@ -155,4 +150,5 @@ def _draw(findings: Findings, subject: Subject, folder: Path, suffix: str, proje
         subject.shown.classes,
         folder / f"features{suffix}.png",
         projection,
+        f"{'test' if subject.data.test else 'training'} images",
     )

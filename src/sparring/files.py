@@ -1,5 +1,9 @@
 """Files that are written whole or not at all, and lines of measurements read back."""
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 import json
 import os
 import re
@@ -10,7 +14,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from sparring.errors import InputError
+from sparring.errors import InputError, first_line
 
 FULL = "PytorchStreamWriter|inline_container"
 """What torch says where a disk is full."""
@@ -27,6 +31,7 @@ def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)
         sync(temporary)
+        temporary.chmod(0o666 & ~_umask())  # safetensors writes for its owner alone
         temporary.replace(path)
         sync(path.parent)
     except (OSError, RuntimeError, SafetensorError) as error:
@@ -35,6 +40,24 @@ def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
         if isinstance(error, RuntimeError) and not re.search(FULL, str(error)):
             raise
         raise InputError(f"{path}: expected a file that can be written, got {_reason(error)}; {LOST}") from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def lock(handle: int) -> bool:
+    """Lock an open file or folder until it is closed; False where another process has done so."""
+    try:
+        if fcntl:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
 
 
 def check_writable(path: Path) -> None:
@@ -51,7 +74,7 @@ def check_writable(path: Path) -> None:
 
 
 def _reason(error: Exception) -> str:
-    said = (isinstance(error, OSError) and error.strerror) or str(error).partition("\n")[0]
+    said = (isinstance(error, OSError) and error.strerror) or first_line(error)
     return f"an error ({said})"
 
 

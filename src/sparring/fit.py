@@ -69,7 +69,7 @@ class Fit:
 
     def restore(self) -> None:
         """Go back to the last checkpoint, or to the start if there is none, and forget what was measured later."""
-        state = self.run.load_checkpoint(self.recipe, len(self.data.train))
+        state = self.run.load_checkpoint(self.recipe, self.data.train)
         if state is not None:
             self._load_state(state)
         if self.fabric.is_global_zero:
@@ -126,6 +126,7 @@ class Fit:
         return {
             "step": self.step,
             "images": len(self.data.train),
+            "digest": self.data.train.digest(),
             "learner": self.learner.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             "losses": self.monitor.losses.state(),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sparring.errors import InputError, unknown
-from sparring.recipe import Part, Recipe, from_table, with_settings
+from sparring.recipe import Part, Recipe, from_table
 from sparring.recipe_files import read_table
 from sparring.schema import checked, parse_literal
 
@@ -134,6 +134,7 @@ def make_cells(
         for seed in range(recipe.seed, recipe.seed + seeds)
     ]
     _check_names([cell.name for cell in found])
+    _check_differ(found)
     return found
 
 
@@ -157,8 +158,9 @@ def with_value(recipe: Recipe, name: str, value: Any) -> Recipe:
     known = [item.name for item in fields(Recipe)]
     if head not in known:
         raise unknown("key to sweep", head, known)
-    if dot and isinstance(getattr(recipe, head), Part):
-        return with_settings(recipe, {name: value})
+    if dot and isinstance(part := getattr(recipe, head), Part):
+        changes: dict[str, Any] = {head: Part(part.name, {**part.settings, key: value})}
+        return replace(recipe, **changes)
     return from_table({head: {key: value} if dot else value}, "sweep", recipe)
 
 
@@ -171,6 +173,13 @@ def written(value: Any) -> str:
     text = str(value).lower() if isinstance(value, bool) else str(value)
     word = re.sub(r"[^\w.+=-]+", "-", text)
     return word if isinstance(value, int | float) else word.strip("-")  # a sign is no ornament
+
+
+def _check_differ(cells: Sequence[Cell]) -> None:
+    first: dict[str, str] = {}
+    for cell in cells:
+        if (twin := first.setdefault(repr(cell.recipe), cell.name)) != cell.name:
+            raise InputError(f"{cell.name}: expected cells that differ, got the same recipe as {twin}")
 
 
 def _check_names(names: Sequence[str]) -> None:

@@ -1,9 +1,5 @@
 """Training in processes of their own, some at a time, each with its share of the cores."""
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 import json
 import os
 import signal
@@ -17,9 +13,10 @@ from typing import IO
 
 from sparring.environment import core_count
 from sparring.errors import InputError
+from sparring.files import lock
 from sparring.grid import Cell
 from sparring.progress import StopSignal, SweepDisplay
-from sparring.run import Run
+from sparring.run import TAKEN, Run
 
 LOG = "train.log"
 POLL_SECONDS = 0.5
@@ -36,7 +33,7 @@ class Job:
         environment = {"OMP_NUM_THREADS": str(threads), **os.environ}
         self.run.make()
         with (cell.path / LOG).open("a") as log:
-            lock(log, cell.path)  # held by the process, which inherits the file, until it ends
+            check_lock(log, cell.path)  # held by the process, which inherits the file, until it ends
             prepare = self.run.place if self.run.begun else self.run.claim
             prepare(cell.recipe)
             self.process = _start(_command(cell), log, environment)
@@ -72,13 +69,10 @@ def _start(command: Sequence[str], log: IO[str], environment: dict[str, str]) ->
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
 
 
-def lock(log: IO[str], path: Path) -> None:
+def check_lock(log: IO[str], path: Path) -> None:
     """Refuse a folder that a process trains in already: one of another sweep, or that outlived its own."""
-    try:
-        if fcntl:
-            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise InputError(f"{path}: another process is training it; wait until it ends, or end it") from None
+    if not lock(log.fileno()):
+        raise InputError(TAKEN.format(path))
 
 
 def play(cells: Sequence[Cell], jobs: int, display: SweepDisplay) -> dict[str, str]:

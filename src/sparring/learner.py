@@ -15,7 +15,7 @@ from sparring.contracts import Adversary, Embedding, Method, Penalty, Proposal
 from sparring.cost import Meter
 from sparring.hardening import Hardening
 from sparring.randomness import uniform
-from sparring.rounds import Batch, Outcome, Pairs, base_name, is_hard, partner_of
+from sparring.rounds import Batch, Outcome, Pairs, base_name, is_hard, partner_of, views_of
 
 
 class Learner(nn.Module):
@@ -57,7 +57,7 @@ class Learner(nn.Module):
             return self._play(batch)
 
     def _play(self, batch: Batch) -> Outcome:
-        names = sorted({name for pair in self.pairs for name in pair}, key=lambda name: (is_hard(name), name))
+        names = sorted(views_of(self.pairs), key=lambda name: (is_hard(name), name))
         embeddings: dict[str, Embedding] = {}
         proposals: dict[str, Proposal] = {}
         for name in names:
@@ -100,7 +100,8 @@ class Learner(nn.Module):
         made = view.move(proposal.params)
         hard = made.hard
         if self.penalties:
-            paid = view.cost_of(made)
+            share = sum(name in pair for pair in self.pairs) / len(self.pairs)  # in which it counts in the mean loss
+            paid = share * view.cost_of(made)
             proposal = replace(proposal, penalty=paid if proposal.penalty is None else paid + proposal.penalty)
         if self.probability < 1:
             played = uniform((len(hard),), batch.generator, hard) < self.probability

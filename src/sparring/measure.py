@@ -9,7 +9,7 @@ from rich.console import Console
 from torch import Tensor
 
 from sparring.errors import InputError
-from sparring.evaluations import Inspection, Knn, Linear, Subject
+from sparring.evaluations import Inspection, Judge, Subject
 from sparring.evaluations.confusion import class_accuracies, confusion
 from sparring.parts import build
 from sparring.recipe import Part
@@ -77,18 +77,11 @@ def measure(subject: Subject, evaluations: Evaluations) -> Findings:
 def _judged(
     name: str, evaluation: Callable[..., dict[str, float]], subject: Subject, findings: Findings
 ) -> dict[str, float]:
-    if isinstance(evaluation, Inspection):
-        return evaluation(subject)
-    features = subject.features
-    if not isinstance(evaluation, Knn | Linear) or features.query_labels is None:
-        return evaluation(features)
-    labels = features.query_labels
-    if isinstance(evaluation, Knn):
-        predicted = evaluation.predict(features)
-        _judge(findings, name, subject, predicted[0])
-        return evaluation.figures(predicted, labels)
-    _judge(findings, name, subject, subject.probe.predict(features.queries))
-    return evaluation.figures(subject.probe, features.queries, labels)
+    if isinstance(evaluation, Judge) and subject.labelled:
+        figures, classes = evaluation.judge(subject)
+        _judge(findings, name, subject, classes)
+        return figures
+    return evaluation(subject if isinstance(evaluation, Inspection) else subject.features)
 
 
 def _judge(findings: Findings, name: str, subject: Subject, predicted: Int[Tensor, " m"]) -> None:

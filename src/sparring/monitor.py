@@ -11,6 +11,7 @@ from sparring.datasets import DataSet
 from sparring.errors import InputError
 from sparring.evaluations import Collapse, Knn, extract, features_of
 from sparring.evaluations.collapse import spread
+from sparring.files import write_json
 from sparring.gather import all_reduce_mean, broadcast_buffers
 from sparring.learner import Learner
 from sparring.loss_log import LossLog
@@ -101,7 +102,7 @@ class Monitor:
         if self.rank == 0:
             self.run.save_tensors(f"gallery/{stage}.safetensors", pictures)
             if table is not None:
-                self.run.save_json(f"nearest/{stage}.json", table)
+                write_json(self.run.path / f"nearest/{stage}.json", table)
 
     def check(self, step: int) -> None:
         """Stop training if the loss, or a weight, is not finite: nothing like it is saved or measured."""

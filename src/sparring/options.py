@@ -38,8 +38,8 @@ class Train(Command):
     run: Path | None = None
     """The new run's folder; named after the recipe under runs/ if not given."""
     resume: Path | None = None
-    """An interrupted run's folder to go on with; takes every setting from there, but for where it runs (--data-root,
-    --accelerator, --devices, --nodes)."""
+    """An interrupted run's folder to go on with, as it began, but for where it runs (--data-root, --accelerator,
+    --devices, --nodes) and where its images lie (--data)."""
     overwrite: bool = False
     """Clear a folder that already holds a run."""
 
@@ -62,8 +62,7 @@ class Sweep(Command):
     out: Path = Path("runs/sweep")
     """The folder of the cells' folders, of sweep.json and of report.html."""
     recipe: Path | None = None
-    """A TOML file of what all cells share; may be named first, without --recipe; options override it; `best` if none
-    is named."""
+    """A TOML file of what all cells share, also as the first word; options override it; `best` if none is named."""
     set: Annotated[tuple[str, ...], UseAppendAction] = ()
     """An axis as NAME=VALUE,VALUE; may be given several times, for the product."""
     seeds: int | None = None
@@ -101,9 +100,9 @@ class Evaluate(Command):
     probe: tuple[Part, ...] = (Part("knn"), Part("collapse"))
     """What to measure, by name (see sparring list)."""
     k: tuple[int, ...] = ()
-    """Numbers of neighbours of the probe knn; 200 if not given."""
+    """Numbers of neighbours of the probe knn; the run's own if not given."""
     t: tuple[float, ...] = ()
-    """Its temperatures; 0.1 if not given."""
+    """Its temperatures; the run's own if not given."""
     per_class: bool = False
     """Also print the accuracy of each class."""
     features: Path | None = None
@@ -120,12 +119,14 @@ class Evaluate(Command):
     calls: ClassVar[str] = "sparring.evaluate:evaluate"
 
     def __post_init__(self) -> None:
+        if not self.probe:
+            raise InputError("--probe: expected an evaluation, such as knn, got none")
         if (self.k or self.t) and all(part.name != "knn" for part in self.probe):
             raise InputError("--k, --t: expected knn among the probes, got none; name it: --probe knn")
 
-    def probes(self) -> list[Part]:
-        """What to measure, the kNN with the neighbours and temperatures that were asked for."""
-        asked = {key: value for key, value in (("ks", self.k), ("ts", self.t)) if value}
+    def probes(self, recipe: Recipe) -> list[Part]:
+        """What to measure, the kNN with the neighbours and temperatures that were asked for, or else the run's own."""
+        asked = {"ks": self.k or recipe.knn_k, "ts": self.t or recipe.knn_t}
         return [Part("knn", {**asked, **part.settings}) if part.name == "knn" else part for part in self.probe]
 
 
@@ -135,8 +136,7 @@ class Preview(Command):
 
     settings: Settings = field(default_factory=Recipe)
     recipe: Path | None = None
-    """A shipped recipe by name (see sparring list) or a TOML file with these options as keys; options override it;
-    `best` if none is named."""
+    """A shipped recipe by name or a TOML file, as for `sparring train`; `best` if none is named."""
     out: Path = Path("preview.png")
     """The picture to write."""
 

@@ -65,7 +65,9 @@ def described(learner: Learner, outcome: Outcome, strength: float) -> dict[str, 
     """Mean and spread of what the adversary chose in a round, by name and in physical units."""
     if not outcome.params:
         return {}
-    named = learner.adversary.transform.describe(strength * torch.cat(list(outcome.params.values())))
+    transform = learner.adversary.transform
+    views = [transform.describe(strength * params) for params in outcome.params.values()]  # of unequal sizes, perhaps
+    named = {name: torch.cat([each[name] for each in views]) for name in views[0]}
     means = {f"adversary/{name}": value.mean().item() for name, value in named.items()}
     return means | {f"spread/{name}": value.std(correction=0).item() for name, value in named.items()}
 

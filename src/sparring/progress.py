@@ -20,13 +20,13 @@ class Display:
 
     def __init__(self, epochs: int, steps: int, start: int, *, visible: bool) -> None:
         columns = (
-            TextColumn("epoch {task.fields[epoch]}"),
+            TextColumn("epoch {task.fields[epoch]}", markup=False),
             BarColumn(bar_width=8),
-            TextColumn("{task.fields[figures]}"),
+            TextColumn("{task.fields[figures]}", markup=False),
             TextColumn("left"),
             TimeRemainingColumn(),
         )
-        self.progress = Progress(*columns, console=Console(stderr=True), disable=not visible)
+        self.progress = Progress(*columns, console=Console(stderr=True, markup=False), disable=not visible)
         self.epochs = epochs
         self.task = self.progress.add_task("", total=steps, completed=start, epoch=f"0/{epochs}", figures="")
         self.figures: dict[str, float] = {}
@@ -92,9 +92,16 @@ class SweepDisplay:
     """One live line for all cells, one for each that is training, and a lasting line for each that ended."""
 
     def __init__(self, cells: int, finished: int) -> None:
-        name = TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1))
-        columns = (name, BarColumn(bar_width=8), TextColumn("{task.fields[figures]}"), TimeRemainingColumn())
-        self.progress = Progress(*columns, console=Console(stderr=True), expand=True)
+        name = TextColumn(
+            "{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)
+        )
+        columns = (
+            name,
+            BarColumn(bar_width=8),
+            TextColumn("{task.fields[figures]}", markup=False),
+            TimeRemainingColumn(),
+        )
+        self.progress = Progress(*columns, console=Console(stderr=True, markup=False), expand=True)
         self.cells, self.tasks = cells, dict[str, TaskID]()
         self.figures: dict[str, dict[str, float]] = {}
         self.overall = self.progress.add_task("cells", total=cells, completed=finished, figures=f"{finished}/{cells}")

@@ -193,6 +193,10 @@ class Recipe:
     precision: Literal["auto", "32", "bf16"] = "auto"
     """auto is bf16 where the processor computes it fast."""
 
+    def named_parts(self) -> list[tuple[str, Part]]:
+        """Every part with its kind."""
+        return [*((name, getattr(self, name)) for name in PARTS), *(("penalty", each) for each in self.penalties)]
+
     def __post_init__(self) -> None:
         for name in PARTS:
             if not isinstance(value := getattr(self, name), Part):
@@ -238,13 +242,3 @@ def _value(value: Any, hint: Any, name: str, start: Any) -> Any:
 def from_table(table: dict[str, Any], where: str = "recipe", start: Recipe | None = None) -> Recipe:
     """A recipe from parsed TOML; what the table leaves out comes from `start` (the defaults)."""
     return _from_table(Recipe, table, where, start or Recipe())
-
-
-def with_settings(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
-    """Change single settings of parts by dotted name, such as `{"transform.a_max": 0.2}`."""
-    for dotted, value in settings.items():
-        name, _, key = dotted.partition(".")
-        part = getattr(recipe, name)
-        changed: dict[str, Any] = {name: Part(part.name, {**part.settings, key: value})}
-        recipe = replace(recipe, **changed)
-    return recipe

@@ -52,6 +52,11 @@ def base_name(view: str) -> str:
     return view.removesuffix("*")
 
 
+def views_of(pairs: Pairs) -> list[str]:
+    """Every view that is compared, in order of appearance."""
+    return list(dict.fromkeys(name for pair in pairs for name in pair))
+
+
 def partner_of(view: str, pairs: Pairs) -> str:
     """The clean view that a hardened one is played against: one it is compared with, or else the other base view."""
     rivals = [other for pair in pairs for mine, other in (pair, pair[::-1]) if mine == view and not is_hard(other)]
@@ -60,10 +65,10 @@ def partner_of(view: str, pairs: Pairs) -> str:
 
 def hardened_of(pairs: Pairs) -> str:
     """The hardened view that stands for all of a round where one is looked at: the first, or the second view's."""
-    return next((name for pair in pairs for name in pair if is_hard(name)), "second*")
+    return next(filter(is_hard, views_of(pairs)), "second*")
 
 
 def base_views_of(pairs: Pairs) -> set[str]:
     """All base views that a round, and a look at it, need."""
-    starred = {hardened_of(pairs)} | {name for pair in pairs for name in pair}
+    starred = {hardened_of(pairs), *views_of(pairs)}
     return {base_name(name) for name in starred} | {partner_of(name, pairs) for name in starred if is_hard(name)}

@@ -1,8 +1,10 @@
 """A run's folder: what was asked, where it ran, what was measured, and how to go on."""
 
 import json
+import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -13,11 +15,12 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from sparring.datasets import DATASETS
+from sparring.datasets import Images
 from sparring.environment import command, environment
-from sparring.errors import InputError
-from sparring.files import read_lines, replace_file, sync, write_json, write_text
-from sparring.recipe import PLACEMENT, Recipe, from_table
+from sparring.errors import InputError, first_line
+from sparring.files import lock, read_lines, replace_file, sync, write_json, write_text
+from sparring.placement import changed, located
+from sparring.recipe import Recipe, from_table
 from sparring.recipe_files import dump_recipe, load_recipe
 
 FILES = (
@@ -30,6 +33,9 @@ FILES = (
     "report.html",
 )
 FOLDERS = ("events", "gallery", "nearest", "figures")
+MERGED = ("figures", "settings")
+"""Parts of an evaluation to which a later one adds."""
+TAKEN = "{}: another process is training it; wait until it ends, or end it"
 
 
 class Run:
@@ -80,6 +86,21 @@ class Run:
             raise InputError(
                 f"{self.path}: expected a folder that can be made and written to; {error.strerror}"
             ) from None
+
+    @contextmanager
+    def held(self) -> Iterator[bool]:
+        """Within, no other process may train it; False where one does already."""
+        fresh = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
+        self.make()
+        handle = os.open(self.path, os.O_RDONLY) if os.name == "posix" else None
+        try:
+            yield handle is None or lock(handle)
+        finally:
+            if handle is not None:
+                os.close(handle)
+            for folder in fresh:
+                with suppress(OSError):
+                    folder.rmdir()  # if nothing came of it
 
     def place(self, recipe: Recipe) -> None:
         """Let a run that has begun go on elsewhere: the same recipe with another data root, devices or nodes."""
@@ -145,11 +166,11 @@ class Run:
         kept = {**state, "recipe": dump_recipe(located(recipe))}
         replace_file(self.path / "last.ckpt", lambda temporary: torch.save(kept, temporary))
 
-    def load_checkpoint(self, recipe: Recipe, images: int | None = None) -> dict[str, Any] | None:
+    def load_checkpoint(self, recipe: Recipe, images: Images | None = None) -> dict[str, Any] | None:
         """The last state kept, or None if the run was interrupted before the first.
 
         Raises:
-            InputError: if the file is damaged, of another recipe but for its placement, or of another number of images.
+            InputError: if the file is damaged, of another recipe but for its placement, or of other images.
         """
         file = self.path / "last.ckpt"
         if not file.exists():
@@ -157,7 +178,7 @@ class Run:
         try:
             state = torch.load(file, map_location="cpu", weights_only=True)
         except (RuntimeError, UnpicklingError, EOFError, ValueError) as error:
-            said = str(error).partition("\n")[0]
+            said = first_line(error)
             raise InputError(
                 f"{file}: expected a checkpoint, got one that cannot be read ({said}); without it the run starts from "
                 "its beginning"
@@ -165,16 +186,17 @@ class Run:
         if not isinstance(state, dict) or "recipe" not in state:
             raise InputError(f"{file}: expected a checkpoint of this version, got another; start a new run")
         began = from_table(tomllib.loads(state["recipe"]))
-        if Path(began.data).name == Path(recipe.data).name:  # images may have moved; they are counted later
+        if "digest" in state or Path(began.data).name == Path(recipe.data).name:  # images may have moved
             began = replace(began, data=recipe.data)
         if [Path(file).name for file in began.parts] == [Path(file).name for file in recipe.parts]:
             began = replace(began, parts=recipe.parts)
         if change := changed(began, recipe):
             key, there, here = change
             raise InputError(f"{self.path}: expected {key} = {there}, as the run began, got {here}; change it back")
-        if images is not None and state["images"] != images:
+        own = images and (len(images), images.digest())
+        if own and (state["images"], state.get("digest", own[1])) != own:
             first = f"the {state['images']} training images it began with"
-            raise InputError(f"{self.path}: expected {first}, got {images}; start a new run")
+            raise InputError(f"{self.path}: expected {first}, got {own[0]} others; start a new run")
         return dict(state)
 
     def save_tensors(self, name: str, tensors: dict[str, torch.Tensor], metadata: dict[str, str] | None = None) -> None:
@@ -182,16 +204,13 @@ class Run:
         contiguous = {key: tensor.contiguous() for key, tensor in tensors.items()}
         replace_file(self.path / name, lambda temporary: save_file(contiguous, temporary, metadata))
 
-    def save_json(self, name: str, value: Mapping[str, Any]) -> None:
-        """Write a JSON file, whole or not at all."""
-        write_json(self.path / name, value)
-
     def evaluations(self) -> dict[str, dict[str, Any]]:
         """What `sparring evaluate` found, by data set."""
         file = self.path / "evaluation.json"
         try:
-            return dict(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else {}
-        except ValueError as error:
+            found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+            return {data: dict(record) for data, record in found.items()}
+        except (ValueError, TypeError, AttributeError) as error:
             raise InputError(f"{file}: expected what `sparring evaluate` writes, got {error}; delete it") from None
 
     def save_evaluation(self, data: str, record: Mapping[str, Mapping[str, Any]]) -> None:
@@ -201,8 +220,13 @@ class Run:
         for name in [name for name in before.get("figures", {}) if name.endswith("/unconverged")]:
             if name.partition("/")[0] in fresh:  # a fit that was made again, and may have converged
                 del before["figures"][name]
-        known[data] = {**before, **{key: {**before.get(key, {}), **value} for key, value in record.items()}}
-        self.save_json("evaluation.json", known)
+        if before.get("confusion", {}).get("classes") != record.get("confusion", before.get("confusion", {})).get(
+            "classes"
+        ):
+            before = {}  # of other images, which lay there then
+        merged = {key: {**before.get(key, {}), **value} for key, value in record.items() if key in MERGED}
+        known[data] = {**before, **record, **merged}
+        write_json(self.path / "evaluation.json", known)
 
     def describe_environment(self, facts: Mapping[str, Any]) -> None:
         """Write what the run ran on, with `facts` about its data and size; after a resume, what is otherwise then."""
@@ -220,22 +244,5 @@ class Run:
             return {}
 
 
-def located(recipe: Recipe) -> Recipe:
-    """The same recipe with absolute paths, so that it names the same images from any folder."""
-    data = recipe.data if recipe.data in DATASETS else _absolute(recipe.data)
-    root = _absolute(recipe.data_root) if recipe.data_root else None
-    return replace(recipe, data=data, data_root=root, parts=tuple(map(_absolute, recipe.parts)))
-
-
-def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().absolute())
-
-
-def changed(there: Recipe, here: Recipe) -> tuple[str, Any, Any] | None:
-    """The first setting, but for placement, in which two recipes differ, with both values."""
-    # through TOML, so that lists equal tuples and what is not set is left out
-    old, new = (tomllib.loads(dump_recipe(located(each))) for each in (there, here))
-    for key in {**old, **new}:
-        if key not in PLACEMENT and old.get(key) != new.get(key):
-            return key, old.get(key, "not set"), new.get(key, "not set")
-    return None
+def _classes(record: Mapping[str, Any]) -> list[str]:
+    return list(record["confusion"]["classes"])

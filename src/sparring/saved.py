@@ -11,6 +11,7 @@ from sparring.dual_norm import without_dual_norms
 from sparring.encoders import Encoder
 from sparring.errors import InputError
 from sparring.parts import build
+from sparring.randomness import seeded
 from sparring.recipe import Part
 from sparring.run import Run
 
@@ -37,7 +38,8 @@ def load_encoder(run: str | Path) -> Encoder:
     size = int(about["image_size"])
     part = Part.of(json.loads(about["encoder"]))
     settings = {key: value for key, value in part.settings.items() if key != "pretrained"}
-    encoder = build("encoder", Part(part.name, settings), {"image_shape": (3, size, size)})
+    with seeded("weights"):  # which are read, and no business of the caller's generator
+        encoder = build("encoder", Part(part.name, settings), {"image_shape": (3, size, size)})
     encoder.load_state_dict(load_file(file))
     return encoder.eval()
 
@@ -60,6 +62,8 @@ def _opened(run: str | Path) -> tuple[Path, dict[str, str]]:
             about = opened.metadata() or {}
     except SafetensorError:
         about = {}
+    except OSError as error:
+        raise InputError(f"{file}: expected a file that can be read, got one that cannot; {error}") from None
     if not {"encoder", "image_size"} <= about.keys():
         raise InputError(f"{file}: expected the encoder.safetensors of a run, got another file")
     return file, about

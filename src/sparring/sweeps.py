@@ -13,18 +13,19 @@ from sparring.datasets import load_dataset
 from sparring.errors import InputError
 from sparring.files import write_json
 from sparring.grid import SEEDS, Cell, make_cells
-from sparring.jobs import LOG, lock, play
+from sparring.jobs import LOG, check_lock, play
 from sparring.parts import ADDED, TABLES, load_parts
+from sparring.placement import changed, located
 from sparring.progress import SweepDisplay
 from sparring.randomness import seeded
-from sparring.recipe import PARTS, Part, Recipe
+from sparring.recipe import Part, Recipe
 from sparring.recipe_files import DEFAULT, dump_recipe, load_recipe
 from sparring.reports import write_report
 from sparring.reports.compare import difference
 from sparring.reports.cost import total_cost
 from sparring.reports.record import Record, read_runs
 from sparring.reports.words import MEASURES
-from sparring.run import FILES, FOLDERS, Run, changed, located
+from sparring.run import FILES, FOLDERS, Run
 from sparring.steps import count_steps
 from sparring.training import source_of
 
@@ -95,25 +96,22 @@ def check_folder(run: Run, recipe: Recipe) -> None:
     held = {path.name for path in run.path.iterdir()} if run.path.is_dir() else set()
     if LOG in held:
         with (run.path / LOG).open("a") as log:
-            lock(log, run.path)
+            check_lock(log, run.path)
     own = {LOG, *FILES, *FOLDERS} if "recipe.toml" in held else {LOG}
     if run.begun:  # what never began may be begun otherwise
-        _check_same(run, recipe)
+        if change := changed(run.recipe(), recipe):
+            key, got, asked = change
+            raise InputError(
+                f"{run.path}: expected a run with {key} = {asked}, got one with {got}; choose another --out"
+            )
     elif held - own or run.path.is_file():
         raise InputError(f"{run.path}: expected a free folder, got other files; choose another --out")
-
-
-def _check_same(run: Run, recipe: Recipe) -> None:
-    if change := changed(run.recipe(), recipe):
-        key, got, asked = change
-        raise InputError(f"{run.path}: expected a run with {key} = {asked}, got one with {got}; choose another --out")
 
 
 def _check_homes(recipe: Recipe) -> None:
     """Refuse parts that live in this process alone: each cell trains in one of its own."""
     added = set().union(*(ADDED.get(file, set()) for file in located(recipe).parts))
-    named = {kind: getattr(recipe, kind) for kind in PARTS} | {"data": Part(recipe.data)}
-    for kind, part in [*named.items(), *(("penalty", each) for each in recipe.penalties)]:
+    for kind, part in [*recipe.named_parts(), ("data", Part(recipe.data))]:
         home = getattr(TABLES[kind].get(part.name), "__module__", "sparring.")
         if not home.startswith("sparring.") and (kind, part.name) not in added:
             raise InputError(
@@ -177,11 +175,18 @@ def _differences(groups: Groups) -> list[dict[str, Any]]:
     ]
 
 
+def _plain(value: Any) -> Any:
+    """As JSON holds it."""
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return value.table() if isinstance(value, Part) else value
+
+
 def _row(cell: Cell, record: Record | None) -> dict[str, Any]:
     figures = {name: record.last(name) for name in FIGURES} if record else {}
     return {
         "name": cell.name,
-        "settings": {key: value.table() if isinstance(value, Part) else value for key, value in cell.settings.items()},
+        "settings": {key: _plain(value) for key, value in cell.settings.items()},
         "seed": cell.recipe.seed,
         "finished": Run(cell.path).finished,
         "failure": cell.failure,

@@ -2,6 +2,8 @@
 
 import os
 import sys
+from contextlib import nullcontext
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -18,12 +20,13 @@ from sparring.evaluations.knn import about_k
 from sparring.fit import Fit
 from sparring.learner import Learner
 from sparring.parts import load_parts, resolved
+from sparring.placement import changed
 from sparring.precision import fabric_on
 from sparring.randomness import seeded
-from sparring.recipe import PARTS, Recipe
+from sparring.recipe import Recipe
 from sparring.recipe_files import DEFAULT, load_recipe
 from sparring.reports import write_report
-from sparring.run import Run, changed
+from sparring.run import TAKEN, Run
 from sparring.steps import check_ranks
 
 
@@ -80,20 +83,27 @@ def train(
         folder.check_free(overwrite=overwrite)
     fabric = launch(recipe)
     folder = Run(Path(fabric.broadcast(str(folder.path))))
+    with folder.held() if fabric.is_global_zero else nullcontext(True) as free:
+        if not fabric.broadcast(free):
+            raise InputError(TAKEN.format(folder.path))
+        _train(recipe, folder, fabric, resumed=bool(resume))
+    return folder.path
+
+
+def _train(recipe: Recipe, folder: Run, fabric: Fabric, *, resumed: bool) -> None:
     with fabric.rank_zero_first():
         data = load_data(recipe)
-    fit = Fit(recipe, data, fabric, folder, tried=not resume)  # a run that has begun, or a sweep's cell, was tried
+    fit = Fit(recipe, data, fabric, folder, tried=not resumed)  # a run that has begun, or a sweep's cell, was tried
     if fabric.is_global_zero:
-        begin = folder.place if resume else folder.claim
+        begin = folder.place if resumed else folder.claim
         begin(recipe)
         folder.describe_environment(_facts(fit, data))
         print(_about(data, recipe), file=sys.stderr)
-    if resume:
+    if resumed:
         fit.restore()
     fit.train()
     if fabric.is_global_zero:
         write_report([folder.path])
-    return folder.path
 
 
 def load_learner(run: str | Path) -> Learner:
@@ -105,7 +115,7 @@ def load_learner(run: str | Path) -> Learner:
     folder = Run.open(Path(run))
     recipe = folder.recipe()
     data = load_data(recipe)
-    state = folder.load_checkpoint(recipe, len(data.train))
+    state = folder.load_checkpoint(recipe, data.train)
     if state is None:
         remedy = "its last.ckpt is gone" if folder.finished else f"go on with: {folder.again}"
         raise InputError(f"{run}: expected a run with a checkpoint, found none; {remedy}")
@@ -142,8 +152,8 @@ def _unfinished(path: Path) -> Run:
 
 
 def _continued(run: Run, recipe: Recipe) -> Recipe:
-    """The recipe to go on with: the run's own, but for where it runs."""
-    if change := changed(run.recipe(), recipe):
+    """The recipe to go on with: the run's own, but for where it runs and where its images lie."""
+    if change := changed(replace(run.recipe(), data=recipe.data), recipe):
         key, own, asked = change
         raise InputError(f"{run.path}: expected {key} = {own}, as the run began, got {asked}; leave it out of --resume")
     return recipe
@@ -170,8 +180,10 @@ def _facts(fit: Fit, data: DataSet) -> dict[str, object]:
         "data_note": data.note,
         "train_images": len(data.train),
         "test_images": len(data.test) if data.test else 0,
-        "settings": {kind: resolved(kind, getattr(recipe, kind)).table() for kind in PARTS}
-        | {f"penalty_{part.name}": resolved("penalty", part).table() for part in recipe.penalties},
+        "settings": {
+            f"penalty_{part.name}" if kind == "penalty" else kind: resolved(kind, part).table()
+            for kind, part in recipe.named_parts()
+        },
         "encoder_weights": sum(weight.numel() for weight in fit.learner.method.encoder.parameters()),
         "device": str(fit.fabric.device),
         "processes": fit.fabric.world_size,

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from sparring.errors import InputError
 from sparring.files import write_json
 from sparring.grid import SEEDS, Cell, make_cells, parse_names, split_values
+from sparring.parts import TABLES, resolved
 from sparring.randomness import derived_seed
-from sparring.recipe import Recipe
+from sparring.recipe import Part, Recipe
 from sparring.reports.record import read_runs
 from sparring.schema import parse_literal
 from sparring.sweeps import check_parts, summarise, train_cells
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from optuna import Study, Trial
 
 TRIALS = 20
-NUMBER = r"-?(?:\d+\.?\d*|\.\d+)(?:e-?\d+)?"
+NUMBER = r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 RANGE = re.compile(rf"({NUMBER}):({NUMBER})(:log)?")
 DIGITS = 3
 """Significant ones of a number that is tried, or of its place in the range, so that folders have readable names."""
@@ -31,7 +32,7 @@ DIGITS = 3
 
 @dataclass(frozen=True)
 class Range:
-    """Whole numbers, where both ends are, or others between two ends."""
+    """Whole numbers, where both ends and the setting are, or others between two ends."""
 
     low: float
     high: float
@@ -46,6 +47,10 @@ class Range:
         place = math.floor(math.log10(value if self.log else self.high - self.low))  # of the first digit that matters
         return min(max(round(value, DIGITS - 1 - place), self.low), self.high)
 
+    def like(self, value: Any) -> "Range":
+        """The same range for a setting with this value: a number with decimals is drawn as one."""
+        return replace(self, low=float(self.low), high=float(self.high)) if isinstance(value, float) else self
+
     def ends(self) -> list[Any]:
         """The values at which a range is tried out before anything is trained."""
         return [self.low, self.high]
@@ -56,6 +61,10 @@ class Choice:
     """One of several values, as they are written on the command line."""
 
     texts: tuple[str, ...]
+
+    def like(self, value: Any) -> "Choice":
+        """Itself."""
+        return self
 
     def suggest(self, trial: "Trial", name: str) -> Any:
         """The value that a trial takes."""
@@ -135,6 +144,7 @@ def tune(
     if trials < 1:
         raise InputError(f"trials: expected a whole number of at least 1, got {trials}")
     study, recipe = _study(recipe.seed), replace(recipe, evaluate_on="validation")
+    space = {name: each.like(_value_of(recipe, name)) for name, each in space.items()}
     check_parts(_extremes(recipe, space, Path(out)))
     if load_data(recipe).test is None:
         raise InputError(f"--search goes by kNN accuracy on labelled validation images; {recipe.data} has none")
@@ -151,6 +161,15 @@ def tune(
     found.sort(key=lambda each: -1.0 if each.knn is None else each.knn, reverse=True)
     _write(found, list(played.values()), Path(out))
     return found
+
+
+def _value_of(recipe: Recipe, name: str) -> Any:
+    """What a setting is if nothing is said; None where there is none of this name."""
+    head, _, key = name.partition(".")
+    value = getattr(recipe, head, None)
+    if key and isinstance(value, Part):
+        return resolved(head, value).settings.get(key) if value.name in TABLES[head] else None
+    return getattr(value, key, None) if key else value
 
 
 def _study(seed: int) -> "Study":

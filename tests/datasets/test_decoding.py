@@ -82,7 +82,7 @@ def test_float_in_the_unit_range_is_kept(tmp_path):
 def test_other_floats_are_stretched(tmp_path):
     values = np.repeat(np.float32([[-3, -1], [1, np.nan]]), SIDE // 2, 0).repeat(SIDE // 2, 1)
     read = read_back(Image.fromarray(values), tmp_path / "a.tif")
-    assert read[0, :: SIDE - 1, :: SIDE - 1].tolist() == [[0, 128], [255, 191]]  # -3..1, and nan is 0
+    assert read[0, :: SIDE - 1, :: SIDE - 1].tolist() == [[0, 128], [255, 0]]  # -3..1, and nan is as the least
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif", "webp"])

@@ -1,5 +1,6 @@
 """Folders of images: their layouts, damaged files, the cache, and that nothing is written to them."""
 
+import errno
 import multiprocessing
 import os
 
@@ -114,7 +115,7 @@ def test_images_beside_class_folders_are_left_out_and_said(root):
     (root / "LICENSE").write_text("free")
     data = load(root)
     assert len(data.train) + len(data.test) == 3
-    assert "1 image(s) outside the class folders were left out (the first: 'stray.png')" in data.note
+    assert "1 file(s) outside the class folders were left out (the first: 'stray.png')" in data.note
 
 
 def test_images_beside_one_sub_folder_are_all_unlabelled_and_it_is_said(root):
@@ -228,7 +229,7 @@ def test_second_start_maps_the_same_file(root, cache, monkeypatch):
     assert (np.load(entry) == second.train.pixels.numpy()).all()
 
 
-@pytest.mark.parametrize("change", ["content", "name", "time", "size"])
+@pytest.mark.parametrize("change", ["content", "name", "time", "mode", "size"])
 def test_a_change_is_seen(root, cache, change):
     write(root, *numbered("{}.png", 5))
     load(root)
@@ -239,6 +240,8 @@ def test_a_change_is_seen(root, cache, change):
         path.rename(root / "9.png")
     elif change == "time":
         os.utime(path, ns=(1, 1))
+    elif change == "mode":
+        path.chmod(0o600)
     load_dataset(str(root), image_size=SIDE + (change == "size"))
     assert len(list(cache.glob("decoded/*"))) == 2
 
@@ -263,8 +266,60 @@ def test_nothing_is_written_to_the_folder(root):
 def test_a_link_to_itself_ends(root):
     write(root, "a/0.png", "a/1.png", "b/0.png", "b/1.png")
     (root / "a" / "loop").symlink_to(root)
-    data = load(root)
+    (root / "a" / "self").symlink_to("self")
+    data = load(root, max_broken=0.2)
     assert len(data.train) + len(data.test) == 4
+
+
+def test_two_links_to_one_folder_are_two_classes(root, tmp_path):
+    write(tmp_path / "store", "0.png", "1.png")
+    write(root, "a/0.png", "a/1.png")
+    for name in ("c", "d"):
+        (root / name).symlink_to(tmp_path / "store")
+    data = load(root)
+    assert data.train.classes == ("a", "c", "d")
+    assert len(data.train) + len(data.test) == 6
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".jpe", ".tga"])
+def test_whatever_pillow_opens_is_an_image_beside_a_sub_folder(root, suffix):
+    write(root, "more/0.png")
+    for number in range(3):
+        Image.new("RGB", (SIDE, SIDE)).save(root / f"{number}{suffix}")
+    data = load(root)
+    assert len(data.train) == 4
+    assert "the sub-folder 'more' is no class" in data.note
+
+
+def test_what_lies_beside_a_wrapper_is_named(root):
+    write(root, "images/a/0.png", "images/a/1.png", "images/b/0.png", "images/b/1.png")
+    for name in ("README", "LICENSE", "odd"):
+        (root / name).write_text("hello")
+    data = load(root)
+    assert data.train.classes == ("a", "b")
+    assert "1 file(s) outside the class folders were left out (the first: 'odd')" in data.note
+
+
+def test_a_machine_in_trouble_condemns_no_file(root, cache, monkeypatch):
+    def troubled(path, image_size):
+        raise OSError(errno.EMFILE, "Too many open files", path)
+
+    write(root, "a/0.png", "b/0.png")
+    with monkeypatch.context() as patch:
+        patch.setattr(folder_module, "read_image", troubled)
+        with pytest.raises(InputError, match="expected a file that can be read, got: Too many open files; try again"):
+            load(root)
+    assert len(load(root).train) == 2
+
+
+def test_class_folders_that_are_no_utf8_have_names_that_can_be_written(root):
+    write(root, "a/0.png", "a/1.png")
+    strange = os.path.join(os.fsencode(root), b"\xff")
+    os.mkdir(strange)
+    for number in range(2):
+        Image.new("RGB", (SIDE, SIDE)).save(root / "a.png")
+        os.rename(root / "a.png", os.path.join(strange, b"%d.png" % number))
+    assert load(root).train.classes == ("\\udcff", "a")
 
 
 def _load_in_a_process(root, barrier, results):

@@ -209,6 +209,9 @@ def test_a_chain_describes_a_part_that_it_holds_twice() -> None:
     chain = Chain([Rotation(degrees=30), Rotation(degrees=10)], image_shape=SHAPE)
     named = {name: value.item() for name, value in chain.describe(box(chain, 1.0)).items()}
     assert named == pytest.approx({"rotation/degrees": 30, "rotation/degrees-2": 10})
+    deep = Chain([chain, Rotation(degrees=20)], image_shape=SHAPE)
+    named = {name: value.item() for name, value in deep.describe(box(deep, 1.0)).items()}
+    assert named == pytest.approx({"rotation/degrees": 30, "rotation/degrees-2": 10, "rotation/degrees-3": 20})
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from fits import REQUIRES, fits
+from fits import REQUIRES, fits, normal
 from scipy.stats import kstest
 from torch import Tensor
 
@@ -33,13 +33,9 @@ DRAWS = {"random", "best_of", "blend", "search", "policy", "generator", "unet", 
 """Whose choice depends on chance by default; `power` starts by chance, but the bowl's signs lead to one corner."""
 
 
-def normal(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
 def turn(hardness: Any, *, seed: int = 0, step: int = 0, count: int = COUNT) -> Turn:
     """A turn whose judge is a plain function of the parameters."""
-    images, features = torch.rand(count, 3, SIDE, SIDE, generator=generator_for(9, 9)), normal(count, FEATURES)
+    images, features = torch.rand(count, 3, SIDE, SIDE, generator=generator_for(9, 9)), normal(count, FEATURES).float()
     draws = generator_for(seed, step, stream="adversary")
     return Turn(images, torch.arange(count), lambda: features, hardness, lambda: features + 1, step, draws)
 
@@ -153,7 +149,7 @@ def test_the_learned_head_written_out() -> None:
     """tanh(W norm(features) + b), features normalised per image: neither their scale nor a shift of all matters."""
     with seeded(0):
         player = Learned(Jitter(), features=FEATURES)
-    features = normal(COUNT, FEATURES).double()
+    features = normal(COUNT, FEATURES)
     player = player.double()
     chosen = player.choose(features)
     for row, choice in zip(features, chosen, strict=True):
@@ -173,7 +169,7 @@ def test_a_learned_choice_keeps_a_gradient_near_the_walls() -> None:
         player = Learned(Jitter(), features=FEATURES, reads="nothing")
     torch.nn.init.zeros_(player.head.weight)
     torch.nn.init.constant_(player.head.bias, 3.0)
-    chosen = player.choose(normal(1, FEATURES))
+    chosen = player.choose(normal(1, FEATURES).float())
     chosen.sum().backward()
     assert player.head.bias.grad is not None
     expected = 1 - torch.tanh(torch.tensor(3.0)) ** 2
@@ -185,7 +181,7 @@ def test_a_learned_head_reads_what_it_says(reads: str) -> None:
     """It asks once for what it reads, and for nothing else, since that may cost a pass; nothing is a constant 1."""
     with seeded(0):
         player = Learned(Rotation(), features=FEATURES, reads=reads)  # type: ignore[arg-type]
-    own, partner = normal(COUNT, FEATURES, seed=5), normal(COUNT, FEATURES, seed=6)
+    own, partner = (normal(COUNT, FEATURES, seed=seed).float() for seed in (5, 6))
     asked: list[str] = []
     played = replace(
         turn(bowl),

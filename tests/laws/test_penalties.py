@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from fits import CONTEXT
 from torch import Tensor
 
 from sparring.assembly import build_learner
@@ -24,12 +25,6 @@ STRICT = {
     "kl_identity": {},
     "kl_uniform": {},
     "teacher": {"floor": 1.0},
-}
-CONTEXT = {
-    "image_shape": (3, 32, 32),
-    "image_count": 12,
-    "labels": None,
-    "statistics": ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25)),
 }
 
 

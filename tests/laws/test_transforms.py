@@ -1,6 +1,6 @@
 """The laws that every registered transform obeys."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -11,11 +11,34 @@ from sparring.parts import build
 from sparring.recipe import Part
 from sparring.transforms import TRANSFORMS
 from sparring.transforms.colour import WITHOUT_IDENTITY
+from sparring.transforms.tones import Operation
 
 NEEDS = {"chain": {"parts": ["rotation", "colour"]}}
 SPACES = [Part("colour", {"space": space}) for space in ("softmax", "grey", "doubly_stochastic")]
-PARTS = [Part(name, NEEDS.get(name, {})) for name in TRANSFORMS] + SPACES
-SHAPE = (3, 8, 6)
+VARIANTS = [
+    Part("affine", {"degrees": 180, "share": 0.5, "scale": 2, "shear": 45, "padding": "zeros"}),
+    Part("blur", {"sigma": 0.3}),
+    Part("blur", {"sigma": 5}),
+    Part("frequency", {"norm": "linf", "eps": 0.1, "band": "mid"}),
+    Part("frequency", {"norm": "l1", "eps": 2.0, "band": "high"}),
+    Part("frequency", {"block": 2, "keep": 0.5}),
+    Part("hsv", {"hue": 0.5, "saturation": 1, "value": 1}),
+    Part("mask", {"form": "free", "fill": "black"}),
+    Part("mask", {"cells": 5, "area": 0.6, "fill": "grey"}),
+    Part("operations", {"ranges": "wide", "padding": "reflection"}),
+    Part("perspective", {"share": 0.24, "padding": "border"}),
+    Part("pixels", {"norm": "l2", "eps": 0.5}),
+    Part("pixels", {"norm": "l1", "eps": 5}),
+    Part("pixels", {"norm": "l1", "eps": 5, "sphere": True}),
+    Part("pixels", {"norm": "l2", "eps": 0.5, "sphere": True}),
+    Part("pixels", {"norm": "linf", "sphere": True}),
+    Part("thin_plate", {"points": 4, "padding": "zeros"}),
+    *(Part("tone", {"operation": operation}) for operation in get_args(Operation)),
+]
+PARTS = [Part(name, NEEDS.get(name, {})) for name in TRANSFORMS] + SPACES + VARIANTS
+SHAPE, SMALL = (3, 18, 16), (3, 4, 4)  # equalize leaves images of fewer than 255 pixels as they are
+STEEP = sorted(TRANSFORMS.keys() - {"chain", "colour", "crop", "operations"})
+"""Where each parameter acts by itself and smoothly: colour's and crop's wait for their first, two operations step."""
 RESAMPLED = 1e-6
 
 
@@ -28,16 +51,18 @@ def make(part: Part, shape: tuple[int, int, int] = SHAPE) -> Transform:
     return transform.double()
 
 
-def draw(transform: Transform, count: int, seed: int = 0, reach: float = 1.0) -> Tensor:
+def box(transform: Transform, count: int, seed: int = 0, shape: tuple[int, int, int] = SHAPE) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
-    shape = (count, *transform.parameter_shape(SHAPE))
-    box = 2 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1
-    return transform.project(reach * box)
+    return 2 * torch.rand(count, *transform.parameter_shape(shape), generator=generator, dtype=torch.float64) - 1
+
+
+def draw(transform: Transform, count: int, seed: int = 0) -> Tensor:
+    return transform.project(box(transform, count, seed))
 
 
 @pytest.fixture
 def images(photographs: Tensor) -> Tensor:
-    return photographs[:6, :, 8:16, 4:10]
+    return photographs[:6, :, 8:26, 4:20]
 
 
 every = pytest.mark.parametrize("part", PARTS, ids=named)
@@ -51,24 +76,28 @@ def test_zero_is_the_identity(part: Part, images: Tensor) -> None:
     if part.settings.get("space") in WITHOUT_IDENTITY:  # declared exceptions: zero is grey, the mean of the channels
         expected = images.mean(dim=1, keepdim=True).expand_as(images)
     assert torch.allclose(transform(images, zero), expected, atol=RESAMPLED)
+    assert torch.allclose(transform.float()(images.float(), zero.float()), expected.float(), atol=RESAMPLED)
 
 
 @every
-def test_the_sign_of_an_unsigned_entry_does_not_matter(part: Part, images: Tensor) -> None:
+def test_the_sign_of_an_entry_matters_unless_it_is_said_to_have_none(part: Part, images: Tensor) -> None:
     transform = make(part)
-    params = draw(transform, len(images))
-    unsigned = transform.unsigned(params)
-    assert unsigned.shape == params.shape
-    mirrored = torch.where(unsigned, -params, params)
-    assert torch.equal(transform(images, mirrored), transform(images, params))
+    params = box(transform, len(images))
+    hard, unsigned = transform(images, params), transform.unsigned(params).flatten(1)
+    for place in range(unsigned.shape[1])[:20]:
+        flipped = params.flatten(1).clone()
+        flipped[:, place] *= -1
+        same = torch.equal(transform(images, flipped.view_as(params)), hard)
+        assert unsigned[:, place].tolist() == [same] * len(images), place
 
 
 @every
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_the_output_is_an_image_of_the_same_kind(part: Part, images: Tensor, dtype: torch.dtype) -> None:
     transform = make(part).to(dtype)
-    for seed in range(3):
-        hard = transform(images.to(dtype), draw(transform, len(images), seed).to(dtype))
+    raw = box(transform, len(images))
+    for params in (raw, raw.sign(), transform.project(raw), draw(transform, len(images), 1)):
+        hard = transform(images.to(dtype), params.to(dtype))
         assert hard.shape == images.shape
         assert hard.dtype == dtype
         assert hard.min() >= 0
@@ -77,13 +106,30 @@ def test_the_output_is_an_image_of_the_same_kind(part: Part, images: Tensor, dty
 
 @every
 def test_gradients_in_images_and_parameters(part: Part) -> None:
-    """On mid-range images and half-way parameters, away from clamping and from kinks."""
-    transform = make(part, (3, 4, 4))
-    generator = torch.Generator().manual_seed(1)
-    images = (0.4 + 0.2 * torch.rand(2, 3, 4, 4, generator=generator, dtype=torch.float64)).requires_grad_()
-    shape = (2, *transform.parameter_shape((3, 4, 4)))
-    params = transform.project(0.3 + 0.2 * torch.rand(shape, generator=generator, dtype=torch.float64))
+    """On mid-range images and half-way parameters, away from clamping, from kinks and from the edge of a sphere."""
+    transform = make(part, SMALL)
+    generator = torch.Generator().manual_seed(0)
+    images = (0.4 + 0.2 * torch.rand(2, *SMALL, generator=generator, dtype=torch.float64)).requires_grad_()
+    params = 0.9 * transform.project(0.4 + 0.1 * box(transform, 2, 1, SMALL))
     assert torch.autograd.gradcheck(transform, (images, params.requires_grad_()), atol=1e-5, rtol=1e-3)
+
+
+@every
+def test_the_projection_is_differentiable(part: Part) -> None:
+    """Also outside the box and the ball; on a sphere it is the direction that counts."""
+    transform = make(part, SMALL)
+    params = (1.3 * box(transform, 2, shape=SMALL)).requires_grad_()
+    assert torch.autograd.gradcheck(transform.project, (params,), atol=1e-5, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", STEEP)
+def test_a_search_can_leave_the_identity(name: str, images: Tensor) -> None:
+    """Zero is not a stationary point: on every image nearly every parameter has a gradient there."""
+    transform = make(Part(name))
+    zero = torch.zeros_like(box(transform, len(images))).requires_grad_()
+    weights = torch.rand(images.shape, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    (gradient,) = torch.autograd.grad((weights * transform(0.1 + 0.8 * images, zero)).sum(), zero)
+    assert (gradient.flatten(1).abs() > 1e-9).double().mean(dim=1).min() > 0.9
 
 
 @every
@@ -97,10 +143,9 @@ def test_a_batch_equals_each_image_alone(part: Part, images: Tensor) -> None:
 @every
 def test_projection_is_idempotent_and_lands_in_the_box(part: Part) -> None:
     transform = make(part)
-    params = 3 * draw(transform, 5, reach=1.0) + 0.5
-    once = transform.project(params)
+    once = transform.project(3 * box(transform, 5) + 0.5)
     assert once.abs().max() <= 1 + 1e-12
-    assert torch.allclose(transform.project(once), once, atol=1e-9)
+    assert torch.allclose(transform.project(once), once, atol=1e-12)
 
 
 @every

@@ -11,7 +11,6 @@ from sparring.contracts import Embedding
 from sparring.encoders import resnet12
 from sparring.errors import InputError
 from sparring.methods import METHODS
-from sparring.methods.simclr import nt_xent
 
 LABELS = torch.tensor([0, 1, 0, 2, 1, 0])
 SETTINGS = {
@@ -102,18 +101,16 @@ def test_matched_views_cost_less_than_mismatched_ones(name):
 
 @pytest.mark.parametrize("temperature", [0.07, 0.5])
 def test_parity_with_lightly(temperature):
-    first, second = (e.projection.float() for e in embeddings(b=32, k=16))
-    ours = nt_xent(first, second, temperature).mean()
-    torch.testing.assert_close(ours, NTXentLoss(temperature)(first, second), atol=1e-6, rtol=1e-6)
-    pair = [Embedding(z, z) for z in (first, second)]
-    ours = build("dcl", temperature).compare(*pair).mean()
-    torch.testing.assert_close(ours, DCLLoss(temperature)(first, second), atol=1e-6, rtol=1e-6)
+    pair = [e.projection.float() for e in embeddings(b=32, k=16)]
+    for name, peer in {"simclr": NTXentLoss, "dcl": DCLLoss}.items():
+        ours = build(name, temperature).compare(*(Embedding(z, z) for z in pair)).mean()
+        torch.testing.assert_close(ours, peer(temperature)(*pair), atol=1e-6, rtol=1e-6)
 
 
 def test_special_cases_are_simclr():
     """No false negatives assumed and no weights; a ring that holds all; classes that are all different."""
     first, second = embeddings()
-    expected = nt_xent(first.projection, second.projection, TEMPERATURE)
+    expected = build("simclr").compare(first, second)
     cases = [
         build("debiased", tau_plus=0.0),
         build("hcl", tau_plus=0.0, beta=0.0),
@@ -137,6 +134,15 @@ def test_closed_forms_when_all_views_are_one():
     torch.testing.assert_close(build("oracle").compare(one, one), (11.0 - false.double()).log())
 
 
+def test_closed_form_of_orthogonal_images():
+    """Equal views, orthogonal images: e^(1/t) against 2n - 2 negatives of similarity 0."""
+    n, t = 6, 0.5
+    eye = torch.eye(n, dtype=torch.float64)
+    one = Embedding(eye, eye, indices=torch.arange(n))
+    expected = -math.log(math.exp(1 / t) / (math.exp(1 / t) + 2 * n - 2))
+    torch.testing.assert_close(build("simclr", t).compare(one, one), torch.full((n,), expected, dtype=torch.float64))
+
+
 def test_false_negatives_do_not_reach_the_oracle():
     """An image's gradient on one of its class is zero, on another class it is not."""
     first, second = embeddings()
@@ -152,10 +158,11 @@ def test_small_temperature_stays_finite():
     for name, settings in SETTINGS.items():
         z = [first.clone().requires_grad_(), second]
         pair = [Embedding(each, each, indices=torch.arange(6)) for each in z]
-        loss = build(name, temperature=0.01, **settings).compare(*pair)
-        loss.mean().backward()
-        assert loss.isfinite().all(), name
-        assert z[0].grad.isfinite().all(), name
+        for temperature in (0.001, 0.01):
+            loss = build(name, temperature=temperature, **settings).compare(*pair)
+            loss.mean().backward()
+            assert loss.isfinite().all(), name
+            assert z[0].grad.isfinite().all(), name
 
 
 @pytest.mark.parametrize("name", ["supcon", "oracle"])

@@ -7,7 +7,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from sparring.contracts import Embedding
+from sparring.contracts import Embedding, Move
 from sparring.encoders import Encoder, resnet12
 from sparring.gather import all_reduce_mean, alone, gather, ranks, shard, unshard
 from sparring.learner import Learner
@@ -15,9 +15,11 @@ from sparring.loss_log import LossLog
 from sparring.methods import METHODS
 from sparring.module_state import frozen_statistics
 from sparring.parts import build
+from sparring.penalties import EntropyBand
 from sparring.randomness import seeded
 from sparring.recipe import Part
 from sparring.rounds import Batch
+from sparring.transforms import Colour
 
 SETTINGS = {
     "simsiam": {"projection": 32, "bottleneck": 8},
@@ -30,14 +32,14 @@ SETTINGS = {
 CONTEXT = {"labels": torch.arange(12) % 3, "image_count": 12, "image_shape": (3, 16, 16), "features": 32}
 
 
-def context():
-    with seeded(0):
+def context(seed=0):
+    with seeded(seed):
         return {**CONTEXT, "encoder": resnet12(width=1 / 16)}
 
 
-def make(name):
-    with seeded(1):
-        return build("method", Part(name, SETTINGS.get(name, {"hidden": 16})), context())
+def make(name, seed=0):
+    with seeded(seed):
+        return build("method", Part(name, SETTINGS.get(name, {"hidden": 16})), context(seed))
 
 
 def views(b=12):
@@ -52,12 +54,13 @@ def seen(method, images):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_hardness_evaluation_changes_nothing(name):
-    """Encode under frozen statistics (the target's too) and compare: the state is bit-equal, the loss repeats."""
+    """Looks under frozen statistics (the target's too) and comparisons leave the state bit-equal; the loss repeats."""
     method, (first, second) = make(name), views()
     partner = seen(method, first)
     before = {key: value.clone() for key, value in method.state_dict().items()}
     with frozen_statistics(method):
-        losses = [method.compare(partner, seen(method, second)) for _ in range(2)]
+        looks = [seen(method, second) for _ in range(2)]
+    losses = [method.compare(partner, look) for look in looks]
     assert losses[0].shape == (12,)
     assert torch.equal(*losses)
     assert all(torch.equal(before[key], value) for key, value in method.state_dict().items())
@@ -73,7 +76,7 @@ def test_the_hard_view_gets_a_gradient(name):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_descent_lowers_the_loss_and_parts_images(name):
+def test_descent_lowers_the_loss(name):
     method, (first, second) = make(name), views()
     descend = torch.optim.SGD((w for w in method.parameters() if w.requires_grad), lr=0.02, momentum=0.9)
     losses = []
@@ -90,7 +93,7 @@ def test_descent_lowers_the_loss_and_parts_images(name):
 def test_state_returns_from_a_checkpoint(name):
     method, (first, second) = make(name), views()
     method.after_step({"first": seen(method, first).detach(), "second": seen(method, second).detach()})
-    twin = make(name)
+    twin = make(name, seed=1)
     twin.load_state_dict(method.state_dict())
     ours, theirs = (m.compare(seen(m, first), seen(m, second)) for m in (method, twin))
     assert torch.equal(ours, theirs)
@@ -141,6 +144,9 @@ def _rank(rank, address, found):
         view = Embedding(keys[own], keys[own], target=keys[own], indices=torch.arange(12)[own])
         method.after_step({"first": view})
         result[name] = tuple(v for k, v in method.state_dict().items() if k.startswith(("queue", "bank", "clust")))
+    own, matrices = slice(6 * rank, 6 * rank + 6), _matrices()
+    band = _band(matrices[own])
+    result["band"] = band.detach(), *torch.autograd.grad(band.mean(), matrices)
     for count in (1, 6, 7):  # more, as many and fewer rows than the ranks share evenly
         rows = torch.arange(3 * count).view(count, 3)
         result[f"dealt {count}"] = bool(unshard(shard(rows), count).equal(rows)), len(shard(rows))
@@ -165,6 +171,17 @@ def _rank(rank, address, found):
     dist.destroy_process_group()
 
 
+def _matrices():
+    draws = torch.rand(12, 9, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
+    return draws.requires_grad_()
+
+
+def _band(params):
+    images = torch.zeros(len(params), 3, 4, 4, dtype=torch.float64)
+    colour = Colour(space="softmax")
+    return EntropyBand(colour, low=0.999)(Move(images, images, params, colour, lambda view: view.sum()))
+
+
 def _alone(name):
     whole = _embeddings()
     loss = make(name).compare(*whole)
@@ -187,6 +204,12 @@ def test_two_ranks_equal_one_on_the_union_batch(tmp_path):
         for a, b, whole in zip(zero[name][1:], one[name][1:], gradients, strict=True):
             # DistributedDataParallel takes the mean over the ranks
             torch.testing.assert_close((a + b) / 2, whole)
+    matrices = _matrices()
+    band = _band(matrices)
+    (whole,) = torch.autograd.grad(band.mean(), matrices)
+    torch.testing.assert_close(torch.cat([zero["band"][0], one["band"][0]]), band.detach())
+    assert band.min() > 0
+    torch.testing.assert_close((zero["band"][1] + one["band"][1]) / 2, whole)
     for count in (1, 6, 7):
         assert zero[f"dealt {count}"] == (True, -(-count // 2))
         assert one[f"dealt {count}"] == (True, count // 2)

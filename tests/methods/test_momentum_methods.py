@@ -5,13 +5,14 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from fits import normal
 from lightly.loss import NegativeCosineSimilarity, NTXentLoss
 
 from sparring.contracts import Embedding
 from sparring.encoders import resnet12
 from sparring.errors import InputError
 from sparring.evaluations.negatives import negatives
-from sparring.methods import BYOL, PCL, mochi, moco
+from sparring.methods import BYOL, PCL, MoCo, mochi
 from sparring.methods.mixing import Mixing
 from sparring.methods.prototypes import concentrations, k_means
 from sparring.methods.queue import Queue
@@ -31,10 +32,6 @@ def make(kind, **settings):
     return method
 
 
-def normal(*shape, seed=0):
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-
-
 def embedding(seed, b=6, k=4):
     parts = [normal(b, k, seed=10 * seed + i) for i in range(3)]
     return Embedding(parts[0], parts[0], parts[1], parts[2], torch.arange(b))
@@ -52,7 +49,7 @@ def info_nce(query, key, negatives):
 
 METHODS = {
     "byol": lambda: make(BYOL),
-    "moco": lambda: make(moco, queue=7, temperature=T),
+    "moco": lambda: make(MoCo, queue=7, temperature=T),
     "mochi": lambda: make(mochi, queue=7, temperature=T, hardest=4, pairs=3, queries=2),
     "pcl": lambda: make(PCL, queue=7, temperature=T, images_per_cluster=(4, 3), every=2),
 }
@@ -114,7 +111,7 @@ def test_byol_is_zero_where_predictions_are_right():
 
 @pytest.mark.parametrize("symmetric", [True, False])
 def test_moco_equals_loops(symmetric):
-    method = make(moco, queue=7, temperature=T, symmetric=symmetric)
+    method = make(MoCo, queue=7, temperature=T, symmetric=symmetric)
     first, second = embedding(1), embedding(2)
     loss, queue = method.compare(first, second), method.queue.keys.tolist()
     for i in range(6):
@@ -124,7 +121,7 @@ def test_moco_equals_loops(symmetric):
 
 
 def test_moco_parity_with_lightly():
-    method = make(moco, queue=7, temperature=T, symmetric=False)
+    method = make(MoCo, queue=7, temperature=T, symmetric=False)
     first, second, peer = embedding(1), embedding(2), NTXentLoss(T, memory_bank_size=(7, 4))
     peer.memory_bank.bank = method.queue.keys.clone()
     torch.testing.assert_close(
@@ -148,7 +145,7 @@ def test_a_queue_is_first_in_first_out():
     [(True, "second*", ["first", "second*"]), (False, "second*", ["second*"]), (False, "image*", ["image*"])],
 )
 def test_which_keys_enter(symmetric, other, entered):
-    method, views = make(moco, queue=12, symmetric=symmetric), {"first": embedding(1), other: embedding(2)}
+    method, views = make(MoCo, queue=12, symmetric=symmetric), {"first": embedding(1), other: embedding(2)}
     method.after_step(views)
     expected = torch.cat([F.normalize(views[name].target) for name in entered])
     torch.testing.assert_close(method.queue.keys[: len(expected)], expected)
@@ -296,8 +293,8 @@ def test_fewer_images_than_clusters_change_nothing():
     ("kind", "settings", "text"),
     [
         (BYOL, {"momentum": 1.0}, r"momentum: expected a number in \[0, 0.999999\], got 1.0"),
-        (moco, {"queue": 0}, "queue: expected at least 1 key, got 0"),
-        (moco, {"temperature": 0.0}, "temperature: expected a number of at least 0.001, got 0.0"),
+        (MoCo, {"queue": 0}, "queue: expected at least 1 key, got 0"),
+        (MoCo, {"temperature": 0.0}, "temperature: expected a number of at least 0.001, got 0.0"),
         (mochi, {"queue": 8, "hardest": 9}, "mochi: expected hardest to be at most the queue's 8, got 9"),
         (mochi, {"pairs": 0}, "mochi: expected at least 1 of each"),
         (PCL, {"every": 0}, "pcl: expected at least 1 step and 1 image"),
@@ -311,6 +308,6 @@ def test_bad_settings(kind, settings, text):
 
 def test_keys_alone_have_no_split():
     """Without symmetry the second view is only a key: nothing pulls or pushes it, and looks at the game say so."""
-    method = make(moco, queue=7, temperature=T, symmetric=False)
+    method = make(MoCo, queue=7, temperature=T, symmetric=False)
     assert negatives(method, embedding(1), embedding(2), torch.arange(6)) == {}
-    assert set(negatives(make(moco, queue=7), embedding(1), embedding(2), None)) == {"pull", "push"}
+    assert set(negatives(make(MoCo, queue=7), embedding(1), embedding(2), None)) == {"pull", "push"}

@@ -9,6 +9,7 @@ import pytest
 
 from sparring.errors import InputError
 from sparring.reports import nearest, write_report
+from sparring.reports.afterwards import suffix_of
 from sparring.reports.evaluated import save_confusion
 
 FIGURES = {
@@ -54,6 +55,26 @@ def test_runs_stand_beside_each_other_and_seeds_together(fake_run, tmp_path):
     for run, knn in zip(runs, (50.0, 52.0, 48.0), strict=True):
         evaluate(run, {"knn": knn})
     assert rows(write_report(runs, tmp_path / "page.html"))["kNN accuracy, %"] == ["51.0 ± 1.4", "48.0"]
+
+
+def test_figures_of_other_settings_are_not_averaged(fake_run, tmp_path):
+    runs = [fake_run(f"learned-{seed}", seed=seed) for seed in range(3)]
+    for run, k in zip(runs, (1, 200, 200), strict=True):
+        own = {"figures": {"knn": 50.0 + k / 100}, "settings": {"knn": {"ks": [k], "ts": [0.1]}}}
+        (run / "evaluation.json").write_text(json.dumps({"sample": own}))
+    assert rows(write_report(runs, tmp_path / "page.html"))["kNN accuracy, %"] == ["50.0", "52.0 ± 0.0"]
+    assert rows(write_report(runs[1:], tmp_path / "page.html"))["kNN accuracy, k = 200, %"] == ["52.0 ± 0.0"]
+
+
+def test_pictures_of_folders_of_one_name_are_told_apart():
+    assert suffix_of("/here/labelled", "/here/labelled") == ""
+    assert suffix_of("/here/labelled", "/mine") != suffix_of("/there/labelled", "/mine")
+
+
+def test_a_figure_of_ones_own_has_a_name(fake_run):
+    run = fake_run()
+    evaluate(run, {"mine/share=0.5": 3.0})
+    assert rows(write_report([run]))["mine, 50 % of the labels"] == ["3.00"]
 
 
 def test_a_run_that_was_not_evaluated_shows_nothing(fake_run):

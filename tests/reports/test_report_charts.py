@@ -71,7 +71,7 @@ def test_long_logs_are_thinned_to_means():
 
 def test_a_panel_is_described_in_words():
     panel = Panel("Loss", [Curve("first", [0, 3], [1, 0.25])])
-    assert panel.describe() == "Loss over epochs: first ends at 0.25 (epoch 3)."
+    assert panel.describe() == "Loss by epoch: first ends at 0.25 (epoch 3)."
 
 
 def test_seeds_share_a_colour_and_many_runs_leave_room_for_the_curves(fake_run, tmp_path):

@@ -68,4 +68,4 @@ def test_components_are_those_of_largest_variance() -> None:
 def test_corruptions_end_in_their_accuracy_at_the_worst_severity(tmp_path: Path, written: list[str]) -> None:
     figures = {f"corruptions/{name}/{s}": 60.0 - s - 10 * n for n, name in enumerate(("a", "b")) for s in range(1, 6)}
     evaluated.save_corruptions({"corruptions/clean": 61.0, "corruptions": 1.0, **figures}, tmp_path / "k.png")
-    assert written == ["55", "clean", "45", "clean"]
+    assert written == ["clean", "55", "clean", "45"]

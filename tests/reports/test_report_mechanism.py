@@ -4,14 +4,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from sparring.reports import mechanism
+from sparring.reports import curves
 from sparring.reports.record import read_runs
 
 
 def test_curves_of_the_negatives_and_of_the_choices(fake_run: Callable[..., Path]) -> None:
     folder = fake_run()
     (run,) = read_runs([folder])
-    assert mechanism.negatives([run]) == mechanism.choices([run]) == []
+    assert curves.negatives([run]) == curves.choices([run]) == []
     with (folder / "metrics.jsonl").open("a") as file:
         for epoch in (11, 12):
             figures = {
@@ -22,12 +22,12 @@ def test_curves_of_the_negatives_and_of_the_choices(fake_run: Callable[..., Path
             line = {"step": 4 * epoch, "epoch": epoch, "knn": 1.0, **figures, "parameters/spread": epoch / 20}
             file.write(json.dumps(line) + "\n")
     (run,) = read_runs([folder])
-    share, sizes = mechanism.negatives([run])
+    share, sizes = curves.negatives([run])
     assert {curve.label: list(curve.values) for curve in share.curves} == {
         "the clean view": [11.1, 12.1],
         "the hard view": [11.2, 12.2],
     }
     expected = [f"{part}, {view}" for part in ("pull", "push") for view in ("the clean view", "the hard view")]
     assert [curve.label for curve in sizes.curves] == expected
-    (choices,) = mechanism.choices([run])
+    (choices,) = curves.choices([run])
     assert [(curve.label, list(curve.values)) for curve in choices.curves] == [("spread", [0.55, 0.6])]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from fits import CONTEXT
 from PIL import Image
 
 from sparring.assembly import build_learner
@@ -21,12 +22,6 @@ from sparring.reproduce import SCALES, Study, load_study, reproduce, studies, wr
 
 COMMONEST = 13.98
 """Percent of the sample's test images that always naming the commonest training class gets right."""
-CONTEXT = {
-    "image_shape": (3, 32, 32),
-    "image_count": 12,
-    "labels": None,
-    "statistics": ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25)),
-}
 
 
 @pytest.mark.parametrize("name", studies())
@@ -34,8 +29,7 @@ def test_every_study_names_arms_that_can_be_built(name: str) -> None:
     study = load_study(name)
     cells = make_cells(from_table(study.recipe), {}, Path("runs"), seeds=1, arms=study.arms)
     for recipe in (replace(cell.recipe, encoder=Part("resnet12", {"width": 0.0625})) for cell in cells):
-        needs_labels = {**CONTEXT, "labels": torch.arange(12) % 3}
-        build_learner(recipe, needs_labels)
+        build_learner(recipe, {**CONTEXT, "labels": torch.arange(12) % 3})
     named = [bound[side] for bound in study.comparisons for side in ("arm", "against")]
     named += study.collapse.get("arms", [])
     named += [study.gap["low"], study.gap["high"], *study.gap["arms"]] if study.gap else []

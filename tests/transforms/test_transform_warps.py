@@ -1,6 +1,7 @@
 """Affine, perspective and thin-plate warps against Kornia, SciPy and each other."""
 
 import itertools
+import re
 
 import kornia
 import numpy as np
@@ -107,7 +108,10 @@ def test_no_perspective_within_the_bound_folds_the_image() -> None:
     """Every quadrilateral with corners at the extremes of the box turns the same way at all four corners."""
     corners = torch.tensor([[0, 0], [1, 0], [1, 1], [0, 1]]).double()
     extremes = torch.tensor(list(itertools.product([-1.0, 1.0], repeat=8))).double().view(-1, 4, 2)
-    moved = corners + 0.24 * extremes
+    with pytest.raises(InputError) as refused:
+        Perspective(share=1)
+    largest = float(re.findall(r"0, (.+)\]", str(refused.value))[0])
+    moved = corners + largest * extremes
     along, onward = moved.roll(-1, 1) - moved, moved.roll(-2, 1) - moved.roll(-1, 1)
     assert (along[..., 0] * onward[..., 1] - along[..., 1] * onward[..., 0]).min() > 0
 

@@ -17,7 +17,10 @@ from sparring.contracts import Adversary, Proposal, Turn
 from sparring.encoders import ImageShape
 from sparring.errors import InputError
 from sparring.randomness import choice
+from sparring.schema import checked
 from sparring.transforms.chain import Chain
+
+Turns = Literal["random", "cyclic"]
 
 
 class Blend(Adversary):
@@ -37,7 +40,7 @@ class Blend(Adversary):
         opponents: Sequence[Adversary],
         *,
         image_shape: ImageShape = (3, 32, 32),
-        turns: Literal["random", "cyclic"] = "random",
+        turns: Turns = "random",
     ) -> None:
         if not opponents:
             raise InputError("blend: expected at least one opponent, got none")
@@ -45,7 +48,7 @@ class Blend(Adversary):
         super().__init__(chain)
         chain.require_identity("blend")
         self.opponents = cast("Sequence[Adversary]", nn.ModuleList(opponents))
-        self.turns, self.image_shape = turns, image_shape
+        self.turns, self.image_shape = checked(turns, Turns, "blend: turns"), image_shape
         ends = list(accumulate((prod(shape) for shape in chain.shapes), initial=0))
         self.total, self.pads = ends[-1], [(start, ends[-1] - end) for start, end in pairwise(ends)]
 

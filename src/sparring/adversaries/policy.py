@@ -74,10 +74,10 @@ class Policy(Adversary):
         scores = self.logits.log_softmax(dim=1)
         choices = self._draw(scores.detach().exp(), len(turn.images), turn.generator)
         log_probability = scores.gather(1, choices).sum(dim=0)
-        params = self._params(choices, turn).view(-1, *self.shape)
+        params = self._params(choices, turn)
         spread = (scores.exp() * scores).sum() if self.entropy else None
         penalty = None if spread is None else (self.entropy * spread).expand(len(turn.images))
-        return Proposal(self.transform.project(params), penalty, log_probability)
+        return Proposal(params, penalty, log_probability)
 
     def control(self) -> Adversary:
         even = deepcopy(self)
@@ -88,11 +88,13 @@ class Policy(Adversary):
         draws = torch.multinomial(probabilities.to(generator.device), b, replacement=True, generator=generator)
         return draws.to(probabilities.device)
 
-    def _params(self, choices: Int[Tensor, "s b"], turn: Turn) -> Float[Tensor, "b p"]:
+    def _params(self, choices: Int[Tensor, "s b"], turn: Turn) -> Float[Tensor, " b *p"]:
+        """Full moves inside the transform's bound, each shortened to its level, as a norm leaves but one length."""
         operations, levels = choices // self.levels, choices % self.levels + 1
         moves = self.get_buffer("moves")
         params = turn.images.new_zeros(len(turn.images), moves.shape[1])
+        lengths = torch.zeros_like(params)
         for operation, level in zip(operations, levels, strict=True):
-            magnitudes = (level / self.levels).to(params)[:, None] * random_signs(params, turn.generator)
-            params = torch.where(moves[operation], magnitudes, params)
-        return params
+            params = torch.where(moves[operation], random_signs(params, turn.generator), params)
+            lengths = torch.where(moves[operation], (level / self.levels).to(params)[:, None], lengths)
+        return (lengths * self.transform.project(params.view(-1, *self.shape)).flatten(1)).view(-1, *self.shape)

@@ -5,7 +5,9 @@ from typing import Literal
 import torch
 
 from sparring.contracts import Adversary, Proposal, Transform, Turn
-from sparring.schema import TINY, check_range
+from sparring.schema import TINY, check_range, checked
+
+Statistics = Literal["batch", "running"]
 
 
 class Search(Adversary):
@@ -32,13 +34,13 @@ class Search(Adversary):
         steps: int = 5,
         step_size: float = 0.5,
         random_start: bool = True,
-        batch_norm: Literal["batch", "running"] = "batch",
+        batch_norm: Statistics = "batch",
     ) -> None:
         super().__init__(transform)
         check_range("search: steps", steps, 1)
         check_range("search: step_size", step_size, TINY)
         self.steps, self.step_size, self.random_start = steps, step_size, random_start
-        self.running = batch_norm == "running"
+        self.running = checked(batch_norm, Statistics, "search: batch_norm") == "running"
 
     @torch.enable_grad()
     def propose(self, turn: Turn) -> Proposal:

@@ -28,7 +28,7 @@ from sparring.recipe import Recipe
 from sparring.recipe_files import dump_recipe, shipped_recipes
 from sparring.training import load_data
 
-CONSOLE = Console(highlight=False)
+CONSOLE = Console(highlight=False, markup=False)
 LIMIT, LIGHTLY = "the limit", "lightly"
 BANK, DIMENSIONS, CLASSES = 50_000, 256, 10
 FAST = 20

@@ -78,6 +78,8 @@ def _missing(folder: Path) -> InputError:
 
 
 def _existing_folder(name: str) -> Path:
+    if not name:
+        raise InputError("data: expected a data set or a folder, got an empty name; the folder you are in is '.'")
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder

@@ -56,12 +56,17 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _deep_grey(image: Image.Image) -> UInt8[np.ndarray, "h w"]:
-    """Integers are 16-bit (65,535 is white); floats are in [0, 1], or else stretched from their least to their most."""
+    """Integers are 16-bit (65,535 is white); floats are in [0, 1], or else stretched from their least to their most.
+
+    What is not finite is as dark as the least.
+    """
     values = np.asarray(image)
     if image.mode != "F":
         return ((values.clip(0, 65_535).astype(np.uint32) + 128) // 257).astype(np.uint8)  # 65,535 / 255 is 257
-    scaled = np.nan_to_num(values, posinf=0, neginf=0)
-    low, high = scaled.min(), scaled.max()
+    finite = np.isfinite(values)
+    known = values[finite] if finite.any() else np.zeros(1, np.float32)
+    low, high = known.min(), known.max()
+    scaled = np.where(finite, values, low)
     if low < 0 or high > 1:
         # both are halved first: the distance of two large floats may be none
         scaled = (scaled / 2 - low / 2) / max(high / 2 - low / 2, np.finfo(np.float32).tiny)

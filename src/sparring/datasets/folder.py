@@ -1,5 +1,6 @@
 """A folder of image files: decoded once into the cache, in parallel, and mapped from then on."""
 
+import errno
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -23,8 +24,30 @@ from sparring.errors import InputError
 
 CHUNK = 512
 FOLDER_SIZE = 64
-SIDECARS = {".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml", ".md", ".html", ".pdf", ".log"}
+SIDECARS = {
+    ".txt",
+    ".csv",
+    ".tsv",
+    ".json",
+    ".jsonl",
+    ".xml",
+    ".yaml",
+    ".yml",
+    ".toml",
+    ".md",
+    ".html",
+    ".pdf",
+    ".log",
+    ".h5",
+    ".mat",
+}
 """Endings of files that lie beside images and are none."""
+DOCUMENTS = {"license", "licence", "copying", "readme", "citation", "makefile"}
+"""Names, without an ending, of others."""
+
+
+PASSING = (errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT)
+"""Troubles of the machine, not of the file."""
 
 
 def load_folder(folder: Path, *, image_size: int = FOLDER_SIZE, max_broken: float = 0.05) -> DataSet:
@@ -33,7 +56,7 @@ def load_folder(folder: Path, *, image_size: int = FOLDER_SIZE, max_broken: floa
     Raises InputError where there is no image, where more than the share `max_broken` of the files cannot be read, and
     where the class folders of the splits disagree.
     """
-    layout = arrange([file for file in scan(folder) if PurePath(file.parts[-1]).suffix.lower() not in SIDECARS], folder)
+    layout = arrange([file for file in scan(folder) if not _is_document(file)], folder)
     files = layout.files
     entry = cache_folder() / "decoded" / fingerprint(folder, files, image_size)
     once(entry, partial(_decode, folder=folder, files=files, image_size=image_size))
@@ -50,6 +73,11 @@ def load_folder(folder: Path, *, image_size: int = FOLDER_SIZE, max_broken: floa
         validation=splits.get("validation"),
         note="; ".join(layout.notes),
     )
+
+
+def _is_document(file: File) -> bool:
+    name = PurePath(file.parts[-1].lower())
+    return name.suffix in SIDECARS or name.name in DOCUMENTS
 
 
 def _decode(scratch: Path, *, folder: Path, files: Sequence[File], image_size: int) -> None:
@@ -83,7 +111,11 @@ def _blocks(
 def _read_or_reason(path: str, image_size: int) -> UInt8[np.ndarray, "3 s s"] | str:
     try:
         return read_image(path, image_size)
+    except MemoryError:
+        raise
     except Exception as error:  # a damaged file makes Pillow raise anything
+        if isinstance(error, OSError) and error.errno in PASSING:
+            raise InputError(f"{path}: expected a file that can be read, got: {error.strerror}; try again") from error
         return " ".join(f"{type(error).__name__}: {error}".split())
 
 

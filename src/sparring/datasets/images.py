@@ -1,6 +1,7 @@
 """What a data set is once it is read: uint8 images, labels if there are any, and their splits."""
 
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ Triple = tuple[float, float, float]
 
 STATISTICS_IMAGES = 10_000
 STATISTICS_BATCH = 64
-GREY_IMAGES = 100
+SOME = 100
 HELD_OUT = 10
 """One image of so many is a validation image, where the data have none of their own."""
 
@@ -42,9 +43,15 @@ class Images:
         files = tuple(self.files[place] for place in places) if self.files else ()
         return replace(self, pixels=self.pixels[chosen], labels=labels, files=files)
 
+    def digest(self) -> str:
+        """Tells these images from others: by labels and by the names of files, or else by a hundred of the images."""
+        labels = b"" if self.labels is None else self.labels.numpy().tobytes()
+        some = repr(self.files).encode() if self.files else self.pixels[:: -(-len(self) // SOME)].numpy().tobytes()
+        return blake2b(labels + some, digest_size=8).hexdigest()
+
     def is_grey(self) -> bool:
         """Whether red, green and blue are alike in some hundred images spread evenly."""
-        some = self.pixels[:: -(-len(self) // GREY_IMAGES)]
+        some = self.pixels[:: -(-len(self) // SOME)]
         return bool((some[:, :1] == some).all())
 
 

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from PIL import Image
+
 from sparring.datasets.scan import File
 from sparring.errors import InputError
 from sparring.randomness import derived_seed
 
 SPLITS = {"train": "train", "test": "test", "val": "validation", "valid": "validation", "validation": "validation"}
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".avif", ".jp2"}
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def arrange(files: Sequence[File], folder: Path) -> Layout:
     if not files:
         raise InputError(f"the folder {str(folder)!r} holds no images; expected some, or class folders of images")
     notes: list[str] = []
-    files, depth = _descend(files, 0)
+    files, depth = _descend(files, 0, notes)
     groups = _group(files, depth)
     splits = {name: SPLITS[name.lower()] for name in groups if name.lower() in SPLITS}
     for split in set(splits.values()):
@@ -61,17 +62,20 @@ def _group(files: Sequence[File], depth: int) -> dict[str, list[File]]:
     return dict(groups)
 
 
-def _descend(files: Sequence[File], depth: int) -> tuple[Sequence[File], int]:
+def _descend(files: Sequence[File], depth: int, notes: list[str]) -> tuple[Sequence[File], int]:
     """Go down while there is one sub-folder and no image: a single folder is a wrapper, not a class."""
     groups = _group(files, depth)
     folders = [name for name in groups if name and SPLITS.get(name.lower(), "train") == "train"]
     if len(folders) != 1 or len(groups.keys() - {""}) != 1 or _image_files(groups.get("", [])):
         return files, depth
-    return _descend(groups[folders[0]], depth + 1)
+    _note_left_out(notes, groups.get("", []))
+    return _descend(groups[folders[0]], depth + 1, notes)
 
 
 def _image_files(files: Sequence[File]) -> list[File]:
-    return [file for file in files if PurePath(file.parts[-1]).suffix.lower() in IMAGE_SUFFIXES]
+    """Those whose endings Pillow knows how to open; others may be images, or not."""
+    known = Image.registered_extensions()
+    return [file for file in files if known.get(PurePath(file.parts[-1]).suffix.lower()) in Image.OPEN]
 
 
 def _part(files: Sequence[File], depth: int, notes: list[str], fewest_classes: int = 2) -> Part:
@@ -87,19 +91,22 @@ def _part(files: Sequence[File], depth: int, notes: list[str], fewest_classes: i
     _note_left_out(notes, direct)
     return Part(
         [file for name in sorted(groups) for file in groups[name]],
-        [name for name in sorted(groups) for _ in groups[name]],
+        [_in_unicode(name) for name in sorted(groups) for _ in groups[name]],
     )
 
 
+def _in_unicode(name: str) -> str:
+    """A folder's name with what is no UTF-8 spelled out, which no file of results could hold."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def _note_left_out(notes: list[str], files: Sequence[File]) -> None:
-    if images := _image_files(files):
-        notes.append(
-            f"{len(images):,} image(s) outside the class folders were left out (the first: {images[0].path!r})"
-        )
+    if files:
+        notes.append(f"{len(files):,} file(s) outside the class folders were left out (the first: {files[0].path!r})")
 
 
 def _with_splits(groups: dict[str, list[File]], depth: int, notes: list[str], folder: Path) -> Layout:
-    train = _part(*_descend(groups.pop("train"), depth), notes)
+    train = _part(*_descend(groups.pop("train"), depth, notes), notes)
     if "test" not in groups and "validation" in groups:
         groups["test"] = groups.pop("validation")
         notes.append("the validation images serve as test images, as there are no others")
@@ -107,7 +114,7 @@ def _with_splits(groups: dict[str, list[File]], depth: int, notes: list[str], fo
         return _hold_out(train, notes)
     parts = {"train": train}
     for name, group in sorted(groups.items()):
-        place = (group, depth) if train.names else _descend(group, depth)
+        place = (group, depth) if train.names else _descend(group, depth, notes)
         parts[name] = _part(*place, notes, fewest_classes=1 if train.names else 2)
         _check_classes(parts[name], train, name, folder)
     return Layout(parts, notes)

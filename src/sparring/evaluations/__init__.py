@@ -1,6 +1,7 @@
 """What frozen features are worth. A new evaluation is one file and one row.
 
-An evaluation reads features of clean images; an `Inspection` also needs the encoder and the images.
+An evaluation reads features of clean images; an `Inspection` also needs the encoder and the images, and a `Judge`
+names a class for each image.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from sparring.evaluations.lidar import Lidar as Lidar
 from sparring.evaluations.linear import Linear as Linear, Probe as Probe
 from sparring.evaluations.low_label import LowLabel as LowLabel
 from sparring.evaluations.robustness import Robustness as Robustness
-from sparring.evaluations.subject import Inspection as Inspection, Subject as Subject
+from sparring.evaluations.subject import Inspection as Inspection, Judge as Judge, Subject as Subject
 
 EVALUATIONS: dict[str, Callable[..., Callable[..., dict[str, float]]]] = {
     "collapse": Collapse,

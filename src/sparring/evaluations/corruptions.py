@@ -14,6 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, UInt8
+from kornia.filters import gaussian_blur2d, get_gaussian_kernel2d
 from PIL import Image
 from torch import Tensor
 
@@ -47,23 +48,16 @@ def defocus_blur(images: Tensor, constants: tuple[float, float], generator: torc
     radius, alias = constants
     line = torch.arange(-2.0, 3)
     disk = (line[:, None] ** 2 + line**2 <= radius**2).float()
-    smooth = _gaussian(alias, 1)
-    kernel = F.conv2d((disk / disk.sum())[None, None], (smooth[:, None] * smooth)[None, None], padding=1)
+    smooth = get_gaussian_kernel2d((3, 3), (alias, alias))
+    kernel = F.conv2d((disk / disk.sum())[None, None], smooth[None], padding=1)
     padded = F.pad(images, (2, 2, 2, 2), mode="reflect")
     return F.conv2d(padded, kernel.expand(images.shape[1], 1, 5, 5), groups=images.shape[1])
 
 
 def gaussian_blur(images: Tensor, sigma: float, generator: torch.Generator) -> Tensor:
     """Convolve with a Gaussian of this width in pixels, cut off at four times that."""
-    channels, reach = images.shape[1], int(4 * sigma + 0.5)
-    kernel = _gaussian(sigma, reach).expand(channels, 1, 1, -1)
-    padded = F.pad(images, (reach,) * 4, mode="replicate")
-    return F.conv2d(F.conv2d(padded, kernel, groups=channels), kernel.mT, groups=channels)
-
-
-def _gaussian(sigma: float, reach: int) -> Float[Tensor, " k"]:
-    weights = (-0.5 * (torch.arange(-reach, reach + 1.0) / sigma) ** 2).exp()
-    return weights / weights.sum()
+    size = 2 * int(4 * sigma + 0.5) + 1
+    return gaussian_blur2d(images, (size, size), (sigma, sigma), border_type="replicate")
 
 
 def brightness(images: Tensor, added: float, generator: torch.Generator) -> Tensor:

@@ -1,6 +1,7 @@
 """Weighted kNN on frozen features."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, Int
@@ -11,6 +12,9 @@ from sparring.evaluations.neighbours import neighbours
 from sparring.gather import shard, unshard
 from sparring.precision import native_precision
 from sparring.schema import check_neighbours
+
+if TYPE_CHECKING:
+    from sparring.evaluations.subject import Subject
 
 
 def knn_scores(
@@ -69,6 +73,12 @@ class Knn:
         if features.bank_labels is None or features.query_labels is None:
             return {}
         return self.figures(self.predict(features), features.query_labels)
+
+    def judge(self, subject: "Subject") -> tuple[dict[str, float], Int[Tensor, " m"]]:
+        """Its figures, and the classes under the first setting."""
+        predicted, labels = self.predict(subject.features), subject.features.query_labels
+        assert labels is not None
+        return self.figures(predicted, labels), predicted[0]
 
     def predict(self, features: Features) -> Int[Tensor, "s m"]:
         """The class of each query under each setting; the bank must have labels. All ranks must call it: they share."""

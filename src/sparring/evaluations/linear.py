@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,6 +15,9 @@ from sparring.errors import InputError
 from sparring.evaluations.confusion import percent_right
 from sparring.evaluations.stratified import draw_stratified, others
 from sparring.randomness import generator_for
+
+if TYPE_CHECKING:
+    from sparring.evaluations.subject import Subject
 
 GRID = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 HELD_OUT = 0.2
@@ -96,6 +100,12 @@ class Linear:
             return {}
         probe = self.fit(features.bank, features.bank_labels)
         return self.figures(probe, features.queries, features.query_labels)
+
+    def judge(self, subject: "Subject") -> tuple[dict[str, float], Int[Tensor, " m"]]:
+        """Figures and classes of the subject's probe, which is fitted once for all that need it."""
+        probe, queries, labels = subject.probe, subject.features.queries, subject.features.query_labels
+        assert labels is not None
+        return self.figures(probe, queries, labels), probe.predict(queries)
 
     def figures(self, probe: Probe, queries: Float[Tensor, "m d"], labels: Int[Tensor, " m"]) -> dict[str, float]:
         """Accuracy and C of a fitted probe; `linear/unconverged` is there, and 1, where a fit stopped too early."""

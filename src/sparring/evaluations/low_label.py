@@ -15,10 +15,6 @@ from sparring.evaluations.stratified import draw_stratified, of_share
 from sparring.randomness import generator_for
 
 
-def _of_number(number: int, size: int) -> int:
-    return min(number, size)
-
-
 class LowLabel:
     """Percent of the queries that a linear probe recognises from few labels of each class: mean over draws.
 
@@ -46,7 +42,7 @@ class LowLabel:
         self.draws, self.seed, self.per_class = draws, seed, per_class
         self.counts: dict[str, Callable[[int], int]] = {
             **{f"low_label/share={share:g}": partial(of_share, share) for share in shares},
-            **{f"low_label/per_class={number}": partial(_of_number, number) for number in per_class},
+            **{f"low_label/per_class={number}": partial(min, number) for number in per_class},
         }
 
     def __call__(self, features: Features) -> dict[str, float]:

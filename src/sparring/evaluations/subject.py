@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -68,3 +69,12 @@ class Inspection(ABC):
     @abstractmethod
     def __call__(self, subject: Subject) -> dict[str, float]:
         """Figures by name."""
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """An evaluation that names a class for each measured image, so that it can be said which is taken for which."""
+
+    def judge(self, subject: Subject) -> tuple[dict[str, float], Int[Tensor, " m"]]:
+        """Figures by name, and the classes; `subject` has labels. All ranks must call it."""
+        ...

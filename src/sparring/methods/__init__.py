@@ -10,7 +10,7 @@ from sparring.methods.dcl import dcl as dcl
 from sparring.methods.debiased import debiased as debiased
 from sparring.methods.hcl import hcl as hcl
 from sparring.methods.mochi import mochi as mochi
-from sparring.methods.moco import moco as moco
+from sparring.methods.moco import MoCo as MoCo
 from sparring.methods.oracle import oracle as oracle
 from sparring.methods.pcl import PCL as PCL
 from sparring.methods.simclr import simclr as simclr
@@ -26,7 +26,7 @@ METHODS: dict[str, Callable[..., Method]] = {
     "debiased": debiased,
     "hcl": hcl,
     "mochi": mochi,
-    "moco": moco,
+    "moco": MoCo,
     "oracle": oracle,
     "pcl": PCL,
     "simclr": simclr,

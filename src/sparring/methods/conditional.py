@@ -15,7 +15,7 @@ from sparring.methods.contrastive import Contrastive
 
 def ring_of(scores: Scores, *, nearest: float, furthest: float) -> Bool[Tensor, "a n"]:
     """The negatives whose rank by similarity, nearest first, lies in [floor(nearest N), ceil(furthest N))."""
-    count = scores.kept().sum(dim=1, keepdim=True)
+    count = scores.kept().sum(dim=1, keepdim=True).double()  # 0.3 x 50 is 15, in float32 more
     ranks = scores.negative.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
     return (ranks >= (nearest * count).floor()) & (ranks < (furthest * count).ceil())
 

@@ -13,21 +13,25 @@ from sparring.methods.contrastive import Contrastive
 from sparring.methods.heads import check_below_1
 from sparring.schema import check_range
 
+LARGEST = 80.0
+"""Exponent that float32 holds; what is larger by so much is more than the mean anyway."""
+
 
 def corrected(scores: Scores, *, tau_plus: float, beta: float) -> Float[Tensor, " a"]:
     """-log e^p / (e^p + N g), g the mean negative after correction.
 
     g = max((sum e^{(1 + beta) n} / sum e^{beta n} - tau_plus e^p) / (1 - tau_plus), e^{-1/t})
 
-    beta = 0 is the debiased loss, tau_plus = beta = 0 is InfoNCE. All is scaled by e^{-1/t}, so nothing overflows.
+    beta = 0 is the debiased loss, tau_plus = beta = 0 is InfoNCE. All is in logarithms, so nothing overflows.
     """
     top, kept = 1 / scores.temperature, scores.kept()
     finite = scores.negative.masked_fill(~kept, 0.0)
     tilted, weights = (((scale * finite).masked_fill(~kept, -torch.inf)) for scale in (1 + beta, beta))
-    mean = (torch.logsumexp(tilted, dim=1) - torch.logsumexp(weights, dim=1) - top).exp()
-    attraction = (scores.positive - top).exp()
-    negative = ((mean - tau_plus * attraction) / (1 - tau_plus)).clamp(min=math.exp(-2 * top))
-    return (attraction + kept.sum(dim=1) * negative).log() - (scores.positive - top)
+    mean = torch.logsumexp(tilted, dim=1) - torch.logsumexp(weights, dim=1)
+    false = tau_plus * (scores.positive - mean).clamp(max=LARGEST).exp()  # expected share of the mean
+    true = torch.where(false < 1, mean + torch.log1p(-torch.where(false < 1, false, 0.0)), -torch.inf)
+    negative = (true - math.log(1 - tau_plus)).clamp(min=-top)
+    return torch.logaddexp(scores.positive, kept.sum(dim=1).to(mean).log() + negative) - scores.positive
 
 
 def hcl(

@@ -3,7 +3,7 @@
 from sparring.encoders import Encoder
 from sparring.errors import InputError
 from sparring.methods.mixing import Mixing
-from sparring.methods.queued import MomentumContrast
+from sparring.methods.moco import MoCo
 
 
 def mochi(
@@ -18,7 +18,7 @@ def mochi(
     hardest: int = 256,
     pairs: int = 256,
     queries: int = 32,
-) -> MomentumContrast:
+) -> MoCo:
     """MoCo whose negatives are the queue's and, per query, `pairs + queries` synthetic ones (see Mixing).
 
     Defaults have the paper's proportions (1024, 1024 and 128 of 16384) at MoCo's CIFAR-10 queue. Departure: no warm-up
@@ -40,7 +40,7 @@ def mochi(
     """
     if hardest > queue:
         raise InputError(f"mochi: expected hardest to be at most the queue's {queue}, got {hardest}")
-    return MomentumContrast(
+    method = MoCo(
         encoder,
         hidden=hidden,
         projection=projection,
@@ -48,5 +48,6 @@ def mochi(
         momentum=momentum,
         queue=queue,
         symmetric=symmetric,
-        mixing=Mixing(hardest=hardest, pairs=pairs, queries=queries),
     )
+    method.mixing = Mixing(hardest=hardest, pairs=pairs, queries=queries)
+    return method

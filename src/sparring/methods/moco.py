@@ -1,24 +1,15 @@
 """MoCo v2: a query finds its key, made by a momentum encoder, among a queue of older keys."""
 
-from sparring.encoders import Encoder
-from sparring.methods.queued import MomentumContrast
+from sparring.methods.contrast import info_nce
+from sparring.methods.queued import Queued
 
 
-def moco(
-    encoder: Encoder,
-    *,
-    hidden: int = 512,
-    projection: int = 128,
-    temperature: float = 0.1,
-    momentum: float = 0.99,
-    queue: int = 4096,
-    symmetric: bool = True,
-) -> MomentumContrast:
+class MoCo(Queued):
     """InfoNCE of q1 (online) with k2 (target) against the queue; symmetric: the mean with q2 and k1.
 
     Departures: no shuffling of BatchNorm's batches between devices, and keys are computed for each view, used or not.
     Defaults are those of the authors' CIFAR-10 demonstration; v2 on ImageNet: queue 65536, momentum 0.999,
-    temperature 0.2.
+    temperature 0.2. As nothing is added to the loss, it can be split into pull and push (`evaluations.negatives`).
 
     Args:
         encoder: the backbone.
@@ -32,12 +23,6 @@ def moco(
     Source: He et al. 2020, "Momentum Contrast"; Chen et al. 2020, "Improved Baselines with Momentum
     Contrastive Learning".
     """
-    return MomentumContrast(
-        encoder,
-        hidden=hidden,
-        projection=projection,
-        temperature=temperature,
-        momentum=momentum,
-        queue=queue,
-        symmetric=symmetric,
-    )
+
+    loss = staticmethod(info_nce)
+    scores = Queued._scores

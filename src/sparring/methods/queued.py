@@ -22,35 +22,29 @@ class Queued(Method):
 
     The queue enters the keys of all views of a step if symmetric, else of the second view (hardened, if it was).
 
-    Args:
-        encoder: the backbone.
-        hidden: width of the projector's hidden layer.
-        projection: size of the projection.
-        temperature: divides the cosine similarities.
-        momentum: share of itself that the target keeps in each step.
-        queue: number of negatives.
-        symmetric: both views are queries and keys; else the first is the query, the second the key.
-        mixing: makes each query further negatives of the queue's.
+    Args: as `MoCo`.
     """
+
+    mixing: Mixing | None
+    """Makes each query further negatives of the queue's."""
 
     def __init__(
         self,
         encoder: Encoder,
         *,
-        hidden: int,
-        projection: int,
-        temperature: float,
-        momentum: float,
-        queue: int,
-        symmetric: bool,
-        mixing: Mixing | None = None,
+        hidden: int = 512,
+        projection: int = 128,
+        temperature: float = 0.1,
+        momentum: float = 0.99,
+        queue: int = 4096,
+        symmetric: bool = True,
     ) -> None:
         super().__init__()
         check_temperature(temperature)
         self.encoder, self.temperature, self.symmetric = encoder, temperature, symmetric
         self.projector = two_layers(encoder.feature_size, hidden, projection, batch_norm=False)
         self.target = Target(self.encoder, self.projector, momentum=momentum)
-        self.queue, self.mixing = Queue(queue, projection), mixing
+        self.queue, self.mixing = Queue(queue, projection), None
 
     def encode(self, images: Float[Tensor, "b c h w"]) -> Embedding:
         features = self.encoder(images)
@@ -79,10 +73,3 @@ class Queued(Method):
         self.queue.push(keys_of(embeddings, symmetric=self.symmetric))
         if self.mixing is not None:
             self.mixing.redraw()
-
-
-class MomentumContrast(Queued):
-    """As above; nothing is added to the loss, so it can be split into pull and push (`evaluations.negatives`)."""
-
-    loss = staticmethod(info_nce)
-    scores = Queued._scores

@@ -5,11 +5,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def off_diagonal(matrix: Float[Tensor, "k k"]) -> Float[Tensor, "k k"]:
-    """The matrix with zeros on its diagonal."""
-    return matrix - torch.diag(matrix.diagonal())
-
-
 def squares(matrix: Float[Tensor, "k k"], x: Float[Tensor, "b k"], y: Float[Tensor, "b k"]) -> Float[Tensor, " b"]:
     """Shares of sum_{i != j} C_ij^2, C the mean over images of x_i y_j: an image has sum_{i != j} C_ij x_i y_j."""
-    return ((x @ off_diagonal(matrix)) * y).sum(dim=1)
+    return ((x @ (matrix - torch.diag(matrix.diagonal()))) * y).sum(dim=1)

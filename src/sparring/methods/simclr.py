@@ -1,16 +1,8 @@
 """SimCLR: an image's two views attract, all other views repel."""
 
-from jaxtyping import Float
-from torch import Tensor
-
 from sparring.encoders import Encoder
-from sparring.methods.contrast import all_against_all, info_nce
+from sparring.methods.contrast import info_nce
 from sparring.methods.contrastive import Contrastive
-
-
-def nt_xent(first: Float[Tensor, "b k"], second: Float[Tensor, "b k"], temperature: float) -> Float[Tensor, " b"]:
-    """NT-Xent per image, the mean over its two anchors; negatives are both views of all other images of all ranks."""
-    return info_nce(all_against_all(first, second, temperature)).view(2, -1).mean(dim=0)
 
 
 def simclr(

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from sparring.contracts import Move, Penalty, Transform
 from sparring.errors import InputError
+from sparring.gather import gather
 from sparring.transforms import Colour
 
 TINY = 1e-12  # keeps the logarithm of an exact 0 finite
@@ -75,7 +76,7 @@ class EntropyBand(Penalty):
         self.low, self.high = low, high
 
     def forward(self, move: Move) -> Float[Tensor, " b"]:
-        entropy = _entropy(_matrix(move).mean(dim=0)).mean() / math.log(3)
+        entropy = _entropy(gather(_matrix(move)).mean(dim=0)).mean() / math.log(3)
         return (torch.relu(self.low - entropy) + torch.relu(entropy - self.high)).expand(len(move.params))
 
 

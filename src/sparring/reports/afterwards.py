@@ -3,23 +3,23 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from html import escape
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from sparring.errors import InputError
 from sparring.reports.compare import by_seed, grouped
 from sparring.reports.measures import digits, is_shown, label, margins
 from sparring.reports.pictures import Picture, beside
-from sparring.reports.record import Record, is_number, labels
+from sparring.reports.record import Record, is_number, labels, parsed
 from sparring.reports.seeds import label_of, telling
 from sparring.reports.tables import ABSENT, row, table
 from sparring.reports.words import name, written
 
 PICTURES = {
     "confusion": ("Confusion matrix", "Confusion matrix: of each class, which classes its test images are taken for"),
-    "features": ("Map of the features", "Features of test images in two dimensions, coloured by class"),
+    "features": ("Map of the features", "Features of images in two dimensions, coloured by class"),
     "corruptions": ("Under corruptions", "Accuracy under each corruption over its severities"),
 }
 NOTE = (
@@ -29,6 +29,18 @@ NOTE = (
 SEEDS = "; where a column is of several seeds, figures are means over them, and ± is the deviation over seeds"
 
 Figures = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What was measured of a run on one data set, and by which settings of each evaluation."""
+
+    figures: Figures
+    settings: Mapping[str, Any]
+
+    def agrees(self, other: "Evaluated") -> bool:
+        """Whether all evaluations that both had were the same."""
+        return all(self.settings[each] == other.settings[each] for each in self.settings.keys() & other.settings)
 
 
 @dataclass(frozen=True)
@@ -61,25 +73,40 @@ def section(runs: Sequence[Record]) -> tuple[str, str, str]:
     return "Measured afterwards", body, f"{NOTE}{seeds}."
 
 
-def _on(data: str, title: str, runs: Sequence[Record], found: Mapping[str, dict[str, Figures]]) -> str:
-    measured = [run for run in runs if data in found[run.label]]
-    columns = _columns(measured, {label: own[data] for label, own in found.items() if data in own})
-    keys = [key for key in dict.fromkeys(key for own in found.values() for key in own.get(data, ())) if is_shown(key)]
-    rows = [row(escape(label(key)), [], [column.cell(key) for column in columns]) for key in keys]
+def _on(data: str, title: str, runs: Sequence[Record], found: Mapping[str, dict[str, Evaluated]]) -> str:
+    own = {label: measured[data] for label, measured in found.items() if data in measured}
+    columns = _columns([run for run in runs if run.label in own], own)
+    keys = [key for key in dict.fromkeys(key for each in own.values() for key in each.figures) if is_shown(key)]
+    neighbours = {tuple(each.settings["knn"]["ks"]) for each in own.values() if "ks" in each.settings.get("knn", {})}
+    k = neighbours.pop()[0] if len(neighbours) == 1 else None
+    rows = [row(escape(label(key, k)), [], [column.cell(key) for column in columns]) for key in keys]
     heading = f"<h3>{escape(title)}</h3>" if title else ""
     body = table(["Measure", *(column.heading for column in columns)], 1, rows) if rows else ""
     return heading + body + (beside(_pictures(runs[0], data)) if len(runs) == 1 else "")
 
 
-def _columns(runs: Sequence[Record], figures: Mapping[str, Figures]) -> list[Column]:
-    groups = grouped(runs)
+def _columns(runs: Sequence[Record], own: Mapping[str, Evaluated]) -> list[Column]:
+    groups = [alike for members in grouped(runs) for alike in _alike(members, own)]
     settings = telling(groups)
     columns = []
     for members in groups:
         alone = len(members) == 1
         heading = members[0].label if alone else f"{label_of(members[0], settings)} ({len(members)} runs)"
-        columns.append(Column(heading, [(run.recipe.get("seed", 0), figures[run.label]) for run in members]))
+        columns.append(Column(heading, [(run.recipe.get("seed", 0), own[run.label].figures) for run in members]))
     return columns
+
+
+def _alike(runs: Sequence[Record], own: Mapping[str, Evaluated]) -> list[list[Record]]:
+    """Runs that differ in their seed only, apart where they were measured by different settings."""
+    found: list[list[Record]] = []
+    for run in runs:
+        mine = own[run.label]
+        place = next((group for group in found if all(mine.agrees(own[each.label]) for each in group)), None)
+        if place is None:
+            found.append([run])
+        else:
+            place.append(run)
+    return found
 
 
 def _titles(names: Sequence[str], runs: Sequence[Record]) -> list[str]:
@@ -98,23 +125,18 @@ def _pictures(run: Record, data: str) -> list[Picture]:
 
 def suffix_of(data: str, own: str) -> str:
     """What the file names of pictures on a data set end in: nothing for the one that was trained on."""
-    return "" if data == own else f"-{Path(data).name}"
+    digest = blake2b(data.encode(), digest_size=3).hexdigest()  # folders of one name lie in many places
+    return "" if data == own else f"-{Path(data).name}-{digest}"
 
 
-def _read(file: Path) -> dict[str, Figures]:
-    """Figures by data set; empty without a file."""
-    if not file.is_file():
-        return {}
-    try:
-        return {
-            data: _figures(found["figures"]) for data, found in json.loads(file.read_text(encoding="utf-8")).items()
-        }
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        got = f"{type(error).__name__}: {error}"
-        raise InputError(
-            f"expected {file} as `sparring evaluate` writes it, got {got}; delete it and evaluate again"
-        ) from error
+def _read(file: Path) -> dict[str, Evaluated]:
+    """What was measured by data set; empty without a file."""
+    remedy = "delete it and evaluate again"
+    return parsed(file, _evaluated, by="sparring evaluate", remedy=remedy) if file.is_file() else {}
 
 
-def _figures(found: dict[str, Any]) -> Figures:
-    return {key: float(value) for key, value in found.items()}
+def _evaluated(text: str) -> dict[str, Evaluated]:
+    return {
+        data: Evaluated({key: float(value) for key, value in own["figures"].items()}, dict(own.get("settings", {})))
+        for data, own in json.loads(text).items()
+    }

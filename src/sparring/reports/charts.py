@@ -93,7 +93,7 @@ def _draw_panel(axes: Axes, panel: Panel, titled: bool, above: int) -> None:
     """`above` rows of legends lie between the frame and its title."""
     for number, curve in enumerate(panel.curves):
         _draw_curve(axes, curve, number)
-    _draw_frame(axes, panel.limits)
+    _draw_frame(axes, panel)
     if panel.reference:
         _draw_reference(axes, *panel.reference)
     _draw_ends(axes, panel)
@@ -114,16 +114,16 @@ def _draw_curve(axes: Axes, curve: Curve, number: int) -> None:
         axes.fill_between(epochs, middle - width, middle + width, color=curve.colour, alpha=0.12, linewidth=0)
 
 
-def _draw_frame(axes: Axes, limits: tuple[float, float] | None) -> None:
-    axes.set_xlabel("epoch", loc="right")
+def _draw_frame(axes: Axes, panel: Panel) -> None:
+    axes.set_xlabel(panel.over, loc="right")
     axes.tick_params(length=0)
     axes.grid(axis="y", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["left", "right", "top"]].set_visible(False)
     axes.locator_params("y", nbins=5)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    if limits:
-        axes.set_ylim(*limits)
+    if panel.limits:
+        axes.set_ylim(*panel.limits)
 
 
 def _draw_reference(axes: Axes, level: float, name: str) -> None:
@@ -167,10 +167,7 @@ def _draw_legend(axes: Axes, panel: Panel) -> None:
     """Draw it above the frame."""
     curves, columns = panel.curves, _legend_columns(panel)
     place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2, "frameon": False}
-    legend = axes.legend(axes.lines[: len(curves)], map(str, range(len(curves))), ncols=columns, **place)
-    # Set afterwards: matplotlib would leave out a label that begins with an underscore.
-    for text, curve in zip(legend.get_texts(), curves, strict=True):
-        text.set_text(curve.label)
+    axes.legend(axes.lines[: len(curves)], [curve.label for curve in curves], ncols=columns, **place)
 
 
 def _for_page(source: str, name: str, words: str) -> str:

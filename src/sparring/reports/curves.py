@@ -12,6 +12,10 @@ from sparring.reports.words import is_chance, is_played, written
 MATRIX_ENTRY = re.compile(r"(.*/)([rgb])_from_([rgb])")
 CHANNELS = {"r": "Red", "g": "Green", "b": "Blue"}
 PLAYERS = {"adversary": RUN_COLOURS[1], "random": RUN_COLOURS[0]}
+SEEN = {"clean": ("the clean view", "--"), "adversary": ("the hard view", "-")}
+"""The two views whose gradient is split, with their names and dashes."""
+ALONE = {"clean": ("", "-")}
+"""The one view, where there is no adversary."""
 
 
 def styles(runs: Sequence[Record]) -> list[tuple[str, str]]:
@@ -47,8 +51,9 @@ def collapse(runs: Sequence[Record]) -> list[Panel]:
 
 
 def _collapse(runs: Sequence[Record], key: str, title: str, form: str) -> list[Panel]:
-    limit = collapsed_below(key, runs[0].untrained)
-    return _shared(runs, key, title, form, reference=(limit, "collapse"), across=2)
+    limits = {collapsed_below(key, run.untrained) for run in runs}
+    reference = (limits.pop(), "collapse") if len(limits) == 1 else None  # else each has a limit of its own
+    return _shared(runs, key, title, form, reference=reference, across=2)
 
 
 def hardness(runs: Sequence[Record]) -> list[Panel]:
@@ -59,6 +64,35 @@ def hardness(runs: Sequence[Record]) -> list[Panel]:
 def parameters(runs: Sequence[Record]) -> list[Panel]:
     """The adversary's mean parameters, but for chance's: a panel for each row of a colour matrix or other name."""
     return [panel for run in runs if not is_chance(run) for panel in _run_parameters(run, _group(run, runs))]
+
+
+def negatives(runs: Sequence[Record]) -> list[Panel]:
+    """Weight on false negatives, and the sizes of both parts of the gradient, before and after the adversary."""
+    panels = []
+    for run in runs:
+        group = _group(run, runs)
+        share = _before_and_after(run, {"false_weight": ""}, RUN_COLOURS[0])
+        sizes = _before_and_after(run, {"pull": "pull", "push": "push"}, RUN_COLOURS[2])
+        if share:
+            panels.append(Panel("Share of negative weight on false negatives", share, group, legend=True, across=2))
+        if sizes:
+            panels.append(Panel("Length of the gradient's two parts", sizes, group, legend=True, across=2))
+    return panels
+
+
+def choices(runs: Sequence[Record]) -> list[Panel]:
+    """Spread and entropy of the parameters, and the share of their variance that the image explains."""
+    named = {"spread": "spread", "entropy": "entropy", "by_image": "explained by the image"}
+    panels = []
+    for run in (run for run in runs if not is_chance(run)):  # which fills its box, whatever the image
+        curves = [
+            _curve(run, f"parameters/{key}", label, RUN_COLOURS[number], "-")
+            for number, (key, label) in enumerate(named.items())
+            if run.series(f"parameters/{key}")
+        ]
+        if curves:
+            panels.append(Panel("How varied its choices are", curves, _group(run, runs), (-0.02, 1.02), legend=True))
+    return panels
 
 
 def _group(run: Record, runs: Sequence[Record]) -> str:
@@ -124,3 +158,18 @@ def _spread(run: Record, key: str, about: Series) -> list[float]:
     """The deviation over images about each value of a parameter; empty where it was not logged with all of them."""
     series = run.series(key.replace("adversary/", "spread/", 1))
     return series.values if series.epochs == about.epochs else []
+
+
+def _before_and_after(run: Record, names: dict[str, str], colour: str) -> list[Curve]:
+    colours = dict(zip(names, (colour, RUN_COLOURS[1]), strict=False))
+    return [
+        _curve(run, key, ", ".join(filter(None, (label, seen))), colours[name], dash)
+        for name, label in names.items()
+        for view, (seen, dash) in (SEEN if is_played(run) else ALONE).items()
+        if run.series(key := f"negatives/{view}/{name}")
+    ]
+
+
+def _curve(run: Record, key: str, label: str, colour: str, dash: str) -> Curve:
+    series = run.series(key)
+    return Curve(label, series.epochs, series.values, colour, dash)

@@ -1,5 +1,6 @@
 """Pictures of an evaluation: which class is taken for which, how features lie, accuracy under corruptions."""
 
+import re
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -11,9 +12,9 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sparring.reports.charts import spread, style
+from sparring.reports.charts import save_png, spread, style
 from sparring.reports.layouts import LAYOUTS
-from sparring.reports.panels import INK, MUTED, RULE
+from sparring.reports.panels import INK, MUTED, RULE, Curve, Panel
 
 POINTS = 2000
 COLOURED = 10
@@ -26,6 +27,9 @@ DARK = 0.55
 """Of the darkest shade: above it numbers are white."""
 NAMED = 40
 """Classes up to which the axes name them."""
+FEWEST = 3
+"""Features of which no more than their principal components can be drawn."""
+SEVERITIES = range(1, 6)
 
 
 def save_confusion(counts: Int[np.ndarray, "c c"], classes: Sequence[str], path: Path, title: str) -> None:
@@ -78,10 +82,11 @@ def save_scatter(
     classes: Sequence[str],
     path: Path,
     projection: str = "pca",
+    images: str = "test images",
 ) -> None:
-    """At most 2,000 test features in two dimensions, coloured by class; names lie at the classes' medians."""
+    """At most 2,000 features of `images` in two dimensions, coloured by class; names lie at the classes' medians."""
     chosen = np.linspace(0, len(features) - 1, min(POINTS, len(features))).astype(int)
-    places, words = LAYOUTS[projection](features, chosen)
+    places, words = LAYOUTS[projection if len(chosen) > FEWEST else "pca"](features, chosen)
     with style():
         figure = Figure(figsize=(7.2, 5.6), layout="constrained")
         axes = figure.subplots()
@@ -89,7 +94,7 @@ def save_scatter(
             axes.scatter(places[:, 0], places[:, 1], s=7, alpha=0.6, linewidths=0, color=MUTED)
         else:
             _scatter_classes(axes, places, labels[chosen], classes)
-        axes.set_title(f"Features of {len(chosen):,} test images, {words}", loc="left", color=INK, weight="bold")
+        axes.set_title(f"Features of {len(chosen):,} {images}, {words}", loc="left", color=INK, weight="bold")
         axes.set_xticks([])
         axes.set_yticks([])
         axes.spines[:].set_color(RULE)
@@ -115,10 +120,7 @@ def _scatter_classes(
 
 def _draw_legend(axes: Axes, drawn: Sequence[Any], names: Sequence[str]) -> None:
     place: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "frameon": False, "markerscale": 2}
-    legend = axes.legend(drawn, [str(number) for number in range(len(names))], **place)
-    # set afterwards: matplotlib would leave out a name that begins with an underscore
-    for text, name in zip(legend.get_texts(), names, strict=True):
-        text.set_text(name)
+    axes.legend(drawn, names, **place)
 
 
 def _name_medians(axes: Axes, medians: Sequence[Float[np.ndarray, " 2"]], names: Sequence[str]) -> None:
@@ -139,34 +141,12 @@ def _name_medians(axes: Axes, medians: Sequence[Float[np.ndarray, " 2"]], names:
 
 def save_corruptions(figures: Mapping[str, float], path: Path) -> None:
     """Accuracy over severities 1 to 5, a panel for each corruption of `corruptions/NAME/SEVERITY`, beside the clean."""
-    names = list(dict.fromkeys(name.split("/")[1] for name in figures if name.count("/") == 2))
-    names = [name for name in names if f"corruptions/{name}/1" in figures]
-    columns = 3
-    rows = -(-len(names) // columns)
-    with style():
-        figure = Figure(figsize=(7.2, 1.75 * rows), layout="constrained")
-        grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-        for axes, name in zip(grid.flat, names, strict=False):
-            _draw_corruption(axes, name, figures)
-        for axes in list(grid.flat)[len(names) :]:
-            axes.remove()
-        for axes in grid[-1]:
-            axes.set_xlabel("severity", loc="right")
-        figure.supylabel("linear probe, % of test images", fontsize=7.5, color=MUTED)
-        figure.savefig(path, dpi=200, facecolor="white")
-
-
-def _draw_corruption(axes: Axes, name: str, figures: Mapping[str, float]) -> None:
-    severities = range(1, 6)
-    values = [figures[f"corruptions/{name}/{severity}"] for severity in severities]
-    axes.plot(severities, values, color="#0072b2", marker="o", markersize=2.6, linewidth=1.5)
-    axes.annotate(f"{values[-1]:.0f}", (5, values[-1]), (5, 0), textcoords="offset points", va="center", weight="bold")
-    axes.axhline(figures["corruptions/clean"], color=MUTED, linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)
-    axes.annotate("clean", (1, figures["corruptions/clean"]), (0, 2), textcoords="offset points", color=MUTED)
-    axes.set_title(name.replace("_", " "), loc="left", color=INK, weight="bold")
-    axes.set_xticks(severities)
-    axes.set_xlim(0.8, 5.7)
-    axes.set_ylim(0, 100)
-    axes.tick_params(length=0)
-    axes.grid(axis="y", linewidth=0.6)
-    axes.spines[["left", "right", "top"]].set_visible(False)
+    names = dict.fromkeys(key.split("/")[1] for key in figures if re.fullmatch(r"corruptions/\w+/\d", key))
+    clean = figures["corruptions/clean"], "clean"
+    panels = []
+    for name in names:
+        values = [figures[f"corruptions/{name}/{severity}"] for severity in SEVERITIES]
+        curve = Curve("", SEVERITIES, values, end=f"{values[-1]:.0f}")
+        title = f"{name.replace('_', ' ')}, %"
+        panels.append(Panel(title, [curve], limits=(0, 100), reference=clean, across=3, over="severity"))
+    save_png(panels, path)

@@ -35,16 +35,17 @@ PATTERNS = (
 )
 
 
-def label(key: str) -> str:
-    """A figure's name and unit; that of an unknown one is made of its own."""
-    return _name(key) + (", %" if is_percent(key) else "")
+def label(key: str, k: int | None = None) -> str:
+    """A figure's name and unit; that of an unknown one is made of its own. `k`: the neighbours of `knn`, if known."""
+    neighbours = f", k = {k}" if key == "knn" and k else ""
+    return _name(key) + neighbours + (", %" if is_percent(key) else "")
 
 
 def _name(key: str) -> str:
     if key in NAMES:
         return NAMES[key]
     if share := re.fullmatch(r"(.*)/share=(.*)", key):
-        return f"{SHARED[share[1]]}, {100 * float(share[2]):g} % of the labels"
+        return f"{SHARED.get(share[1], _name(share[1]))}, {100 * float(share[2]):g} % of the labels"
     for pattern, words in PATTERNS:
         if re.fullmatch(pattern, key):
             return re.sub(pattern, words, key).replace("_", " ")

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from sparring.errors import InputError
 from sparring.reports.evaluated import save_matrix
 from sparring.reports.gallery import STAGES
 from sparring.reports.pictures import Picture
+from sparring.reports.record import parsed
 
 
 @dataclass(frozen=True)
@@ -46,16 +46,11 @@ class Table:
 def tables(folder: Path) -> dict[str, Table]:
     """A run's tables by stage; empty if it has none."""
     files = {stage: folder / "nearest" / f"{stage}.json" for stage in STAGES}
-    return {stage: _read(file) for stage, file in files.items() if file.is_file()}
-
-
-def _read(file: Path) -> Table:
-    try:
-        return Table.of(json.loads(file.read_text(encoding="utf-8")))
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError(
-            f"expected {file} as `sparring train` writes it, got {error}; delete it to report without"
-        ) from error
+    return {
+        stage: parsed(file, lambda text: Table.of(json.loads(text)), remedy="delete it to report without")
+        for stage, file in files.items()
+        if file.is_file()
+    }
 
 
 def sentence(found: Mapping[str, Table]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from string import Template
 
 from sparring.files import check_writable, write_text
-from sparring.reports import afterwards, charts, curves, gallery, mechanism, nearest, seeds, tables, words
+from sparring.reports import afterwards, charts, curves, gallery, nearest, seeds, tables, words
 from sparring.reports.compare import grouped
 from sparring.reports.panels import VARIABLES, Panel
 from sparring.reports.pictures import Picture, beside
@@ -23,8 +23,8 @@ CHARTS: dict[str, Callable[[Sequence[Record]], list[Panel]]] = {
     "loss": curves.loss,
     "collapse": curves.collapse,
     "hardness": curves.hardness,
-    "choices": mechanism.choices,
-    "negatives": mechanism.negatives,
+    "choices": curves.choices,
+    "negatives": curves.negatives,
 }
 ONE_EACH = ("parameters", "hardness", "choices", "negatives")
 """Drawn for one seed of each group: more would be a long page that says the same."""

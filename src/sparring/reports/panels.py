@@ -42,7 +42,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes: curves over epochs."""
+    """One pair of axes: curves over epochs, or whatever they are over."""
 
     title: str
     curves: Sequence[Curve]
@@ -54,11 +54,12 @@ class Panel:
     legend: bool = False
     across: int = 1
     """How many such panels lie beside each other."""
+    over: str = "epoch"
 
     def describe(self) -> str:
         """The panel in words, for readers who do not see it."""
-        ends = [f"{c.label or c.end} ends at {c.values[-1]:.4g} (epoch {c.epochs[-1]:g})" for c in self.curves]
-        return f"{self.title} over epochs: {'; '.join(ends)}."
+        ends = [f"{c.label or c.end} ends at {c.values[-1]:.4g} ({self.over} {c.epochs[-1]:g})" for c in self.curves]
+        return f"{self.title} by {self.over}: {'; '.join(ends)}."
 
 
 def thinned(values: Sequence[float]) -> list[float]:

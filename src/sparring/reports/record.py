@@ -4,7 +4,7 @@ import json
 import math
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -134,17 +134,21 @@ def _read(folder: Path, label: str) -> Record:
     return Record(
         path=folder,
         label=label,
-        recipe=_parsed(folder / "recipe.toml", tomllib.loads),
-        environment=_parsed(environment, json.loads) if environment.is_file() else {},
+        recipe=parsed(folder / "recipe.toml", tomllib.loads),
+        environment=parsed(environment, _table) if environment.is_file() else {},
         lines=read_lines(folder / "metrics.jsonl"),
     )
 
 
-def _parsed(path: Path, parse: Any) -> dict[str, Any]:
+def parsed(
+    path: Path, parse: Callable[[str], Any], *, by: str = "sparring train", remedy: str = "restore the file"
+) -> Any:
+    """What `parse` makes of a file's text; one clear line where it is not as the command `by` writes it."""
     try:
-        return dict(parse(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise InputError(f"expected {path} as `sparring train` writes it, got {error}; restore the file") from error
+        return parse(path.read_text(encoding="utf-8"))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        got = f"{type(error).__name__}: {error}"
+        raise InputError(f"expected {path} as `{by}` writes it, got {got}; {remedy}") from error
 
 
 def _point(line: Line, key: str) -> tuple[float, float, bool] | None:
@@ -152,6 +156,10 @@ def _point(line: Line, key: str) -> tuple[float, float, bool] | None:
     if not (is_number(epoch) and is_number(value)):
         return None
     return float(epoch), float(value), any(name.startswith(EVALUATED) for name in line)  # type: ignore[arg-type]
+
+
+def _table(text: str) -> dict[str, Any]:
+    return dict(json.loads(text))
 
 
 def is_number(value: object) -> bool:

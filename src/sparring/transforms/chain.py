@@ -1,6 +1,7 @@
 """Several transforms one after another, chosen together."""
 
 from collections.abc import Sequence
+from itertools import count
 from math import prod
 from typing import cast
 
@@ -57,5 +58,6 @@ class Chain(Transform):
         named: dict[str, Tensor] = {}
         for number, (part, piece) in enumerate(self._pairs(params), start=1):
             for name, value in part.describe(piece).items():
-                named[f"{name}-{number}" if name in named else name] = value
+                turns = (f"{name}-{turn}" for turn in count(number))
+                named[next(turn for turn in turns if turn not in named) if name in named else name] = value
         return named
