@@ -132,6 +132,12 @@ def test_a_search_can_leave_the_identity(name: str, images: Tensor) -> None:
     assert (gradient.flatten(1).abs() > 1e-9).double().mean(dim=1).min() > 0.9
 
 
+def test_a_search_can_begin_to_crop(images: Tensor) -> None:
+    zero = torch.zeros(len(images), 4, dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(make(Part("crop")).box(zero).sum(), zero)  # type: ignore[operator]
+    assert (gradient[:, 0] < -0.1).all()
+
+
 @every
 def test_a_batch_equals_each_image_alone(part: Part, images: Tensor) -> None:
     transform = make(part)

@@ -97,4 +97,5 @@ class Policy(Adversary):
         for operation, level in zip(operations, levels, strict=True):
             params = torch.where(moves[operation], random_signs(params, turn.generator), params)
             lengths = torch.where(moves[operation], (level / self.levels).to(params)[:, None], lengths)
-        return (lengths * self.transform.project(params.view(-1, *self.shape)).flatten(1)).view(-1, *self.shape)
+        full = self.transform.project(params.view(-1, *self.shape))
+        return self.transform.project(lengths.view_as(full) * full)

@@ -42,7 +42,8 @@ class Crop(Transform):
         size, aspect, right, down = params.unbind(dim=1)
         area = 1 - (1 - self.area) * magnitude(size)
         stretch = (math.log(self.ratio) / 2 * aspect).exp()
-        width, height = (area.sqrt() * stretch).clamp(max=1), (area.sqrt() / stretch).clamp(max=1)
+        sides = area.sqrt()[:, None] * torch.stack([stretch, 1 / stretch], dim=1)
+        width, height = torch.where(sides > 1, 1.0, sides).unbind(dim=1)  # a clamp has no slope at the identity
         return torch.stack([width, height, right * (1 - width) / 2, down * (1 - height) / 2], dim=1)
 
     def forward(self, images: Float[Tensor, "b c h w"], params: Float[Tensor, "b 4"]) -> Float[Tensor, "b c h w"]:
