@@ -105,3 +105,29 @@ def test_strides_over_a_map_of_one_pixel_leave_no_weight_to_chance(size: int) ->
         assert torch.allclose(middle, maps.sum(dim=(0, 2, 3)).expand(64, 64), atol=0.2)
         gradient[:, :, size // 2, size // 2] = 0
         assert not gradient.any()
+
+
+class Own(nn.Conv2d):
+    """As timm's variants with standardised weights."""
+
+
+@pytest.mark.parametrize("side", [1, 2])
+@pytest.mark.parametrize(
+    "convolution",
+    [
+        nn.Conv2d(3, 4, 3, stride=2, padding=1),
+        nn.Conv2d(3, 4, (3, 1), stride=2, padding=(1, 0)),
+        nn.Conv2d(3, 4, 3, stride=(2, 1), padding=1),
+        nn.Conv2d(3, 4, 4, stride=2, padding=2),
+        nn.Conv2d(3, 4, 3, stride=2, padding=1, padding_mode="replicate"),
+        nn.Conv2d(3, 4, 3, stride=2, padding=2, dilation=2),
+        Own(3, 4, 3, stride=2, padding=1),
+    ],
+    ids=str,
+)
+def test_a_convolution_in_an_encoder_gives_what_it_gives_alone(convolution: nn.Conv2d, side: int) -> None:
+    maps = torch.rand(2, 3, side, side)
+    alone = convolution(maps)
+    encoder = Encoder(convolution, 4, ((0.0,) * 3, (1.0,) * 3))
+    assert torch.allclose(encoder.backbone(maps), alone, atol=1e-6)
+    assert encoder.backbone(maps).shape == alone.shape

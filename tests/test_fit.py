@@ -129,6 +129,16 @@ def test_data_that_changed_since_is_refused(folder: Path, tmp_path: Path) -> Non
     with pytest.raises(sparring.InputError, match="expected the 60 training images it began with, got 60 others"):
         sparring.train(resume=run)
     assert measured(run) == before
+    kept = {name: (run / name).read_bytes() for name in ("recipe.toml", "environment.json")}
+    torch.save(state, run / "last.ckpt")
+    other = shutil.copytree(folder, tmp_path / "other")
+    (other / "train" / "class0" / "0.png").rename(other / "train" / "class0" / "a.png")
+    with pytest.raises(sparring.InputError, match="expected the 60 training images it began with, got 60 others"):
+        sparring.train(small(other, epochs=1), resume=run)
+    assert {name: (run / name).read_bytes() for name in kept} == kept
+    (run / "last.ckpt").unlink()
+    with pytest.raises(sparring.InputError, match=r"expected data = .*, as the run began, got .*other"):
+        sparring.train(small(other, epochs=1), resume=run)
 
 
 def test_a_run_goes_on_where_its_images_have_moved(folder: Path, tmp_path: Path) -> None:

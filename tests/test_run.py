@@ -201,6 +201,10 @@ def test_what_was_found_on_other_images_in_the_same_place_is_forgotten(tmp_path:
     new = {"confusion": {"by": "knn", "classes": ["x", "y"]}, "per_class": {"x": 3.0, "y": 4.0}}
     run.save_evaluation("labelled", {"figures": {"knn": 41.0}, **new})
     assert run.evaluations() == {"labelled": {"figures": {"knn": 41.0}, **new}}
+    run.save_evaluation("more", {"figures": {"rankme": 9.0}})
+    run.save_evaluation("more", {"figures": {"knn": 41.0}, **new})
+    run.save_evaluation("more", {"figures": {"uniformity": -3.0}})
+    assert run.evaluations()["more"] == {"figures": {"rankme": 9.0, "knn": 41.0, "uniformity": -3.0}, **new}
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"sample": 3}'])

@@ -243,7 +243,7 @@ def test_a_folder_that_another_process_trains_in_is_refused(luck: dict[int, str]
     cell = tmp_path / "seed=0"
     cell.mkdir()
     with (cell / jobs.LOG).open("a") as log:
-        jobs.check_lock(log, cell)
+        jobs.take_lock(log, cell)
         with pytest.raises(InputError, match="another process is training it"):
             sparring.sweep(TINY, out=tmp_path, seeds=1)
         Run(cell).describe_environment({})

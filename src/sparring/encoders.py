@@ -40,8 +40,8 @@ class Encoder(nn.Module):
         super().__init__()
         self.normalise, self.backbone, self.feature_size = Normalise(statistics), backbone, feature_size
         for module in backbone.modules():
-            if type(module) is nn.Conv2d and _ends_in_itself(module):
-                module.register_forward_pre_hook(_widened)
+            if isinstance(module, nn.Conv2d) and _keeps_one_pixel(module):
+                module.register_forward_pre_hook(_with_zeros_beside)
 
     def forward(self, images: Num[Tensor, "b c h w"]) -> Float[Tensor, "b d"]:
         if not images.is_floating_point():
@@ -49,13 +49,15 @@ class Encoder(nn.Module):
         return self.backbone(self.normalise(images))
 
 
-def _ends_in_itself(convolution: nn.Conv2d) -> bool:
-    """Whether it has strides, and makes one pixel of one pixel."""
-    halves = [(size // 2, 1) for size in convolution.kernel_size]
-    return max(convolution.stride) > 1 and [*zip(convolution.padding, convolution.dilation, strict=False)] == halves
+def _keeps_one_pixel(convolution: nn.Conv2d) -> bool:
+    """Whether it has strides, makes one pixel of one pixel, and some of its weights then meet padding alone."""
+    sizes, padded = convolution.kernel_size, tuple(size // 2 for size in convolution.kernel_size)
+    strided = min(convolution.stride) > 1 and max(sizes) > 1 and all(size % 2 for size in sizes)
+    around = (convolution.padding, convolution.dilation, convolution.padding_mode)
+    return strided and around == (padded, (1, 1), "zeros")
 
 
-def _widened(convolution: nn.Module, inputs: tuple[Tensor]) -> Tensor | None:
+def _with_zeros_beside(convolution: nn.Module, inputs: tuple[Tensor]) -> Tensor | None:
     """A map of one pixel with zeros beside it, which change nothing but the kernel that is chosen.
 
     On CPUs, torch (2.14 was seen) leaves the weights that meet padding alone without a gradient in bf16: they get what

@@ -31,7 +31,7 @@ def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)
         sync(temporary)
-        temporary.chmod(0o666 & ~_umask())  # safetensors writes for its owner alone
+        _open_as_usual(temporary)
         temporary.replace(path)
         sync(path.parent)
     except (OSError, RuntimeError, SafetensorError) as error:
@@ -42,21 +42,24 @@ def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
         raise InputError(f"{path}: expected a file that can be written, got {_reason(error)}; {LOST}") from error
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _open_as_usual(file: Path) -> None:
+    """For whom new files are, where it is for its owner alone, as safetensors writes them."""
+    with suppress(OSError):  # not every file system has modes
+        if not file.stat().st_mode & 0o077:
+            mask = os.umask(0o077)
+            os.umask(mask)
+            file.chmod(0o666 & ~mask)
 
 
 def lock(handle: int) -> bool:
     """Lock an open file or folder until it is closed; False where another process has done so."""
-    try:
-        if fcntl:
+    if fcntl:
+        try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
+        except BlockingIOError:
+            return False
+        except OSError:  # a file system without locks
+            pass
     return True
 
 

@@ -53,7 +53,7 @@ class Fit:
             self.learner = synchronised(self.learner)
         self.module, *self.optimisers = fabric.setup(self.learner, *make_optimisers(self.learner, recipe))
         self.monitor = Monitor(recipe, data, self.batches, self.learner, run)
-        self.step = 0
+        self.step, self.digest = 0, data.train.digest()
 
     def train(self) -> None:
         """Train to the last epoch; Ctrl-C saves and raises KeyboardInterrupt with the way to go on."""
@@ -126,7 +126,7 @@ class Fit:
         return {
             "step": self.step,
             "images": len(self.data.train),
-            "digest": self.data.train.digest(),
+            "digest": self.digest,
             "learner": self.learner.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             "losses": self.monitor.losses.state(),

@@ -33,7 +33,7 @@ class Job:
         environment = {"OMP_NUM_THREADS": str(threads), **os.environ}
         self.run.make()
         with (cell.path / LOG).open("a") as log:
-            check_lock(log, cell.path)  # held by the process, which inherits the file, until it ends
+            take_lock(log, cell.path)  # held by the process, which inherits the file, until it ends
             prepare = self.run.place if self.run.begun else self.run.claim
             prepare(cell.recipe)
             self.process = _start(_command(cell), log, environment)
@@ -69,7 +69,7 @@ def _start(command: Sequence[str], log: IO[str], environment: dict[str, str]) ->
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
 
 
-def check_lock(log: IO[str], path: Path) -> None:
+def take_lock(log: IO[str], path: Path) -> None:
     """Refuse a folder that a process trains in already: one of another sweep, or that outlived its own."""
     if not lock(log.fileno()):
         raise InputError(TAKEN.format(path))

@@ -47,7 +47,7 @@ class Train(Command):
 
     def __post_init__(self) -> None:
         if self.resume and (self.recipe or self.run or self.overwrite):
-            raise InputError("--resume takes every setting from the run's own recipe; leave the other options out")
+            raise InputError("--resume goes on with the run's own recipe; leave --recipe, --run and --overwrite out")
 
 
 @dataclass(frozen=True)

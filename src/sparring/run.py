@@ -103,7 +103,7 @@ class Run:
                     folder.rmdir()  # if nothing came of it
 
     def place(self, recipe: Recipe) -> None:
-        """Let a run that has begun go on elsewhere: the same recipe with another data root, devices or nodes."""
+        """Let a run that has begun go on elsewhere: the same recipe but for its placement, and where its images lie."""
         write_text(self.recipe_path, dump_recipe(located(recipe)))
 
     @property
@@ -220,9 +220,8 @@ class Run:
         for name in [name for name in before.get("figures", {}) if name.endswith("/unconverged")]:
             if name.partition("/")[0] in fresh:  # a fit that was made again, and may have converged
                 del before["figures"][name]
-        if before.get("confusion", {}).get("classes") != record.get("confusion", before.get("confusion", {})).get(
-            "classes"
-        ):
+        old, new = _classes(before), _classes(record)
+        if old and new and old != new:
             before = {}  # of other images, which lay there then
         merged = {key: {**before.get(key, {}), **value} for key, value in record.items() if key in MERGED}
         known[data] = {**before, **record, **merged}
@@ -245,4 +244,4 @@ class Run:
 
 
 def _classes(record: Mapping[str, Any]) -> list[str]:
-    return list(record["confusion"]["classes"])
+    return list(record.get("confusion", {}).get("classes", ()))

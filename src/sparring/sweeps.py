@@ -13,7 +13,7 @@ from sparring.datasets import load_dataset
 from sparring.errors import InputError
 from sparring.files import write_json
 from sparring.grid import SEEDS, Cell, make_cells
-from sparring.jobs import LOG, check_lock, play
+from sparring.jobs import LOG, play, take_lock
 from sparring.parts import ADDED, TABLES, load_parts
 from sparring.placement import changed, located
 from sparring.progress import SweepDisplay
@@ -96,7 +96,7 @@ def check_folder(run: Run, recipe: Recipe) -> None:
     held = {path.name for path in run.path.iterdir()} if run.path.is_dir() else set()
     if LOG in held:
         with (run.path / LOG).open("a") as log:
-            check_lock(log, run.path)
+            take_lock(log, run.path)
     own = {LOG, *FILES, *FOLDERS} if "recipe.toml" in held else {LOG}
     if run.begun:  # what never began may be begun otherwise
         if change := changed(run.recipe(), recipe):

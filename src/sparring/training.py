@@ -2,7 +2,7 @@
 
 import os
 import sys
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -67,7 +67,8 @@ def train(
     Args:
         recipe: what to train on what, and how; the shipped recipe `best` if not given, as in the command.
         run: the new run's folder; one under `runs/` is named after the recipe if not given.
-        resume: an interrupted run's folder, instead of `run`; a recipe beside it may differ in where it runs only.
+        resume: an interrupted run's folder, instead of `run`; a recipe beside it may differ only in where it runs and
+            where its images lie.
         overwrite: clear a folder that already holds a run.
 
     Raises:
@@ -83,24 +84,33 @@ def train(
         folder.check_free(overwrite=overwrite)
     fabric = launch(recipe)
     folder = Run(Path(fabric.broadcast(str(folder.path))))
-    with folder.held() if fabric.is_global_zero else nullcontext(True) as free:
-        if not fabric.broadcast(free):
-            raise InputError(TAKEN.format(folder.path))
+    with ExitStack() as stack:
+        if refused := fabric.broadcast(_hold(folder, stack) if fabric.is_global_zero else ""):
+            raise InputError(refused)
         _train(recipe, folder, fabric, resumed=bool(resume))
     return folder.path
+
+
+def _hold(folder: Run, stack: ExitStack) -> str:
+    """Keep other processes out until the stack ends; why that cannot be, else."""
+    try:
+        free = stack.enter_context(folder.held())
+    except InputError as error:
+        return str(error)
+    return "" if free else TAKEN.format(folder.path)
 
 
 def _train(recipe: Recipe, folder: Run, fabric: Fabric, *, resumed: bool) -> None:
     with fabric.rank_zero_first():
         data = load_data(recipe)
     fit = Fit(recipe, data, fabric, folder, tried=not resumed)  # a run that has begun, or a sweep's cell, was tried
+    if resumed:
+        fit.restore()
     if fabric.is_global_zero:
         begin = folder.place if resumed else folder.claim
         begin(recipe)
         folder.describe_environment(_facts(fit, data))
         print(_about(data, recipe), file=sys.stderr)
-    if resumed:
-        fit.restore()
     fit.train()
     if fabric.is_global_zero:
         write_report([folder.path])
@@ -153,7 +163,10 @@ def _unfinished(path: Path) -> Run:
 
 def _continued(run: Run, recipe: Recipe) -> Recipe:
     """The recipe to go on with: the run's own, but for where it runs and where its images lie."""
-    if change := changed(replace(run.recipe(), data=recipe.data), recipe):
+    own = run.recipe()
+    if (run.path / "last.ckpt").exists():  # which tells whether they are the same images
+        own = replace(own, data=recipe.data)
+    if change := changed(own, recipe):
         key, own, asked = change
         raise InputError(f"{run.path}: expected {key} = {own}, as the run began, got {asked}; leave it out of --resume")
     return recipe

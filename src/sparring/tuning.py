@@ -145,9 +145,7 @@ def tune(
         raise InputError(f"trials: expected a whole number of at least 1, got {trials}")
     study, recipe = _study(recipe.seed), replace(recipe, evaluate_on="validation")
     space = {name: each.like(_value_of(recipe, name)) for name, each in space.items()}
-    check_parts(_extremes(recipe, space, Path(out)))
-    if load_data(recipe).test is None:
-        raise InputError(f"--search goes by kNN accuracy on labelled validation images; {recipe.data} has none")
+    _check_space(recipe, space, Path(out))
     found, played = list[Found](), dict[str, Cell]()
     for _ in range(trials):
         trial = study.ask()
@@ -161,6 +159,12 @@ def tune(
     found.sort(key=lambda each: -1.0 if each.knn is None else each.knn, reverse=True)
     _write(found, list(played.values()), Path(out))
     return found
+
+
+def _check_space(recipe: Recipe, space: Space, out: Path) -> None:
+    check_parts(_extremes(recipe, space, out))
+    if load_data(recipe).test is None:
+        raise InputError(f"--search goes by kNN accuracy on labelled validation images; {recipe.data} has none")
 
 
 def _value_of(recipe: Recipe, name: str) -> Any:

@@ -115,7 +115,7 @@ def test_images_beside_class_folders_are_left_out_and_said(root):
     (root / "LICENSE").write_text("free")
     data = load(root)
     assert len(data.train) + len(data.test) == 3
-    assert "1 file(s) outside the class folders were left out (the first: 'stray.png')" in data.note
+    assert "1 file(s) outside the images' folders were left out (the first: 'stray.png')" in data.note
 
 
 def test_images_beside_one_sub_folder_are_all_unlabelled_and_it_is_said(root):
@@ -297,7 +297,7 @@ def test_what_lies_beside_a_wrapper_is_named(root):
         (root / name).write_text("hello")
     data = load(root)
     assert data.train.classes == ("a", "b")
-    assert "1 file(s) outside the class folders were left out (the first: 'odd')" in data.note
+    assert "1 file(s) outside the images' folders were left out (the first: 'odd')" in data.note
 
 
 def test_a_machine_in_trouble_condemns_no_file(root, cache, monkeypatch):

@@ -63,6 +63,10 @@ def test_figures_of_other_settings_are_not_averaged(fake_run, tmp_path):
         own = {"figures": {"knn": 50.0 + k / 100}, "settings": {"knn": {"ks": [k], "ts": [0.1]}}}
         (run / "evaluation.json").write_text(json.dumps({"sample": own}))
     assert rows(write_report(runs, tmp_path / "page.html"))["kNN accuracy, %"] == ["50.0", "52.0 ± 0.0"]
+    assert rows(tmp_path / "page.html")["Measure"] == [
+        "learned-0 (knn ks = [1])",
+        "method simsiam (2 runs) (knn ks = [200])",
+    ]
     assert rows(write_report(runs[1:], tmp_path / "page.html"))["kNN accuracy, k = 200, %"] == ["52.0 ± 0.0"]
 
 

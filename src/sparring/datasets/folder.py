@@ -46,7 +46,7 @@ DOCUMENTS = {"license", "licence", "copying", "readme", "citation", "makefile"}
 """Names, without an ending, of others."""
 
 
-PASSING = (errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT)
+PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT)
 """Troubles of the machine, not of the file."""
 
 
@@ -111,7 +111,7 @@ def _blocks(
 def _read_or_reason(path: str, image_size: int) -> UInt8[np.ndarray, "3 s s"] | str:
     try:
         return read_image(path, image_size)
-    except MemoryError:
+    except MemoryError:  # the machine's trouble, too
         raise
     except Exception as error:  # a damaged file makes Pillow raise anything
         if isinstance(error, OSError) and error.errno in PASSING:

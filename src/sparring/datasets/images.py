@@ -16,7 +16,7 @@ Triple = tuple[float, float, float]
 
 STATISTICS_IMAGES = 10_000
 STATISTICS_BATCH = 64
-SOME = 100
+SAMPLED = 100
 HELD_OUT = 10
 """One image of so many is a validation image, where the data have none of their own."""
 
@@ -44,14 +44,14 @@ class Images:
         return replace(self, pixels=self.pixels[chosen], labels=labels, files=files)
 
     def digest(self) -> str:
-        """Tells these images from others: by labels and by the names of files, or else by a hundred of the images."""
+        """Tells these images from others: by labels and names of files, not what is in them; or by a hundred images."""
         labels = b"" if self.labels is None else self.labels.numpy().tobytes()
-        some = repr(self.files).encode() if self.files else self.pixels[:: -(-len(self) // SOME)].numpy().tobytes()
+        some = repr(self.files).encode() if self.files else self.pixels[:: -(-len(self) // SAMPLED)].numpy().tobytes()
         return blake2b(labels + some, digest_size=8).hexdigest()
 
     def is_grey(self) -> bool:
         """Whether red, green and blue are alike in some hundred images spread evenly."""
-        some = self.pixels[:: -(-len(self) // SOME)]
+        some = self.pixels[:: -(-len(self) // SAMPLED)]
         return bool((some[:, :1] == some).all())
 
 

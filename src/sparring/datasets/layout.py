@@ -12,6 +12,8 @@ from sparring.errors import InputError
 from sparring.randomness import derived_seed
 
 SPLITS = {"train": "train", "test": "test", "val": "validation", "valid": "validation", "validation": "validation"}
+STUBS = {"BUFR", "GRIB", "HDF5", "MPEG", "WMF"}
+"""Formats that Pillow recognises and cannot read."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,8 @@ def _descend(files: Sequence[File], depth: int, notes: list[str]) -> tuple[Seque
 def _image_files(files: Sequence[File]) -> list[File]:
     """Those whose endings Pillow knows how to open; others may be images, or not."""
     known = Image.registered_extensions()
-    return [file for file in files if known.get(PurePath(file.parts[-1]).suffix.lower()) in Image.OPEN]
+    opened = Image.OPEN.keys() - STUBS
+    return [file for file in files if known.get(PurePath(file.parts[-1]).suffix.lower()) in opened]
 
 
 def _part(files: Sequence[File], depth: int, notes: list[str], fewest_classes: int = 2) -> Part:
@@ -102,7 +105,7 @@ def _in_unicode(name: str) -> str:
 
 def _note_left_out(notes: list[str], files: Sequence[File]) -> None:
     if files:
-        notes.append(f"{len(files):,} file(s) outside the class folders were left out (the first: {files[0].path!r})")
+        notes.append(f"{len(files):,} file(s) outside the images' folders were left out (the first: {files[0].path!r})")
 
 
 def _with_splits(groups: dict[str, list[File]], depth: int, notes: list[str], folder: Path) -> Layout:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
@@ -86,5 +86,5 @@ def fingerprint(folder: Path, files: Iterable[File], image_size: int) -> str:
     """
     digest = blake2b(repr((FORMAT, PIL.__version__, os.path.realpath(folder), image_size)).encode(), digest_size=16)
     for file in files:
-        digest.update(repr(astuple(file)).encode())
+        digest.update(repr((file.parts, file.size, file.modified_ns, file.mode)).encode())
     return digest.hexdigest()

@@ -12,12 +12,15 @@ from sparring.errors import InputError
 from sparring.methods.contrast import Scores, info_nce
 from sparring.methods.contrastive import Contrastive
 
+ROUNDING = 1e-3
+"""Of a share of the negatives in float32: 0.3 of 50 is 15 and a little."""
+
 
 def ring_of(scores: Scores, *, nearest: float, furthest: float) -> Bool[Tensor, "a n"]:
     """The negatives whose rank by similarity, nearest first, lies in [floor(nearest N), ceil(furthest N))."""
-    count = scores.kept().sum(dim=1, keepdim=True).double()  # 0.3 x 50 is 15, in float32 more
+    count = scores.kept().sum(dim=1, keepdim=True)
     ranks = scores.negative.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
-    return (ranks >= (nearest * count).floor()) & (ranks < (furthest * count).ceil())
+    return (ranks >= (nearest * count + ROUNDING).floor()) & (ranks < (furthest * count - ROUNDING).ceil())
 
 
 def in_ring(scores: Scores, *, nearest: float, furthest: float) -> Float[Tensor, " a"]:

@@ -59,6 +59,8 @@ class UniformDivergence(Penalty):
 class EntropyBand(Penalty):
     """Keep the entropy of the batch's mean matrix in a band, so that the choices cannot collapse to one point.
 
+    The batch is that of all processes, which must all call it.
+
     Entropy per row in units of log 3, mean over rows; the penalty is its distance from [low, high].
 
     Args:

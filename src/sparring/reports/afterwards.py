@@ -77,8 +77,8 @@ def _on(data: str, title: str, runs: Sequence[Record], found: Mapping[str, dict[
     own = {label: measured[data] for label, measured in found.items() if data in measured}
     columns = _columns([run for run in runs if run.label in own], own)
     keys = [key for key in dict.fromkeys(key for each in own.values() for key in each.figures) if is_shown(key)]
-    neighbours = {tuple(each.settings["knn"]["ks"]) for each in own.values() if "ks" in each.settings.get("knn", {})}
-    k = neighbours.pop()[0] if len(neighbours) == 1 else None
+    firsts = {each.settings.get("knn", {}).get("ks", [None])[0] for each in own.values() if "knn" in each.figures}
+    k = firsts.pop() if len(firsts) == 1 else None
     rows = [row(escape(label(key, k)), [], [column.cell(key) for column in columns]) for key in keys]
     heading = f"<h3>{escape(title)}</h3>" if title else ""
     body = table(["Measure", *(column.heading for column in columns)], 1, rows) if rows else ""
@@ -86,12 +86,13 @@ def _on(data: str, title: str, runs: Sequence[Record], found: Mapping[str, dict[
 
 
 def _columns(runs: Sequence[Record], own: Mapping[str, Evaluated]) -> list[Column]:
-    groups = [alike for members in grouped(runs) for alike in _alike(members, own)]
-    settings = telling(groups)
+    groups = [_alike(members, own) for members in grouped(runs)]
+    settings = telling([members for alike in groups for members in alike])
     columns = []
-    for members in groups:
+    for members, apart in [(members, alike) for alike in groups for members in alike]:
         alone = len(members) == 1
         heading = members[0].label if alone else f"{label_of(members[0], settings)} ({len(members)} runs)"
+        heading += _measured_by(members[0], apart, own)
         columns.append(Column(heading, [(run.recipe.get("seed", 0), own[run.label].figures) for run in members]))
     return columns
 
@@ -107,6 +108,18 @@ def _alike(runs: Sequence[Record], own: Mapping[str, Evaluated]) -> list[list[Re
         else:
             place.append(run)
     return found
+
+
+def _measured_by(run: Record, apart: Sequence[Sequence[Record]], own: Mapping[str, Evaluated]) -> str:
+    """The settings that tell one group of measurements from the others; nothing where there is one."""
+    mine, others = own[run.label].settings, [own[members[0].label].settings for members in apart]
+    words = [
+        f"{each} {key} = {value}"
+        for each, settings in mine.items()
+        for key, value in settings.items()
+        if any(each in other and other[each].get(key) != value for other in others)
+    ]
+    return f" ({', '.join(words)})" if words else ""
 
 
 def _titles(names: Sequence[str], runs: Sequence[Record]) -> list[str]:

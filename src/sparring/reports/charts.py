@@ -167,6 +167,7 @@ def _draw_legend(axes: Axes, panel: Panel) -> None:
     """Draw it above the frame."""
     curves, columns = panel.curves, _legend_columns(panel)
     place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2, "frameon": False}
+    # matplotlib before 3.10 would leave out a label that begins with an underscore
     axes.legend(axes.lines[: len(curves)], [curve.label for curve in curves], ncols=columns, **place)
 
 
