@@ -52,7 +52,7 @@ def evaluate(asked: Evaluate) -> None:
             f"{name}: expected labels for {', '.join(findings.left_out)}, found none; try --probe collapse"
         )
     _warn(findings, subject, [each for each in evaluations.values() if isinstance(each, Knn)])
-    _print(findings, asked, name)
+    _print(findings, asked, name, subject)
     _save_features(asked.features, subject)
     try:
         settings = {"settings": {part.name: resolved("evaluation", part).settings for part in parts}}
@@ -93,11 +93,16 @@ def _warn(findings: Findings, subject: Subject, neighbours: Sequence[Knn]) -> No
         print(f"{name.partition('/')[0]}: a fit stopped before it converged; set more iterations", file=sys.stderr)
 
 
-def _print(findings: Findings, asked: Evaluate, data: str) -> None:
+def _print(findings: Findings, asked: Evaluate, data: str, subject: Subject) -> None:
+    images = len(subject.shown)
     if asked.json:
-        print(json.dumps({"run": str(asked.run), "data": data, **findings.figures, **findings.details()}))
+        print(
+            json.dumps(
+                {"run": str(asked.run), "data": data, "images": images, **findings.figures, **findings.details()}
+            )
+        )
         return
-    table = Table("measure", "value", title=f"{asked.run} on {data}")
+    table = Table("measure", "value", title=f"{asked.run} on {images:,} {_kind(subject)} of {data}")
     for name, value in table_rows(findings.figures):
         table.add_row(name, value)
     CONSOLE.print(table)
@@ -118,6 +123,10 @@ def table_rows(figures: dict[str, float]) -> list[tuple[str, str]]:
         number, unit = f"{value:{'g' if name in NO_PERCENT else '.2f'}}", " %" if is_percent(name) else ""
         rows.append((name, number + "".join(behind) + unit))
     return rows
+
+
+def _kind(subject: Subject) -> str:
+    return f"{'test' if subject.data.test else 'training'} images"
 
 
 def _save_features(path: Path | None, subject: Subject) -> None:
@@ -150,5 +159,5 @@ def _draw(findings: Findings, subject: Subject, folder: Path, suffix: str, proje
         subject.shown.classes,
         folder / f"features{suffix}.png",
         projection,
-        f"{'test' if subject.data.test else 'training'} images",
+        _kind(subject),
     )

@@ -60,11 +60,12 @@ class Run:
         if overwrite or not self.path.is_dir() or not any(self.path.iterdir()):
             return
         if self.recipe_path.exists() and not self.finished:
-            holds, remedy = "an unfinished run", f"go on with: {self.again}"
+            holds, remedy = "an unfinished run, which is", f"go on with: {self.again}"
         else:
-            holds, remedy = "a finished run" if self.finished else "other files", "choose another --run"
+            holds = "a finished run, which is" if self.finished else "other files, which are"
+            remedy = "choose another --run"
         raise InputError(
-            f"{self.path} holds {holds}, which is not overwritten; {remedy}, or pass --overwrite, which clears only "
+            f"{self.path} holds {holds} not overwritten; {remedy}, or pass --overwrite, which clears only "
             "what runs leave"
         )
 

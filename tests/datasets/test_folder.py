@@ -291,6 +291,15 @@ def test_whatever_pillow_opens_is_an_image_beside_a_sub_folder(root, suffix):
     assert "the sub-folder 'more' is no class" in data.note
 
 
+def test_a_run_inside_the_folder_is_no_data(root):
+    write(root, "0.png", "1.png", "run/figures/knn.png")
+    for name in ("recipe.toml", "metrics.jsonl"):
+        (root / "run" / name).write_text("")
+    data = load(root)
+    assert reds(data.train) == [0, 1]
+    assert "run" not in data.note
+
+
 def test_what_lies_beside_a_wrapper_is_named(root):
     write(root, "images/a/0.png", "images/a/1.png", "images/b/0.png", "images/b/1.png")
     for name in ("README", "LICENSE", "odd"):

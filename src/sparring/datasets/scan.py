@@ -13,6 +13,7 @@ from sparring.errors import InputError
 FORMAT = 3
 """Part of every fingerprint; raise it when decoding changes, so that old cache entries are left alone."""
 
+RUN = {"recipe.toml", "metrics.jsonl"}
 LITTER = {"Thumbs.db", "desktop.ini", "__MACOSX", "$RECYCLE.BIN", "@eaDir"}
 
 
@@ -51,7 +52,10 @@ def _look_into(place: str, parts: tuple[str, ...], files: list[File]) -> list[tu
     """Append the files of one folder; return its sub-folders."""
     below = []
     try:
-        with os.scandir(place) as entries:
+        with os.scandir(place) as found:
+            entries = list(found)
+            if {entry.name for entry in entries} >= RUN:  # what a training left here: its figures are no data
+                return []
             for entry in entries:
                 if entry.name.startswith(".") or entry.name in LITTER:
                     continue

@@ -35,7 +35,7 @@ SEVERITIES = range(1, 6)
 def save_confusion(counts: Int[np.ndarray, "c c"], classes: Sequence[str], path: Path, title: str) -> None:
     """Rows are true classes, columns what they were taken for; shades and numbers are percent of the row."""
     shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    save_matrix(shares, classes, path, f"{title} (% of each class)", axes=("taken for", "true class"))
+    save_matrix(shares, classes, path, f"{title}\n(% of each class)", axes=("taken for", "true class"))
 
 
 def save_matrix(

@@ -72,7 +72,7 @@ def pictures(found: Mapping[str, Table], beginning: str = "nearest") -> list[Pic
 def _picture(table: Table, stage: str, most: float, name: str) -> Picture:
     sheet, title = BytesIO(), STAGES[stage][0].upper() + STAGES[stage][1:]
     axes = ("class of the nearest negative", "class of the hard view")
-    save_matrix(100 * table.shares, table.classes, sheet, f"{title} (% of each row)", axes=axes, most=most)
+    save_matrix(100 * table.shares, table.classes, sheet, f"{title}\n(% of each row)", axes=axes, most=most)
     share, chance = table.diagonal()
     words = f"Nearest negatives {STAGES[stage]}: {share:.1f} % of the same class, {chance:.1f} % by chance"
     return Picture(name, title, words, sheet.getvalue())
