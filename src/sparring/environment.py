@@ -50,13 +50,14 @@ def _processor() -> str:
 
 def _commit() -> str:
     """The commit of the source tree this package is run from, with a plus where it was changed; empty elsewhere."""
-    git = ["git", "-C", str(Path(__file__).parent)]
-    ours, describe = ["ls-files", "--error-unmatch", Path(__file__).name], "describe --always --abbrev=12 --dirty=+"
     try:
-        subprocess.run([*git, *ours], capture_output=True, timeout=10, check=True)  # not a project of its user
-        described = subprocess.run(
-            [*git, *describe.split(), "--exclude=*"], capture_output=True, text=True, timeout=10, check=True
-        )
-        return described.stdout.strip()
+        _git("ls-files", "--error-unmatch", Path(__file__).name)  # it is ours, not a project of its user
+        return _git(*["describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"])
     except (OSError, subprocess.SubprocessError):
         return ""
+
+
+def _git(*words: str) -> str:
+    """What git says of the folder this package lies in."""
+    command = ["git", "-C", str(Path(__file__).parent), *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()

@@ -18,7 +18,7 @@ from sparring.reports.cost import total_cost
 from sparring.reports.panels import DASHES, RUN_COLOURS, Curve, Panel
 from sparring.reports.record import Record, read_runs
 from sparring.sweeps import sweep
-from sparring.training import load_data
+from sparring.training import require_accuracy
 
 STUDIES = Path(__file__).parent / "studies"
 SCALES = read_table(STUDIES / "scales.toml")
@@ -89,8 +89,7 @@ def reproduce(
     count = table["seeds"] if seeds is None else seeds
     recipe = from_table({key: value for key, value in table.items() if key != "seeds"}, f"scale {scale}", Recipe())
     folder = Path(out or Path("reproduced") / "-".join([name, scale, *([Path(data).absolute().name] if data else [])]))
-    if load_data(recipe).test is None:
-        raise InputError(f"{name} goes by kNN accuracy on labelled test images; {recipe.data} has none")
+    require_accuracy(recipe, name)
     cells = sweep(recipe, out=folder / "runs", seeds=count, jobs=jobs, arms=study.arms)
     if failed := [f"{cell.path}: {cell.failure}" for cell in cells if cell.failure]:
         raise InputError(f"failed: {'; '.join(failed)}; the same command goes on with what is left")

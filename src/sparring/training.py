@@ -141,6 +141,12 @@ def load_data(recipe: Recipe) -> DataSet:
     return load_dataset(**source_of(recipe))
 
 
+def require_accuracy(recipe: Recipe, who: str) -> None:
+    """Refuse images on which no kNN accuracy can be measured, by which `who` goes."""
+    if load_data(recipe).test is None:
+        raise InputError(f"{who} goes by kNN accuracy on labelled {recipe.evaluate_on} images; {recipe.data} has none")
+
+
 def source_of(recipe: Recipe) -> dict[str, Any]:
     """What `load_dataset` takes from a recipe."""
     return {

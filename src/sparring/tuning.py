@@ -18,7 +18,7 @@ from sparring.recipe import Part, Recipe
 from sparring.reports.record import read_runs
 from sparring.schema import parse_literal
 from sparring.sweeps import check_parts, summarise, train_cells
-from sparring.training import load_data
+from sparring.training import require_accuracy
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -145,7 +145,8 @@ def tune(
         raise InputError(f"trials: expected a whole number of at least 1, got {trials}")
     study, recipe = _study(recipe.seed), replace(recipe, evaluate_on="validation")
     space = {name: each.like(_value_of(recipe, name)) for name, each in space.items()}
-    _check_space(recipe, space, Path(out))
+    check_parts(_extremes(recipe, space, Path(out)))
+    require_accuracy(recipe, "--search")
     found, played = list[Found](), dict[str, Cell]()
     for _ in range(trials):
         trial = study.ask()
@@ -159,12 +160,6 @@ def tune(
     found.sort(key=lambda each: -1.0 if each.knn is None else each.knn, reverse=True)
     _write(found, list(played.values()), Path(out))
     return found
-
-
-def _check_space(recipe: Recipe, space: Space, out: Path) -> None:
-    check_parts(_extremes(recipe, space, out))
-    if load_data(recipe).test is None:
-        raise InputError(f"--search goes by kNN accuracy on labelled validation images; {recipe.data} has none")
 
 
 def _value_of(recipe: Recipe, name: str) -> Any:

@@ -44,8 +44,6 @@ SIDECARS = {
 """Endings of files that lie beside images and are none."""
 DOCUMENTS = {"license", "licence", "copying", "readme", "citation", "makefile"}
 """Names, without an ending, of others."""
-
-
 PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT)
 """Troubles of the machine, not of the file."""
 

@@ -17,6 +17,7 @@ Triple = tuple[float, float, float]
 STATISTICS_IMAGES = 10_000
 STATISTICS_BATCH = 64
 SAMPLED = 100
+"""Images, spread evenly, that tell what the others are."""
 HELD_OUT = 10
 """One image of so many is a validation image, where the data have none of their own."""
 
