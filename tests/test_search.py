@@ -63,6 +63,24 @@ def test_pgd_is_foolbox(norm: Any, eps: float, attack: Any, steps: int, model: C
     assert (theirs - images).abs().max() > 1 / 255
 
 
+@pytest.mark.parametrize(
+    ("norm", "eps", "attack"), [("linf", 8 / 255, foolbox.attacks.LinfPGD), ("l2", 1.0, foolbox.attacks.L2PGD)]
+)
+def test_a_first_step_moves_black_and_white_pixels_too(
+    norm: Any, eps: float, attack: Any, model: Classifier, photographs: Tensor
+) -> None:
+    """torch's clamp has no slope at its bounds: with it a step from the clean image would leave them as they are."""
+    labels, images = torch.arange(len(photographs)) % 5, (2 * photographs - 0.5).clamp(0, 1)
+    ends, pixels = (images == 0) | (images == 1), Pixels(eps=eps, norm=norm)
+    library = attack(steps=1, abs_stepsize=eps, random_start=False)
+    _, theirs, _ = library(foolbox.PyTorchModel(model, bounds=(0, 1)), images, labels, epsilons=eps)
+    search = Search(pixels, steps=1, step_size=1.0, random_start=False)
+    found = search.propose(turn(images, cross_entropy(model, labels), pixels)).params
+    assert found is not None
+    assert torch.allclose(pixels(images, found), theirs, atol=1e-7)
+    assert (theirs != images)[ends].float().mean() > 0.3
+
+
 def test_power_iteration_finds_the_direction_of_strongest_curvature(photographs: Tensor) -> None:
     """On a quadratic bowl it is the Hessian's leading eigenvector, found here by eigh."""
     images, pixels = photographs[:3, :, :4, :4], Pixels(eps=0.05, norm="l2")

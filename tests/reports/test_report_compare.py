@@ -189,6 +189,8 @@ def test_unfinished_runs_are_left_out_and_named(fake_run, tmp_path, table_of):
 
 def test_without_labels_groups_are_compared_by_rankme(fake_run, tmp_path, table_of):
     runs = [fake_run("a", labelled=False), fake_run("b", labelled=False, adversary="none", rankme=20.0)]
-    head, *rows = table_of(write_report(runs, tmp_path / "page.html"), 0)
+    page = write_report(runs, tmp_path / "page.html")
+    head, *rows = table_of(page, 0)
     assert head[2] == "RankMe"
     assert rows[0][2:6] == ["30.0", "—", "+10.0", "none: 1 seed"]
+    assert "Without labels groups are compared by RankMe" in page.read_text()

@@ -14,6 +14,10 @@ from sparring.reports.words import MEASURES, is_finished, written
 ALIKE = 0.01  # costs this near are equal
 MOST_GROUPS = 8
 """More columns are not read."""
+UNLABELLED = (
+    " Without labels groups are compared by RankMe: a higher one often, not always, goes with a better encoder, so it "
+    "decides nothing between an adversary and none."
+)
 Section = tuple[str, str, str]
 """Heading, body (HTML) and the note under the heading."""
 Taken = Callable[[Record], tuple[float, float] | None]
@@ -31,7 +35,8 @@ def sections(runs: Sequence[Record]) -> list[Section]:
     unfinished = [run.label for run in runs if run not in finished]
     left_out = f" Left out, as not finished or not measured: {', '.join(unfinished)}." if unfinished else ""
     at_last = partial(at_epoch, key=key, epoch=float("inf"))
-    last = "Over seeds", _table(finished, key, at_last, COST), _over_seeds(finished) + left_out
+    caveat = "" if key == "knn" else UNLABELLED
+    last = "Over seeds", _table(finished, key, at_last, COST), _over_seeds(finished) + caveat + left_out
     return [last, *_each_against_each(finished, key), *_equal_epochs(finished, key), *_equal_cost(finished, key)]
 
 

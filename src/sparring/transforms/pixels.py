@@ -1,5 +1,6 @@
 """Every pixel for itself: the unstructured perturbation of Madry et al. 2018."""
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -8,6 +9,17 @@ from sparring.encoders import ImageShape
 from sparring.errors import InputError
 from sparring.schema import check_ranges, checked
 from sparring.transforms import balls
+
+
+def clamped(pixels: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    """Pixels held in [0, 1], with a slope of 1 on the bounds too, where torch's clamp has none.
+
+    Otherwise a search that starts at the clean image would never move a pixel that is black or white.
+    """
+    slack = torch.finfo(pixels.dtype).eps
+    held = pixels.clamp(-slack, 1 + slack)
+    with torch.no_grad():
+        return held.clamp_(0, 1)
 
 
 class Pixels(Transform):
@@ -47,7 +59,7 @@ class Pixels(Transform):
         return self.eps * (params if self.norm == "linf" else balls.hold(params, self.norm))
 
     def forward(self, images: Float[Tensor, "b c h w"], params: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        return (images + self.perturbation(params)).clamp(0, 1)
+        return clamped(images + self.perturbation(params))
 
     def describe(self, params: Float[Tensor, "b c h w"]) -> dict[str, Float[Tensor, " b"]]:
         added = self.perturbation(params).flatten(1)
