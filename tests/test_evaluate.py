@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from PIL import Image
 from runs import CLASSES, refused, write_images
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import sparring
@@ -205,6 +206,19 @@ def test_one_evaluation_that_cannot_be_made_does_not_cost_the_others(
     assert "rankme" in json.loads(said.out)
     assert "fewer ways" in said.err
     assert Run.open(trained).evaluations()[str(folder)]["settings"]["collapse"] == {"pairs_of": 7}
+
+
+def test_features_that_are_not_finite_are_one_line(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = copytree(trained, tmp_path / "broken")
+    with safe_open(broken / "encoder.safetensors", "pt") as file:
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        about = file.metadata()
+    first = next(name for name, weight in weights.items() if weight.is_floating_point())
+    save_file(weights | {first: torch.full_like(weights[first], float("nan"))}, broken / "encoder.safetensors", about)
+    assert "features are finite" in refused(["evaluate", str(broken), "--probe", "knn", "collapse"], capsys)
+    assert Run.open(broken).evaluations() == Run.open(trained).evaluations()
 
 
 def test_a_table_shows_margins_beside_their_figure_and_no_single_severity() -> None:

@@ -31,6 +31,14 @@ def test_a_part_is_chosen_before_its_settings_whatever_the_order() -> None:
         assert cell.recipe.transform == Part("rotation", {"degrees": 10})
 
 
+def test_a_star_is_part_of_a_name() -> None:
+    words = ['pairs=[["first", "second*"]],[["first*", "second*"]]']
+    assert [cell.name for cell in make_cells(Recipe(), parse_axes(words), OUT, seeds=1)] == [
+        "pairs=first-second+,seed=0",
+        "pairs=first+-second+,seed=0",
+    ]
+
+
 def test_views_and_plain_keys_are_axes_too() -> None:
     (cell,) = make_cells(Recipe(), parse_axes(["views.flip=0.25", "pairs=[['first', 'second']]"]), OUT, seeds=1)
     base = Recipe()
@@ -111,9 +119,10 @@ BAD = {
     "an empty value": (["epochs=1,,2"], "commas between"),
     "an open bracket": (["knn_k=[1,2"], "in pairs"),
     "a name twice": (["epochs=1", "epochs=2"], "each name once"),
-    "a value twice": (["epochs=1,1"], "two of this name"),
+    "a value twice": (["epochs=1,1"], "two of this"),
     "a seed": (["seed=1,2"], "--seeds"),
-    "a name too long": (["data=" + 300 * "x"], "at most 200 letters"),
+    "a name too long": (["data=" + 300 * "x"], "at most 200 bytes"),
+    "a name too long in bytes": (["data=" + 90 * "\u56fe"], "at most 200 bytes"),
 }
 
 

@@ -14,6 +14,7 @@ from sparring.adversaries import (
     Absent,
     AutoAugment,
     Blend,
+    Free,
     Learned,
     Policy,
     RandAugment,
@@ -368,6 +369,8 @@ def test_the_memory_is_saved_and_goes_on_as_if_nothing_had_happened() -> None:
 def test_an_opponent_without_weights_is_refused() -> None:
     with pytest.raises(InputError, match="an opponent that learns"):
         Replay(Random(Rotation()))
+    with pytest.raises(InputError, match="a memory of each image"):
+        Replay(Free(Pixels(), image_count=3, image_shape=(3, 8, 8)))
 
 
 def test_learner_and_blend_pass_the_step_on(photographs: Tensor) -> None:

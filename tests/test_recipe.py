@@ -81,6 +81,7 @@ def test_values_are_read_as_declared() -> None:
         checked([1.0], tuple[float, float], "x")
     values = [parse_literal(word) for word in ("0.2", "true", "colour", '"colour"', "[1, 2]")]
     assert values == [0.2, True, "colour", "colour", [1, 2]]
+    assert [parse_literal(word) for word in (".5", "-.5e-1", "1.", ".", "1.a")] == [0.5, -0.05, 1.0, ".", "1.a"]
 
 
 def test_parts_nest() -> None:

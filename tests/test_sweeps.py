@@ -179,6 +179,8 @@ def test_cores_are_shared_among_the_jobs(luck: dict[int, str], tmp_path: Path, m
     monkeypatch.setattr(jobs, "_start", watched)
     sparring.sweep(TINY, out=tmp_path, seeds=3, jobs=3)
     assert started == ["2", "2", "2"]
+    sparring.sweep(replace(TINY, devices=4), out=tmp_path / "processes", seeds=1, jobs=1)
+    assert started[3:] == ["2"], "of eight cores, for each of the four processes"
 
 
 def test_a_real_sweep_resumes_a_cell_from_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

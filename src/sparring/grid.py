@@ -14,7 +14,7 @@ from sparring.recipe_files import read_table
 from sparring.schema import checked, parse_literal
 
 SEEDS = 3
-LONGEST = 200  # letters of a folder's name; file systems end at 255
+LONGEST = 200  # bytes of a folder's name; file systems end at 255
 ONE_EACH = "a sweep gives each cell its seed: leave seed out and say how many, as in --seeds 3"
 
 
@@ -171,7 +171,7 @@ def written(value: Any) -> str:
         words = [str(each) if key == "name" else f"{key}={each}" for key, each in table.items()]
         return written("-".join(words))
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    word = re.sub(r"[^\w.+=-]+", "-", text)
+    word = re.sub(r"[^\w.+=-]+", "-", text.replace("*", "+"))  # a shell reads stars
     return word if isinstance(value, int | float) else word.strip("-")  # a sign is no ornament
 
 
@@ -184,7 +184,7 @@ def _check_differ(cells: Sequence[Cell]) -> None:
 
 def _check_names(names: Sequence[str]) -> None:
     for name in names:
-        if len(name) > LONGEST:
-            raise InputError(f"{name[:40]}...: expected cells with names of at most {LONGEST} letters; use [[arms]]")
+        if len(name.encode()) > LONGEST:
+            raise InputError(f"{name[:40]}...: expected cells with names of at most {LONGEST} bytes; use [[arms]]")
         if names.count(name) > 1:
-            raise InputError(f"{name}: expected cells that differ, got two of this name")
+            raise InputError(f"{name}: expected cells that differ in name, got two of this; name them by [[arms]]")

@@ -30,7 +30,7 @@ class Job:
     def __init__(self, cell: Cell, threads: int) -> None:
         self.cell, self.run = cell, Run(cell.path)
         # as many threads as its share of the cores, unless a person has decided already
-        environment = {"OMP_NUM_THREADS": str(threads), **os.environ}
+        environment = {"OMP_NUM_THREADS": str(max(1, threads // cell.recipe.devices)), **os.environ}
         self.run.make()
         with (cell.path / LOG).open("a") as log:
             take_lock(log, cell.path)  # held by the process, which inherits the file, until it ends

@@ -59,7 +59,8 @@ def measure(subject: Subject, evaluations: Evaluations) -> Findings:
     """Run all evaluations on one subject; a spinner tells a person at a terminal which."""
     findings = Findings()
     with Console(stderr=True).status("reading features") as status:
-        assert subject.features
+        if not (subject.features.bank.isfinite().all() and subject.features.queries.isfinite().all()):
+            raise InputError("expected an encoder whose features are finite, got some that are not; train it anew")
         for name, evaluation in evaluations.items():
             status.update(f"measuring {name}")
             try:

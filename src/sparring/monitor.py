@@ -12,7 +12,7 @@ from sparring.errors import InputError
 from sparring.evaluations import Collapse, Knn, extract, features_of
 from sparring.evaluations.collapse import spread
 from sparring.files import write_json
-from sparring.gather import all_reduce_mean, broadcast_buffers
+from sparring.gather import all_reduce_mean, broadcast_buffers, gather
 from sparring.learner import Learner
 from sparring.loss_log import LossLog
 from sparring.module_state import is_finite
@@ -55,7 +55,7 @@ class Monitor:
 
     def log(self, step: int, outcome: Outcome, learning_rate: float) -> None:
         """A line of the training log: the losses since the last one, and what the adversary chose in this round."""
-        features = next(iter(outcome.embeddings.values())).features
+        features = gather(next(iter(outcome.embeddings.values())).features)
         strength = strength_at(self.recipe, step - 1, self.batches.steps_per_epoch)
         paid = {f"penalty/{name}": penalty.item() for name, penalty in outcome.penalties.items()}
         means = {"batch_spread": spread(features).item(), **described(self.learner, outcome, strength), **paid}
@@ -71,7 +71,7 @@ class Monitor:
         self.pace.restart(step)
 
     def evaluate(self, step: int) -> None:
-        """Measure frozen features and the game; ranks share the images of both, but for what the adversary chose."""
+        """Measure frozen features and the game; ranks share the images of both."""
         record = self._hardness(step)
         with seeded(self.recipe.seed, step, self.rank, "choices"):
             record |= choices(self.learner, [self.batches.probe(step, draw) for draw in range(PROBE_DRAWS)])

@@ -14,7 +14,7 @@ from sparring.batches import Batches, evenly
 from sparring.contracts import Adversary, Embedding, Proposal
 from sparring.evaluations.collapse import alignment
 from sparring.evaluations.negatives import Scored, chance_classes, nearest_classes, negatives, tabled
-from sparring.gather import all_reduce_sum
+from sparring.gather import all_reduce_sum, gather
 from sparring.intervals import t_margin
 from sparring.learner import Learner
 from sparring.module_state import holding
@@ -62,19 +62,19 @@ def together(looks: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def described(learner: Learner, outcome: Outcome, strength: float) -> dict[str, float]:
-    """Mean and spread of what the adversary chose in a round, by name and in physical units."""
+    """Mean and spread of what the adversary chose in a round on all ranks, by name and in physical units."""
     if not outcome.params:
         return {}
     transform = learner.adversary.transform
     views = [transform.describe(strength * params) for params in outcome.params.values()]  # of unequal sizes, perhaps
-    named = {name: torch.cat([each[name] for each in views]) for name in views[0]}
+    named = {name: gather(torch.cat([each[name] for each in views])) for name in views[0]}
     means = {f"adversary/{name}": value.mean().item() for name, value in named.items()}
     return means | {f"spread/{name}": value.std(correction=0).item() for name, value in named.items()}
 
 
 @torch.no_grad()
 def choices(learner: Learner, batches: Sequence[Batch]) -> dict[str, float]:
-    """What the adversary's parameters vary with, over several draws of the views of the same images.
+    """What the adversary's parameters vary with, over several draws of the views of the same images, of all ranks.
 
     - `spread`: their standard deviation over images and draws, in the unit box; 0 is one constant for all.
     - `entropy`: of their histogram in 20 bins over the box, from 0 to 1 (uniform).
@@ -83,7 +83,7 @@ def choices(learner: Learner, batches: Sequence[Batch]) -> dict[str, float]:
       the transform: `by_image/NAME`.
     """
     chosen = [_harden(learner, batch)[1].params for batch in batches]
-    drawn = [params for params in chosen if params is not None]
+    drawn = [gather(params) for params in chosen if params is not None]
     if not drawn:
         return {}
     values = torch.stack(drawn).flatten(2)

@@ -1,6 +1,7 @@
 """Check a value from a recipe or a command line against the type that a constructor declares."""
 
 import math
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from sparring.errors import InputError
 
+NUMBER = re.compile(r"[+-]?(\d+\.|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+"""As people write numbers and TOML does not."""
 TINY = 1e-9
 """The least that counts as more than 0."""
 NAMES: dict[object, str] = {
@@ -78,7 +81,7 @@ def parse_literal(word: str) -> Any:
     except tomllib.TOMLDecodeError as error:
         if word.startswith("{"):
             raise InputError(f"expected an inline TOML table, got {word}; {error}") from None
-        return word
+        return float(word) if NUMBER.fullmatch(word) else word
 
 
 def checked(value: Any, hint: Any, name: str) -> Any:

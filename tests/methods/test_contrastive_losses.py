@@ -11,6 +11,7 @@ from sparring.contracts import Embedding
 from sparring.encoders import resnet12
 from sparring.errors import InputError
 from sparring.methods import METHODS
+from sparring.methods.conditional import ring_of
 
 LABELS = torch.tensor([0, 1, 0, 2, 1, 0])
 SETTINGS = {
@@ -120,6 +121,12 @@ def test_special_cases_are_simclr():
     cases += [METHODS[name](resnet12(width=1 / 16), **alone) for name in ("supcon", "oracle")]
     for method in cases:
         torch.testing.assert_close(method.compare(first, second), expected)
+
+
+def test_the_narrowest_ring_holds_one_negative():
+    first, second = embeddings()
+    scores = build("conditional").scores(first, second)
+    assert ring_of(scores, nearest=0.0, furthest=1e-6).sum(dim=1).eq(1).all()
 
 
 def test_closed_forms_when_all_views_are_one():

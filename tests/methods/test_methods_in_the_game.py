@@ -7,6 +7,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
+from sparring.adversaries import Random
 from sparring.contracts import Embedding, Move
 from sparring.encoders import Encoder, resnet12
 from sparring.gather import all_reduce_mean, alone, gather, ranks, shard, unshard
@@ -16,9 +17,10 @@ from sparring.methods import METHODS
 from sparring.module_state import frozen_statistics
 from sparring.parts import build
 from sparring.penalties import EntropyBand
+from sparring.probes import described
 from sparring.randomness import seeded
 from sparring.recipe import Part
-from sparring.rounds import Batch
+from sparring.rounds import Batch, Outcome
 from sparring.transforms import Colour
 
 SETTINGS = {
@@ -147,6 +149,7 @@ def _rank(rank, address, found):
     own, matrices = slice(6 * rank, 6 * rank + 6), _matrices()
     band = _band(matrices[own])
     result["band"] = band.detach(), *torch.autograd.grad(band.mean(), matrices)
+    result["described"] = _described(matrices[own].detach())
     for count in (1, 6, 7):  # more, as many and fewer rows than the ranks share evenly
         rows = torch.arange(3 * count).view(count, 3)
         result[f"dealt {count}"] = bool(unshard(shard(rows), count).equal(rows)), len(shard(rows))
@@ -182,6 +185,12 @@ def _band(params):
     return EntropyBand(colour, low=0.999)(Move(images, images, params, colour, lambda view: view.sum()))
 
 
+def _described(params):
+    """What a round's log line says of these choices."""
+    learner = Learner(make("simsiam"), Random(Colour(space="softmax")))
+    return described(learner, Outcome(torch.zeros(()), torch.zeros(1), {}, {"second*": params}, {}), strength=1.0)
+
+
 def _alone(name):
     whole = _embeddings()
     loss = make(name).compare(*whole)
@@ -210,6 +219,7 @@ def test_two_ranks_equal_one_on_the_union_batch(tmp_path):
     torch.testing.assert_close(torch.cat([zero["band"][0], one["band"][0]]), band.detach())
     assert band.min() > 0
     torch.testing.assert_close((zero["band"][1] + one["band"][1]) / 2, whole)
+    assert zero["described"] == one["described"] == pytest.approx(_described(matrices.detach()))
     for count in (1, 6, 7):
         assert zero[f"dealt {count}"] == (True, -(-count // 2))
         assert one[f"dealt {count}"] == (True, count // 2)

@@ -21,7 +21,7 @@ class Replay(Adversary):
     proposal is neither penalised nor reinforced, and nothing of it is trained. Memory is `size` copies of the opponent.
 
     Args:
-        opponent: an adversary with weights of its own.
+        opponent: an adversary with weights of its own; not a memory of each image, as that of `free`.
         size: number of copies.
         every: steps between copies.
         share: probability that a batch is hardened by one of the copies, each as likely as any, once there are any.
@@ -37,6 +37,10 @@ class Replay(Adversary):
         if not list(opponent.parameters()):
             got = type(opponent).__name__
             raise InputError(f"replay: expected an opponent that learns, such as learned or policy, got {got}")
+        if any(isinstance(module, nn.Embedding) and module.sparse for module in opponent.modules()):
+            raise InputError(
+                "replay: expected an opponent that learns to choose, got a memory of each image, as of free"
+            )
         self.opponent, self.size, self.every, self.share = opponent, size, every, share
         check_ranges(self, {"size": (1, 1000), "every": (1, float("inf")), "share": (0, 1)}, "replay: ")
         past = nn.ModuleList(deepcopy(opponent) for _ in range(size)).requires_grad_(False)

@@ -17,10 +17,11 @@ ROUNDING = 1e-3
 
 
 def ring_of(scores: Scores, *, nearest: float, furthest: float) -> Bool[Tensor, "a n"]:
-    """The negatives whose rank by similarity, nearest first, lies in [floor(nearest N), ceil(furthest N))."""
+    """The negatives whose rank by similarity, nearest first, lies in [floor(nearest N), ceil(furthest N)), or one."""
     count = scores.kept().sum(dim=1, keepdim=True)
     ranks = scores.negative.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
-    return (ranks >= (nearest * count + ROUNDING).floor()) & (ranks < (furthest * count - ROUNDING).ceil())
+    first, end = (nearest * count + ROUNDING).floor(), (furthest * count - ROUNDING).ceil()
+    return (ranks >= first) & (ranks < end.maximum(first + 1))
 
 
 def in_ring(scores: Scores, *, nearest: float, furthest: float) -> Float[Tensor, " a"]:
