@@ -164,7 +164,7 @@ class Reproduce(Command):
     scale: str = "smoke"
     """smoke (minutes, shipped data), laptop (hours on two cores) or paper (the study's setting)."""
     out: Path | None = None
-    """The folder of all runs and results; reproduced/NAME-SCALE if not given."""
+    """The folder of all runs and results; reproduced/NAME-SCALE if not given, with the name of other data."""
     data: str | None = None
     """Other images than the scale's: a data set by name or a folder."""
     data_root: str | None = None

@@ -188,7 +188,7 @@ def _about(data: DataSet, recipe: Recipe) -> str:
     tested = f", {len(data.test):,} {recipe.evaluate_on}" if data.test else ""
     count = f"data  {len(data.train):,} training{tested} images"
     neighbours = about_k(recipe.knn_k, data.train.labels) if data.test else ""
-    grey = "the images look grey" if data.train.is_grey() else ""
+    grey = "the images look grey: a colour adversary changes little" if data.train.is_grey() else ""
     return "; ".join(filter(None, (count, data.note, neighbours, grey)))
 
 
