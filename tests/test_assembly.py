@@ -51,6 +51,11 @@ class Nothing(Jitter):
         return None
 
 
+class Lighter(Jitter):
+    def forward(self, images: Any, params: Any) -> Any:
+        return (images + 0.1).clamp(0, 1)
+
+
 class Outside(Chance):
     def propose(self, turn: Turn) -> Any:
         return Proposal(3 + self.transform.sample(turn.images, turn.generator))
@@ -74,6 +79,11 @@ class Mean(Penalty):
         return move.hard.mean()
 
 
+class Reward(Mean):
+    def forward(self, move: Any) -> Any:
+        return -move.hard.mean(dim=(1, 2, 3))
+
+
 BROKEN = {
     "bytes": ("transform", Bytes, r"transform own: expected images in \[0, 1\], got values from .* to 25\d"),
     "another size": (
@@ -84,6 +94,7 @@ BROKEN = {
     "another type": ("transform", Wide, r"got shape \(4, 3, 32, 32\) in torch.float64"),
     "not a number": ("transform", Holes, "transform own: expected images .* got values from nan"),
     "nothing": ("transform", Nothing, "got NoneType"),
+    "no identity": ("transform", Lighter, r"expected parameters of 0 to leave .*, got a change of up to 0\.1; "),
     "an instance": (
         "transform",
         Jitter(),
@@ -97,6 +108,7 @@ BROKEN = {
     ),
     "too few": ("adversary", Few, r"expected parameters of shape \(4, 4\) in torch.float32, got shape \(4, 1\)"),
     "no proposal": ("adversary", Bare, "adversary own: expected propose to return a Proposal, got shape"),
+    "a cost below 0": ("penalty", Reward, r"penalty own: expected a cost of at least 0, got -0\."),
     "one cost for all": ("penalty", Mean, r"penalty own: expected a cost for each of 4 images, got shape \(\)"),
 }
 
@@ -214,6 +226,9 @@ def test_a_trained_adversary_can_be_had_again(tmp_path: Path, photographs: Tenso
     batch = Batch({"first": images, "second": images.flip(3)}, torch.arange(len(images)), 0, 1.0, torch.Generator())
     hard = hard_views(learner, batch)
     assert hard.shape == images.shape
+    one = Batch({"first": images[:1], "second": images[:1].flip(3)}, torch.arange(1), 0, 1.0, torch.Generator())
+    torch.testing.assert_close(hard_views(learner, one), hard[:1], atol=1e-5, rtol=0)
+    torch.testing.assert_close(learner.adversary(images.flip(3), encoder(images)), hard, atol=1e-5, rtol=0)
     assert not torch.equal(hard, images.flip(3))
     (run / "last.ckpt").unlink()
     with pytest.raises(InputError, match=r"expected a run with a checkpoint, found none; its last\.ckpt is gone"):

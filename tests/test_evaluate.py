@@ -158,6 +158,7 @@ def test_without_labels_what_needs_none_is_measured_and_the_rest_named(
     (features,) = load_file(kept).values()
     with safe_open(kept, "pt") as opened:
         files = json.loads(opened.metadata()["bank_files"])
+        assert json.loads(opened.metadata()["classes"]) == []
     assert sorted(files) == sorted(file.name for file in flat.iterdir())
     images = torch.stack([torch.tensor(read_image(str(flat / name), 16)) for name in files])
     assert torch.allclose(features, extract(sparring.load_encoder(trained), images), atol=1e-6)

@@ -69,6 +69,16 @@ def test_the_loop_trains(loop: dict[str, Any], photographs: torch.Tensor) -> Non
     assert losses[-1] < losses[0]
 
 
+def test_a_learner_plays_in_a_loop_of_ones_own(photographs: torch.Tensor) -> None:
+    names: dict[str, Any] = {}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        exec(block("BestOf"), names)
+    images = photographs.float()
+    losses = [names["play"](images, images.flip(3), torch.arange(12), step).item() for step in range(12)]
+    assert losses[-1] < losses[0]
+
+
 def test_the_command_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}

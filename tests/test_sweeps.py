@@ -22,7 +22,7 @@ from sparring.grid import Cell, make_cells
 from sparring.monitor import Monitor
 from sparring.recipe import Part, Recipe
 from sparring.run import Run
-from sparring.sweeps import summarise
+from sparring.sweeps import summarise, summary
 from sparring.transforms import TRANSFORMS, Jitter
 
 TINY = Recipe(
@@ -288,7 +288,24 @@ def test_options_of_the_command_line_override_the_file(
     assert set(recipes) == {"a,seed=0", "a,seed=1", "b,seed=0", "b,seed=1"}
     assert {recipe.epochs for recipe in recipes.values()} == {2}
     assert recipes["b,seed=1"].strength == 0.5
-    assert str(tmp_path / "out" / "sweep.json") in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert str(tmp_path / "out" / "sweep.json") in told
+    held = json.loads((tmp_path / "out" / "sweep.json").read_text())
+    a, b = (group["mean"] for group in held["groups"])
+    assert f"a: kNN, % {a:.1f} ± {held['groups'][0]['deviation']:.1f} (2 seeds)" in told
+    assert f"b over a: {b - a:+.1f}, too few seeds for an interval" in told
+
+
+def test_a_difference_is_settled_where_its_interval_leaves_out_0() -> None:
+    groups = [{"name": name, "mean": 50.0, "deviation": None, "seeds": 1} for name in ("a", "b")]
+    pair = {"of": "b", "against": "a", "mean": 1.0, "seeds": 3}
+    lines = {
+        ends: summary({"measure": "knn", "groups": groups, "differences": [{**pair, "interval": ends}]})[2]
+        for ends in ((0.5, 1.5), (-0.5, 2.5), (-1.5, -0.5))
+    }
+    assert [line.endswith("not settled") for line in lines.values()] == [False, True, False]
+    assert lines[0.5, 1.5] == "b over a: +1.0 [+0.5, +1.5]"
+    assert summary({"measure": "knn", "groups": 11 * groups, "differences": []}) == []
 
 
 def test_a_runs_own_folder_is_no_place_for_a_sweep(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sparring.contracts import Proposal
+from sparring.contracts import Proposal, Transform
 from sparring.datasets import DataSet
 from sparring.dual_norm import with_dual_norms
 from sparring.errors import InputError, first_line
@@ -24,6 +24,8 @@ TRIED = 4
 """Images of a round that is only tried."""
 SLACK = 1e-4
 """How far a value may lie outside its range, by rounding."""
+IDENTITY = 1e-3
+"""Largest change of a pixel that counts as none, as where pixels are sampled anew."""
 
 
 def context_of(data: DataSet) -> dict[str, Any]:
@@ -100,11 +102,27 @@ def _check_view(learner: Learner, recipe: Recipe, batch: Batch, name: str) -> No
     _check_values(f"{who}: expected parameters", proposal.params, size, -1)
     hard = view.adversary.transform(view.images, batch.strength * proposal.params)
     _check_values(f"{what}: expected images", hard, view.images.shape, 0)
+    _check_identity(what, view.adversary.transform, view.images, proposal.params)
     seen = learner.comparison.glance(hard, batch.indices, hard=True)
     _check_losses(f"method {recipe.method.name}: expected a loss", learner.comparison.loss(name, partner, seen))
     move = view.move(proposal.params)
     for part, penalty in zip(recipe.penalties, learner.penalties, strict=True):
-        _check_losses(f"penalty {part.name}: expected a cost", penalty(move))
+        who, cost = f"penalty {part.name}: expected a cost", penalty(move)
+        _check_losses(who, cost)
+        if cost.min() < -SLACK:
+            raise InputError(f"{who} of at least 0, got {cost.min():.3g}")
+
+
+def _check_identity(what: str, transform: Transform, images: Tensor, params: Tensor) -> None:
+    """Refuse a transform that says zero leaves images as they are, and does not."""
+    if not transform.has_identity:
+        return
+    change = (transform(images, torch.zeros_like(params)) - images).abs().max()
+    if change > IDENTITY:
+        raise InputError(
+            f"{what}: expected parameters of 0 to leave images as they are, got a change of up to {change:.3g}; "
+            "if that is meant, set has_identity = False"
+        )
 
 
 def _check_values(expected: str, got: object, shape: Sequence[int], low: int) -> None:

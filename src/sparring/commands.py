@@ -29,7 +29,7 @@ from sparring.reports import write_report
 from sparring.reports.gallery import Row, save_png
 from sparring.reproduce import reproduce as run_study
 from sparring.run import Run
-from sparring.sweeps import sweep as run_sweep
+from sparring.sweeps import summary, sweep as run_sweep
 from sparring.training import load_data, train as run_training
 from sparring.tuning import TRIALS, parse_space, tune
 
@@ -93,6 +93,9 @@ def _search(asked: Sweep, grid: Grid, seeds: int) -> None:
 
 
 def _say_of_sweep(out: Path) -> None:
+    """Means and differences of the groups, and where the rest is."""
+    for line in summary(json.loads((out / "sweep.json").read_text(encoding="utf-8"))):
+        _say(line)
     if (page := out / "report.html").exists():
         _say(f"report        {page}")
     _say(f"figures       {out / 'sweep.json'}")

@@ -130,7 +130,7 @@ def _kind(subject: Subject) -> str:
 
 
 def _save_features(path: Path | None, subject: Subject) -> None:
-    """Features of all images: `bank`, training images, and `queries`, test images, with labels and names of files."""
+    """Features of training images (`bank`) and of test images (`queries`), labels, names of files and of classes."""
     if path is None:
         return
     known, splits = subject.features, {"bank": subject.data.train, "queries": subject.data.test}
@@ -141,8 +141,9 @@ def _save_features(path: Path | None, subject: Subject) -> None:
         "query_labels": subject.data.test.labels if subject.data.test else None,
     }
     kept = {name: tensor.contiguous() for name, tensor in tensors.items() if tensor is not None}
-    files = {f"{name}_files": json.dumps(images.files) for name, images in splits.items() if images and images.files}
-    replace_file(path, lambda temporary: save_file(kept, temporary, files))
+    about = {f"{name}_files": json.dumps(images.files) for name, images in splits.items() if images and images.files}
+    about["classes"] = json.dumps(subject.data.train.classes)
+    replace_file(path, lambda temporary: save_file(kept, temporary, about))
 
 
 def _draw(findings: Findings, subject: Subject, folder: Path, suffix: str, projection: str) -> None:

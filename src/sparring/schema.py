@@ -33,7 +33,8 @@ def describe(hint: Any) -> str:
         return " or ".join(describe(option) for option in get_args(hint) if option is not NoneType)
     if get_origin(hint) in (tuple, list, Sequence):
         inner = {describe(each) for each in get_args(hint) if each is not Ellipsis}
-        return f"a list, each {inner.pop()}" if len(inner) == 1 else "a list"
+        size = f" of {len(get_args(hint))}" if get_origin(hint) is tuple and Ellipsis not in get_args(hint) else ""
+        return f"a list{size}, each {inner.pop()}" if len(inner) == 1 else f"a list{size}"
     return NAMES.get(hint, str(hint))
 
 

@@ -117,7 +117,9 @@ def _train(recipe: Recipe, folder: Run, fabric: Fabric, *, resumed: bool) -> Non
 
 
 def load_learner(run: str | Path) -> Learner:
-    """A run's method and adversary as its last checkpoint has them, in training mode; its images must still be there.
+    """A run's method and adversary as its last checkpoint has them, in evaluation mode; its images must still be there.
+
+    In that mode what becomes of a view does not depend on the others in its batch.
 
     Raises:
         InputError: if there is no run, no checkpoint of it, or something of its recipe is not there any more.
@@ -132,7 +134,7 @@ def load_learner(run: str | Path) -> Learner:
     with seeded(recipe.seed, "weights"):
         learner = build_learner(recipe, context_of(data), tried=False)
     learner.load_state_dict(state["learner"])
-    return learner
+    return learner.eval()
 
 
 def load_data(recipe: Recipe) -> DataSet:
@@ -197,6 +199,7 @@ def _facts(fit: Fit, data: DataSet) -> dict[str, object]:
     recipe = fit.recipe
     return {
         "data_note": data.note,
+        "knn_note": about_k(recipe.knn_k, data.train.labels) if data.test else "",
         "train_images": len(data.train),
         "test_images": len(data.test) if data.test else 0,
         "settings": {

@@ -18,6 +18,7 @@ UNLABELLED = (
     " Without labels groups are compared by RankMe: a higher one often, not always, goes with a better encoder, so it "
     "decides nothing between an adversary and none."
 )
+LEARNING = " A learned adversary against the same transform at random says whether it is the learning that helps."
 Section = tuple[str, str, str]
 """Heading, body (HTML) and the note under the heading."""
 Taken = Callable[[Record], tuple[float, float] | None]
@@ -52,9 +53,9 @@ def _each_against_each(runs: Sequence[Record], key: str) -> list[Section]:
         rows.append(row(escape(f"{number + 1}. {first}"), cells, against))
     note = (
         "The mean difference of a row's group to another's over the seeds that both have, at the last epoch, and its "
-        f"95\u00a0% interval by Student's t from {LEAST_SEEDS} seeds on. A learned adversary against the same "
-        "transform at random says whether it is the learning that helps."
+        f"95\u00a0% interval by Student's t from {LEAST_SEEDS} seeds on."
     )
+    note += LEARNING if key == "knn" else UNLABELLED
     head = [*map(heading, names), *(f"Over {number + 1}." for number in range(len(found)))]
     return [("Each against each", table(head, len(names), rows), note)]
 
