@@ -56,6 +56,11 @@ class Lighter(Jitter):
         return (images + 0.1).clamp(0, 1)
 
 
+class Unit(Jitter):
+    def forward(self, images: Any, params: Any) -> Any:
+        return images * (params / params.norm(dim=1, keepdim=True)).abs().amax(dim=1)[:, None, None, None]
+
+
 class Outside(Chance):
     def propose(self, turn: Turn) -> Any:
         return Proposal(3 + self.transform.sample(turn.images, turn.generator))
@@ -108,6 +113,7 @@ BROKEN = {
     ),
     "too few": ("adversary", Few, r"expected parameters of shape \(4, 4\) in torch.float32, got shape \(4, 1\)"),
     "no proposal": ("adversary", Bare, "adversary own: expected propose to return a Proposal, got shape"),
+    "no number at zero": ("transform", Unit, "expected parameters of 0 to leave .*, got a change of up to nan"),
     "a cost below 0": ("penalty", Reward, r"penalty own: expected a cost of at least 0, got -0\."),
     "one cost for all": ("penalty", Mean, r"penalty own: expected a cost for each of 4 images, got shape \(\)"),
 }

@@ -119,7 +119,7 @@ BAD = {
     "an empty value": (["epochs=1,,2"], "commas between"),
     "an open bracket": (["knn_k=[1,2"], "in pairs"),
     "a name twice": (["epochs=1", "epochs=2"], "each name once"),
-    "a value twice": (["epochs=1,1"], "two of this"),
+    "a value twice": (["epochs=1,1"], "two of this name"),
     "a seed": (["seed=1,2"], "--seeds"),
     "a name too long": (["data=" + 300 * "x"], "at most 200 bytes"),
     "a name too long in bytes": (["data=" + 90 * "\u56fe"], "at most 200 bytes"),

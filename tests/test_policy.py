@@ -369,7 +369,7 @@ def test_the_memory_is_saved_and_goes_on_as_if_nothing_had_happened() -> None:
 def test_an_opponent_without_weights_is_refused() -> None:
     with pytest.raises(InputError, match="an opponent that learns"):
         Replay(Random(Rotation()))
-    with pytest.raises(InputError, match="a memory of each image"):
+    with pytest.raises(InputError, match="got Free, whose weights are of single images"):
         Replay(Free(Pixels(), image_count=3, image_shape=(3, 8, 8)))
 
 

@@ -25,12 +25,13 @@ from sparring.transforms import TRANSFORMS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+PAGES = "\n".join((ROOT / name).read_text() for name in ("README.md", "docs/images.md", "docs/python.md"))
 PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
 def block(word: str) -> str:
-    """The README's Python with this word in it."""
-    (found,) = [code for code in PYTHON.findall(README) if word in code]
+    """The Python of the README, or of a page it leads to, with this word in it."""
+    (found,) = [code for code in PYTHON.findall(PAGES) if word in code]
     return found
 
 

@@ -77,7 +77,7 @@ def test_values_are_read_as_declared() -> None:
     assert checked([1, 2], tuple[int, ...], "x") == (1, 2)
     assert checked(None, int | None, "x") is None
     assert checked("a/b", Path, "x") == Path("a/b")
-    with pytest.raises(InputError, match="a list"):
+    with pytest.raises(InputError, match="expected a list of 2, each a number"):
         checked([1.0], tuple[float, float], "x")
     values = [parse_literal(word) for word in ("0.2", "true", "colour", '"colour"', "[1, 2]")]
     assert values == [0.2, True, "colour", "colour", [1, 2]]

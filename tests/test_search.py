@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sparring.adversaries import Power, Search
 from sparring.contracts import Transform, Turn
-from sparring.transforms import Blur, Chain, Colour, Mask, Pixels, Rotation, Tone
+from sparring.transforms import Blur, Chain, Colour, Frequency, Gain, Mask, Pixels, Rotation, Tone
 
 
 class Classifier(nn.Module):
@@ -79,6 +79,18 @@ def test_a_first_step_moves_black_and_white_pixels_too(
     assert found is not None
     assert torch.allclose(pixels(images, found), theirs, atol=1e-7)
     assert (theirs != images)[ends].float().mean() > 0.3
+
+
+@pytest.mark.parametrize(
+    "transform", [Frequency(), Mask(fill="grey"), Tone(operation="invert"), Gain()], ids=lambda t: type(t).__name__
+)
+def test_black_and_white_images_have_a_slope_at_the_identity(transform: Transform) -> None:
+    images = torch.tensor([0.0, 1.0], dtype=torch.float64)[:, None, None, None].expand(2, 3, 8, 8)
+    still = torch.zeros(2, *transform.parameter_shape((3, 8, 8)), dtype=torch.float64, requires_grad=True)
+    weights = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    (slope,) = torch.autograd.grad((weights * transform(images, still)).sum(), still)
+    assert slope[1].abs().max() > 0
+    assert slope[0].abs().max() > 0 or isinstance(transform, Gain), "a factor leaves black as it is"
 
 
 def test_power_iteration_finds_the_direction_of_strongest_curvature(photographs: Tensor) -> None:

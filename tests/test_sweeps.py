@@ -21,8 +21,9 @@ from sparring.errors import InputError
 from sparring.grid import Cell, make_cells
 from sparring.monitor import Monitor
 from sparring.recipe import Part, Recipe
+from sparring.reports.compare import in_words
 from sparring.run import Run
-from sparring.sweeps import summarise, summary
+from sparring.sweeps import summarise
 from sparring.transforms import TRANSFORMS, Jitter
 
 TINY = Recipe(
@@ -292,20 +293,21 @@ def test_options_of_the_command_line_override_the_file(
     assert str(tmp_path / "out" / "sweep.json") in told
     held = json.loads((tmp_path / "out" / "sweep.json").read_text())
     a, b = (group["mean"] for group in held["groups"])
-    assert f"a: kNN, % {a:.1f} ± {held['groups'][0]['deviation']:.1f} (2 seeds)" in told
-    assert f"b over a: {b - a:+.1f}, too few seeds for an interval" in told
+    assert f"a: kNN, % {a:.1f} ± {held['groups'][0]['deviation']:.1f}, seeds: 2" in told
+    assert f"b over a: {b - a:+.1f}, not settled" in told
 
 
 def test_a_difference_is_settled_where_its_interval_leaves_out_0() -> None:
     groups = [{"name": name, "mean": 50.0, "deviation": None, "seeds": 1} for name in ("a", "b")]
     pair = {"of": "b", "against": "a", "mean": 1.0, "seeds": 3}
     lines = {
-        ends: summary({"measure": "knn", "groups": groups, "differences": [{**pair, "interval": ends}]})[2]
+        ends: in_words({"measure": "knn", "groups": groups, "differences": [{**pair, "interval": ends}]})[2]
         for ends in ((0.5, 1.5), (-0.5, 2.5), (-1.5, -0.5))
     }
     assert [line.endswith("not settled") for line in lines.values()] == [False, True, False]
     assert lines[0.5, 1.5] == "b over a: +1.0 [+0.5, +1.5]"
-    assert summary({"measure": "knn", "groups": 11 * groups, "differences": []}) == []
+    unlabelled = {"measure": "rankme", "groups": groups, "differences": []}
+    assert in_words(unlabelled)[-1].startswith("Without labels groups are compared by RankMe")
 
 
 def test_a_runs_own_folder_is_no_place_for_a_sweep(tmp_path: Path) -> None:

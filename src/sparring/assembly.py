@@ -6,7 +6,7 @@ from math import prod
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sparring.contracts import Proposal, Transform
 from sparring.datasets import DataSet
@@ -14,7 +14,7 @@ from sparring.dual_norm import with_dual_norms
 from sparring.errors import InputError, first_line
 from sparring.gather import alone
 from sparring.learner import Learner
-from sparring.module_state import frozen_statistics
+from sparring.module_state import frozen_statistics, has_sparse_weights
 from sparring.parts import build, load_parts
 from sparring.randomness import generator_for
 from sparring.recipe import Recipe
@@ -62,8 +62,7 @@ def _check_strength(learner: Learner, recipe: Recipe) -> None:
 
 def _check_sparse(learner: Learner, recipe: Recipe) -> None:
     skips = recipe.ramp or not recipe.strength
-    sparse = any(isinstance(module, nn.Embedding) and module.sparse for module in learner.adversary.modules())
-    if recipe.devices * recipe.nodes > 1 and skips and sparse:
+    if recipe.devices * recipe.nodes > 1 and skips and has_sparse_weights(learner.adversary):
         raise InputError(
             f"adversary {recipe.adversary.name}: expected one process, or a strength above 0 in every step, got "
             f"{recipe.devices * recipe.nodes} with strength = {recipe.strength:g} and ramp = {recipe.ramp:g}"
@@ -118,7 +117,7 @@ def _check_identity(what: str, transform: Transform, images: Tensor, params: Ten
     if not transform.has_identity:
         return
     change = (transform(images, torch.zeros_like(params)) - images).abs().max()
-    if change > IDENTITY:
+    if not change <= IDENTITY:  # nor is it where nothing is a number
         raise InputError(
             f"{what}: expected parameters of 0 to leave images as they are, got a change of up to {change:.3g}; "
             "if that is meant, set has_identity = False"

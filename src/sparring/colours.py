@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sparring.clamping import clamped
 from sparring.constants import constant
 
 LUMA = (0.299, 0.587, 0.114)
@@ -70,4 +71,4 @@ def shifted_means(matrix: Float[Tensor, "b 3 4"], means: Float[Tensor, "b 3"]) -
 def apply_colour(images: Float[Tensor, "b 3 h w"], matrix: Float[Tensor, "b 3 4"]) -> Float[Tensor, "b 3 h w"]:
     """Recolour each image by its own matrix and clamp to [0, 1]."""
     pixels = torch.baddbmm(matrix[..., 3:], matrix[..., :3], images.flatten(2))
-    return pixels.clamp_(0, 1).view_as(images)
+    return clamped(pixels.view_as(images))

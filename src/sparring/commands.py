@@ -26,10 +26,11 @@ from sparring.probes import gallery
 from sparring.randomness import seeded
 from sparring.recipe_files import about, shipped_recipes
 from sparring.reports import write_report
+from sparring.reports.compare import in_words
 from sparring.reports.gallery import Row, save_png
 from sparring.reproduce import reproduce as run_study
 from sparring.run import Run
-from sparring.sweeps import summary, sweep as run_sweep
+from sparring.sweeps import sweep as run_sweep
 from sparring.training import load_data, train as run_training
 from sparring.tuning import TRIALS, parse_space, tune
 
@@ -69,6 +70,8 @@ def sweep(asked: Sweep) -> None:
         return
     axes = parse_axes(asked.set)
     cells = run_sweep(asked.settings, axes, out=asked.out, seeds=seeds, jobs=asked.jobs, arms=grid.arms)
+    for line in in_words(json.loads((asked.out / "sweep.json").read_text(encoding="utf-8"))):
+        _say(line)
     _say_of_sweep(asked.out)
     failed = [cell for cell in cells if cell.failure]
     for cell in failed:
@@ -93,9 +96,6 @@ def _search(asked: Sweep, grid: Grid, seeds: int) -> None:
 
 
 def _say_of_sweep(out: Path) -> None:
-    """Means and differences of the groups, and where the rest is."""
-    for line in summary(json.loads((out / "sweep.json").read_text(encoding="utf-8"))):
-        _say(line)
     if (page := out / "report.html").exists():
         _say(f"report        {page}")
     _say(f"figures       {out / 'sweep.json'}")

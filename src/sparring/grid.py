@@ -187,4 +187,6 @@ def _check_names(names: Sequence[str]) -> None:
         if len(name.encode()) > LONGEST:
             raise InputError(f"{name[:40]}...: expected cells with names of at most {LONGEST} bytes; use [[arms]]")
         if names.count(name) > 1:
-            raise InputError(f"{name}: expected cells that differ in name, got two of this; name them by [[arms]]")
+            raise InputError(
+                f"{name}: expected cells that differ, got two of this name; give each value once, or use [[arms]]"
+            )

@@ -60,7 +60,9 @@ def measure(subject: Subject, evaluations: Evaluations) -> Findings:
     findings = Findings()
     with Console(stderr=True).status("reading features") as status:
         if not (subject.features.bank.isfinite().all() and subject.features.queries.isfinite().all()):
-            raise InputError("expected an encoder whose features are finite, got some that are not; train it anew")
+            raise InputError(
+                "expected an encoder whose features are finite, got one that has diverged; train another run"
+            )
         for name, evaluation in evaluations.items():
             status.update(f"measuring {name}")
             try:

@@ -42,6 +42,11 @@ def _norms(module: nn.Module) -> list[nn.Module]:
     return [each for each in module.modules() if isinstance(each, _BatchNorm)]
 
 
+def has_sparse_weights(module: nn.Module) -> bool:
+    """Whether weights' gradients are of single rows, as those of a memory of each image are."""
+    return any(isinstance(each, nn.Embedding) and each.sparse for each in module.modules())
+
+
 def is_finite(module: nn.Module) -> bool:
     """Whether no weight is infinite or NaN."""
     return all(bool(weights.isfinite().all()) for weights in module.parameters())

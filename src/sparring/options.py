@@ -106,7 +106,7 @@ class Evaluate(Command):
     per_class: bool = False
     """Also print the accuracy of each class."""
     features: Path | None = None
-    """Save the features of all images, with labels and names of files, to this .safetensors file."""
+    """Save the features of all images, with labels, names of files and of classes, to this .safetensors file."""
     projection: Literal["pca", "tsne", "umap"] = "pca"
     """How figures/features.png lays the features out; umap needs `pip install 'sparring[umap]'`."""
     accelerator: str | None = None
@@ -164,7 +164,7 @@ class Reproduce(Command):
     scale: str = "smoke"
     """smoke (minutes, shipped data), laptop (hours on two cores) or paper (the study's setting)."""
     out: Path | None = None
-    """The folder of all runs and results; reproduced/NAME-SCALE if not given, with the name of other data."""
+    """The folder of all runs and results; reproduced/NAME-SCALE, or NAME-SCALE-DATA with --data, if not given."""
     data: str | None = None
     """Other images than the scale's: a data set by name or a folder."""
     data_root: str | None = None

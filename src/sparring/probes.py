@@ -22,6 +22,8 @@ from sparring.rounds import Batch, Outcome, base_name, hardened_of, partner_of
 from sparring.views import as_bytes
 
 GALLERY_IMAGES, TABLE_BATCHES = 8, 8
+MOST_COLUMNS = 4096
+"""Of more parameters an image, as of pixels, so many are looked at, evenly spread: all ranks hold them."""
 
 
 @torch.no_grad()
@@ -83,12 +85,14 @@ def choices(learner: Learner, batches: Sequence[Batch]) -> dict[str, float]:
       the transform: `by_image/NAME`.
     """
     chosen = [_harden(learner, batch)[1].params for batch in batches]
-    drawn = [gather(params) for params in chosen if params is not None]
+    drawn = [params for params in chosen if params is not None]
     if not drawn:
         return {}
-    values = torch.stack(drawn).flatten(2)
+    length = drawn[0][0].numel()
+    kept = evenly(min(MOST_COLUMNS, length), length).to(drawn[0].device)
+    values = torch.stack([gather(params.flatten(1)[:, kept]) for params in drawn])
     named = [learner.adversary.transform.describe(params) for params in drawn]
-    columns = {name: torch.stack([each[name] for each in named])[..., None] for name in named[0]}
+    columns = {name: torch.stack([gather(each[name]) for each in named])[..., None] for name in named[0]}
     return {
         **{f"by_image/{name}": _intraclass(column).item() for name, column in columns.items()},
         "parameters/spread": values.flatten(0, 1).std(dim=0, correction=0).mean().item(),

@@ -72,7 +72,7 @@ def reproduce(
     Args:
         name: of the study: figure2, figure3, figure4, claims or no-prior.
         scale: `smoke` (minutes, shipped data), `laptop` (hours on two cores) or `paper` (the study's own setting).
-        out: the folder of all runs and results; reproduced/NAME-SCALE if not given, with the name of other data.
+        out: the folder of all runs and results; reproduced/NAME-SCALE, or NAME-SCALE-DATA with `data`, if not given.
         data: other images than the scale's, a data set by name or a folder.
         data_root: where downloaded data sets lie.
         seeds: of each arm; the scale's if not given.

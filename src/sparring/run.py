@@ -197,7 +197,7 @@ class Run:
         own = images and (len(images), images.digest())
         if own and (state["images"], state.get("digest", own[1])) != own:
             first = f"the {state['images']} training images it began with"
-            remedy = "if those lie elsewhere, name it by --data, or start a new run"
+            remedy = "if those lie elsewhere, resume with --data FOLDER, or start a new run"
             raise InputError(f"{self.path}: expected {first}, got {own[0]} others; {remedy}")
         return dict(state)
 

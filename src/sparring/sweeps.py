@@ -24,7 +24,6 @@ from sparring.reports import write_report
 from sparring.reports.compare import difference
 from sparring.reports.cost import total_cost
 from sparring.reports.record import Record, read_runs
-from sparring.reports.tables import FIGURES as TITLES
 from sparring.reports.words import MEASURES
 from sparring.run import FILES, FOLDERS, Run
 from sparring.steps import count_steps
@@ -144,28 +143,6 @@ def summarise(cells: Sequence[Cell], out: Path) -> None:
     write_json(out / "sweep.json", {"cells": rows, **compared})
     if begun:
         write_report(begun, out / "report.html")
-
-
-def summary(compared: Mapping[str, Any]) -> list[str]:
-    """A line for each group and each difference of sweep.json, if there are not too many to read."""
-    groups, (title, form) = compared["groups"], TITLES[compared["measure"]]
-    if len(groups) > MOST_GROUPS:
-        return []
-    lines = []
-    for group in groups:
-        spread = "" if group["deviation"] is None else f" ± {group['deviation']:{form}}"
-        lines.append(f"{group['name']}: {title} {group['mean']:{form}}{spread} ({group['seeds']} seeds)")
-    for each in compared["differences"]:
-        line = f"{each['of']} over {each['against']}: {each['mean']:+{form}}"
-        lines.append(
-            line + (_judged(each["interval"], form) if each["interval"] else ", too few seeds for an interval")
-        )
-    return lines
-
-
-def _judged(interval: Sequence[float], form: str) -> str:
-    low, high = interval
-    return f" [{low:+{form}}, {high:+{form}}]" + (", not settled" if low <= 0 <= high else "")
 
 
 def _by_group(rows: Sequence[Mapping[str, Any]], measure: str) -> Groups:

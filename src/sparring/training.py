@@ -119,7 +119,8 @@ def _train(recipe: Recipe, folder: Run, fabric: Fabric, *, resumed: bool) -> Non
 def load_learner(run: str | Path) -> Learner:
     """A run's method and adversary as its last checkpoint has them, in evaluation mode; its images must still be there.
 
-    In that mode what becomes of a view does not depend on the others in its batch.
+    BatchNorm uses its running statistics then, so that what a learned adversary makes of a view does not depend on the
+    others in its batch; what a search finds against negatives does.
 
     Raises:
         InputError: if there is no run, no checkpoint of it, or something of its recipe is not there any more.
@@ -189,9 +190,12 @@ def _about(data: DataSet, recipe: Recipe) -> str:
     """How many images there are, and what was decided about them."""
     tested = f", {len(data.test):,} {recipe.evaluate_on}" if data.test else ""
     count = f"data  {len(data.train):,} training{tested} images"
-    neighbours = about_k(recipe.knn_k, data.train.labels) if data.test else ""
     grey = "the images look grey: a colour adversary changes little" if data.train.is_grey() else ""
-    return "; ".join(filter(None, (count, data.note, neighbours, grey)))
+    return "; ".join(filter(None, (count, data.note, _about_neighbours(data, recipe), grey)))
+
+
+def _about_neighbours(data: DataSet, recipe: Recipe) -> str:
+    return about_k(recipe.knn_k, data.train.labels) if data.test else ""
 
 
 def _facts(fit: Fit, data: DataSet) -> dict[str, object]:
@@ -199,7 +203,7 @@ def _facts(fit: Fit, data: DataSet) -> dict[str, object]:
     recipe = fit.recipe
     return {
         "data_note": data.note,
-        "knn_note": about_k(recipe.knn_k, data.train.labels) if data.test else "",
+        "knn_note": _about_neighbours(data, recipe),
         "train_images": len(data.train),
         "test_images": len(data.test) if data.test else 0,
         "settings": {

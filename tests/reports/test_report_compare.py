@@ -187,6 +187,12 @@ def test_unfinished_runs_are_left_out_and_named(fake_run, tmp_path, table_of):
     assert "Left out, as not finished or not measured: c." in page.read_text()
 
 
+def test_what_a_run_was_told_of_k_stands_with_its_accuracy(fake_run, tmp_path):
+    run = fake_run("a")
+    (run / "environment.json").write_text(json.dumps({"knn_note": "k = 200 is more than the 12 training images"}))
+    assert "k = 200 is more than the 12 training images." in write_report([run]).read_text()
+
+
 def test_without_labels_groups_are_compared_by_rankme(fake_run, tmp_path, table_of):
     runs = [fake_run("a", labelled=False), fake_run("b", labelled=False, adversary="none", rankme=20.0)]
     page = write_report(runs, tmp_path / "page.html")

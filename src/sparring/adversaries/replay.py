@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 
 from sparring.contracts import Adversary, Proposal, Turn
 from sparring.errors import InputError
+from sparring.module_state import has_sparse_weights
 from sparring.randomness import generator_for
 from sparring.schema import check_ranges
 
@@ -37,10 +38,9 @@ class Replay(Adversary):
         if not list(opponent.parameters()):
             got = type(opponent).__name__
             raise InputError(f"replay: expected an opponent that learns, such as learned or policy, got {got}")
-        if any(isinstance(module, nn.Embedding) and module.sparse for module in opponent.modules()):
-            raise InputError(
-                "replay: expected an opponent that learns to choose, got a memory of each image, as of free"
-            )
+        if has_sparse_weights(opponent):
+            got = type(opponent).__name__
+            raise InputError(f"replay: expected an opponent that learns, got {got}, whose weights are of single images")
         self.opponent, self.size, self.every, self.share = opponent, size, every, share
         check_ranges(self, {"size": (1, 1000), "every": (1, float("inf")), "share": (0, 1)}, "replay: ")
         past = nn.ModuleList(deepcopy(opponent) for _ in range(size)).requires_grad_(False)

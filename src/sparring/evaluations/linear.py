@@ -40,7 +40,7 @@ class Probe:
     @torch.no_grad()
     def predict(self, features: Float[Tensor, "n d"]) -> Int[Tensor, " n"]:
         """The most likely class of each image."""
-        return self.head(features.float()).argmax(dim=1)
+        return self.head(features).argmax(dim=1)
 
 
 @dataclass(frozen=True)

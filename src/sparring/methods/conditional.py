@@ -17,7 +17,10 @@ ROUNDING = 1e-3
 
 
 def ring_of(scores: Scores, *, nearest: float, furthest: float) -> Bool[Tensor, "a n"]:
-    """The negatives whose rank by similarity, nearest first, lies in [floor(nearest N), ceil(furthest N)), or one."""
+    """The negatives whose rank by similarity, nearest first, lies in [floor(nearest N), ceil(furthest N)).
+
+    At least one: that at the ring's inner edge.
+    """
     count = scores.kept().sum(dim=1, keepdim=True)
     ranks = scores.negative.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
     first, end = (nearest * count + ROUNDING).floor(), (furthest * count - ROUNDING).ceil()

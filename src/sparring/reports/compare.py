@@ -3,18 +3,25 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
+from typing import Any
 
 import numpy as np
 
 from sparring.intervals import t_margin
 from sparring.recipe import PLACEMENT
 from sparring.reports.record import Record
-from sparring.reports.tables import played
+from sparring.reports.tables import FIGURES, played
 from sparring.reports.words import name
 
 RESAMPLES = 10_000
+MOST_GROUPS = 8
+"""Of more, nobody reads how far each is from each."""
 LEAST_SEEDS = 3
 """Two differences say nothing of how much a third would differ."""
+UNLABELLED = (
+    "Without labels groups are compared by RankMe: a higher one often, not always, goes with a better encoder, so it "
+    "decides nothing between an adversary and none."
+)
 IGNORED = ("seed", "hardness_every", *PLACEMENT)
 """Settings that do not change what is trained: looks leave it bit for bit the same."""
 
@@ -63,6 +70,24 @@ def difference(values: Mapping[int, float], baseline: Mapping[int, float]) -> Di
     """Paired by seed; None where the two share no seed."""
     pairs = [values[seed] - baseline[seed] for seed in values if seed in baseline]
     return Difference(mean(pairs), t_interval(pairs), bootstrap_interval(pairs), len(pairs)) if pairs else None
+
+
+def in_words(compared: Mapping[str, Any]) -> list[str]:
+    """A line for each group of sweep.json and, of few groups, for each difference: what is read without a browser."""
+    (title, form), groups = FIGURES[compared["measure"]], compared["groups"]
+    lines = []
+    for group in groups:
+        spread = "" if group["deviation"] is None else f" ± {group['deviation']:{form}}"
+        lines.append(f"{group['name']}: {title} {group['mean']:{form}}{spread}, seeds: {group['seeds']}")
+    for each in compared["differences"] if len(groups) <= MOST_GROUPS else ():
+        ends = each["interval"] and ", ".join(f"{end:+{form}}" for end in each["interval"])
+        line = f"{each['of']} over {each['against']}: {each['mean']:+{form}}" + (f" [{ends}]" if ends else "")
+        lines.append(line if _is_settled(each["interval"]) else f"{line}, not settled")
+    return [*lines, *([] if compared["measure"] == "knn" else [UNLABELLED])]
+
+
+def _is_settled(interval: Sequence[float] | None) -> bool:
+    return interval is not None and not interval[0] <= 0 <= interval[1]
 
 
 def t_interval(values: Sequence[float]) -> Interval:

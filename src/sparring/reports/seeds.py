@@ -5,19 +5,23 @@ from functools import partial
 from html import escape
 from statistics import mean, stdev
 
-from sparring.reports.compare import IGNORED, LEAST_SEEDS, RESAMPLES, baseline_of, by_seed, difference, grouped
+from sparring.reports.compare import (
+    IGNORED,
+    LEAST_SEEDS,
+    MOST_GROUPS,
+    RESAMPLES,
+    UNLABELLED,
+    baseline_of,
+    by_seed,
+    difference,
+    grouped,
+)
 from sparring.reports.cost import at_cost, at_epoch, total_cost
 from sparring.reports.record import Record
 from sparring.reports.tables import ABSENT, FIGURES, differing, heading, recipe_cells, row, table
 from sparring.reports.words import MEASURES, is_finished, written
 
 ALIKE = 0.01  # costs this near are equal
-MOST_GROUPS = 8
-"""More columns are not read."""
-UNLABELLED = (
-    " Without labels groups are compared by RankMe: a higher one often, not always, goes with a better encoder, so it "
-    "decides nothing between an adversary and none."
-)
 LEARNING = " A learned adversary against the same transform at random says whether it is the learning that helps."
 Section = tuple[str, str, str]
 """Heading, body (HTML) and the note under the heading."""
@@ -36,7 +40,7 @@ def sections(runs: Sequence[Record]) -> list[Section]:
     unfinished = [run.label for run in runs if run not in finished]
     left_out = f" Left out, as not finished or not measured: {', '.join(unfinished)}." if unfinished else ""
     at_last = partial(at_epoch, key=key, epoch=float("inf"))
-    caveat = "" if key == "knn" else UNLABELLED
+    caveat = "" if key == "knn" else f" {UNLABELLED}"
     last = "Over seeds", _table(finished, key, at_last, COST), _over_seeds(finished) + caveat + left_out
     return [last, *_each_against_each(finished, key), *_equal_epochs(finished, key), *_equal_cost(finished, key)]
 
@@ -55,7 +59,7 @@ def _each_against_each(runs: Sequence[Record], key: str) -> list[Section]:
         "The mean difference of a row's group to another's over the seeds that both have, at the last epoch, and its "
         f"95\u00a0% interval by Student's t from {LEAST_SEEDS} seeds on."
     )
-    note += LEARNING if key == "knn" else UNLABELLED
+    note += LEARNING if key == "knn" else ""
     head = [*map(heading, names), *(f"Over {number + 1}." for number in range(len(found)))]
     return [("Each against each", table(head, len(names), rows), note)]
 

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from sparring.clamping import clamped
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
 from sparring.schema import check_ranges
@@ -60,7 +61,7 @@ class Blur(Transform):
         kernel = self.kernel(params)
         down, across = self._mixing(kernel, height), self._mixing(kernel, width)
         rows = images.reshape(b, c * height, width) @ across.transpose(1, 2)
-        return (down[:, None] @ rows.view(b, c, height, width)).clamp(0, 1)
+        return clamped(down[:, None] @ rows.view(b, c, height, width))
 
     def describe(self, params: Float[Tensor, "b 1"]) -> dict[str, Float[Tensor, " b"]]:
         return {"blur/sigma": (-2 * self._neighbour(params).log()).rsqrt()}

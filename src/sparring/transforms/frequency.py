@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from sparring.clamping import clamped
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
 from sparring.errors import InputError
@@ -94,7 +95,7 @@ class Frequency(Transform):
         return blocks.transpose(3, 4).reshape(b, c, height, width)
 
     def forward(self, images: Float[Tensor, "b c h w"], params: Float[Tensor, "b c k"]) -> Float[Tensor, "b c h w"]:
-        return (images + self.perturbation(params, images.shape[2], images.shape[3])).clamp(0, 1)
+        return clamped(images + self.perturbation(params, images.shape[2], images.shape[3]))
 
     def describe(self, params: Float[Tensor, "b c k"]) -> dict[str, Float[Tensor, " b"]]:
         coefficients = self._coefficients(params)

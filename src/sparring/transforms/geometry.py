@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from sparring.clamping import clamped
 from sparring.constants import constant
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
@@ -24,7 +25,7 @@ def sample(
 ) -> Float[Tensor, "b c h w"]:
     """Sample bilinearly at x and y measured in half image sides from the centre: -1 and 1 are the outer edges."""
     refuse_far(grid)
-    return F.grid_sample(images, grid, mode="bilinear", padding_mode=padding, align_corners=False).clamp(0, 1)
+    return clamped(F.grid_sample(images, grid, mode="bilinear", padding_mode=padding, align_corners=False))
 
 
 def refuse_far(places: Tensor) -> None:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from sparring.clamping import clamped
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
 from sparring.schema import check_ranges, checked
@@ -65,7 +66,7 @@ class Mask(Transform):
 
     def forward(self, images: Float[Tensor, "b c h w"], params: Float[Tensor, "b 1 y x"]) -> Float[Tensor, "b c h w"]:
         opacity = self.opacity(params, images.shape[2], images.shape[3])
-        return (images + opacity * (self._colour(images) - images)).clamp(0, 1)
+        return clamped(images + opacity * (self._colour(images) - images))
 
     def describe(self, params: Float[Tensor, "b 1 y x"]) -> dict[str, Float[Tensor, " b"]]:
         opacity = self.opacity(params, *params.shape[2:]).flatten(1)  # of cells: exact where they divide the image

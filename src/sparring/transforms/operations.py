@@ -11,6 +11,7 @@ from torch import Tensor
 from torchvision.transforms import AutoAugment, TrivialAugmentWide
 
 from sparring import colours
+from sparring.clamping import clamped
 from sparring.constants import constant
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
@@ -122,7 +123,7 @@ class Operations(Transform):
         images = torch.where(above == 0, images, solarize(images, 1 - magnitude(above) / WHITE))
         for blend, operation in zip(blends, (autocontrast, equalize, lambda image: 1 - image), strict=True):
             images = images + magnitude(blend) * (operation(images) - images)
-        return images.clamp(0, 1)
+        return clamped(images)
 
     def describe(self, params: Float[Tensor, "b 14"]) -> dict[str, Float[Tensor, " b"]]:
         return {f"operations/{name}": value for name, value in zip(NAMES, self._physical(params), strict=True)}

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from kornia.geometry.transform import get_perspective_transform, warp_perspective
 from torch import Tensor
 
+from sparring.clamping import clamped
 from sparring.constants import constant
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
@@ -39,7 +40,7 @@ class Perspective(Transform):
         refuse_far(params)
         matrix = get_perspective_transform(corners, corners + self.share * sides * params)
         hard = warp_perspective(images, matrix, (height, width), padding_mode=self.padding, align_corners=False)
-        return hard.clamp(0, 1)
+        return clamped(hard)
 
     def describe(self, params: Float[Tensor, "b 4 2"]) -> dict[str, Float[Tensor, " b"]]:
         shifts = torch.linalg.vector_norm(self.share * params, dim=2).unbind(dim=1)

@@ -1,25 +1,14 @@
 """Every pixel for itself: the unstructured perturbation of Madry et al. 2018."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sparring.clamping import clamped
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
 from sparring.errors import InputError
 from sparring.schema import check_ranges, checked
 from sparring.transforms import balls
-
-
-def clamped(pixels: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-    """Pixels held in [0, 1], with a slope of 1 on the bounds too, where torch's clamp has none.
-
-    Otherwise a search that starts at the clean image would never move a pixel that is black or white.
-    """
-    slack = torch.finfo(pixels.dtype).eps
-    held = pixels.clamp(-slack, 1 + slack)
-    with torch.no_grad():
-        return held.clamp_(0, 1)
 
 
 class Pixels(Transform):

@@ -9,6 +9,7 @@ from kornia.enhance import sharpness
 from torch import Tensor
 from torchvision.transforms.v2.functional import equalize  # Kornia's loses a level where k / 255 * 255 is below k
 
+from sparring.clamping import clamped
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
 from sparring.schema import checked
@@ -83,7 +84,7 @@ class Tone(Transform):
         if self.operation == "sharpness":
             return sharpness(images, 1 + params[:, 0])
         changed = OPERATIONS[self.operation](images)
-        return (images + magnitude(params)[:, :, None, None] * (changed - images)).clamp(0, 1)
+        return clamped(images + magnitude(params)[:, :, None, None] * (changed - images))
 
     def describe(self, params: Float[Tensor, "b 1"]) -> dict[str, Float[Tensor, " b"]]:
         return {f"tone/{self.operation}": params[:, 0] if self.operation == "sharpness" else magnitude(params[:, 0])}
