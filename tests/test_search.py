@@ -46,38 +46,43 @@ def cross_entropy(model: nn.Module, labels: Tensor) -> Callable[[Tensor], Tensor
     return lambda views: F.cross_entropy(model(views), labels, reduction="none")
 
 
-@pytest.mark.parametrize(
+NORMS = pytest.mark.parametrize(
     ("norm", "eps", "attack"), [("linf", 8 / 255, foolbox.attacks.LinfPGD), ("l2", 1.0, foolbox.attacks.L2PGD)]
 )
+
+
+def assert_foolbox(
+    images: Tensor, norm: Any, eps: float, attack: Any, model: Classifier, *, steps: int, step: float
+) -> Tensor:
+    """The images as foolbox attacks them, which are ours; `step` is a share of the radius."""
+    labels, pixels = torch.arange(len(images)) % 5, Pixels(eps=eps, norm=norm)
+    library = attack(steps=steps, abs_stepsize=step * eps, random_start=False)
+    _, theirs, _ = library(foolbox.PyTorchModel(model, bounds=(0, 1)), images, labels, epsilons=eps)
+    search = Search(pixels, steps=steps, step_size=step, random_start=False)
+    found = search.propose(turn(images, cross_entropy(model, labels), pixels)).params
+    assert found is not None
+    assert torch.allclose(pixels(images, found), theirs, atol=1e-7)
+    return theirs
+
+
+@NORMS
 @pytest.mark.parametrize("steps", [1, 7])
 def test_pgd_is_foolbox(norm: Any, eps: float, attack: Any, steps: int, model: Classifier, photographs: Tensor) -> None:
     """Loss, step and ball are the same. It clamps the image to [0, 1] after each step, we the view: one path as long
     as no pixel is at an end of the range, so the photographs are squeezed; its guard in the divisor of L2 is 1e-12."""
-    labels, images, pixels = torch.arange(len(photographs)) % 5, 0.3 + 0.4 * photographs, Pixels(eps=eps, norm=norm)
-    library = attack(steps=steps, abs_stepsize=eps / 4, random_start=False)
-    _, theirs, _ = library(foolbox.PyTorchModel(model, bounds=(0, 1)), images, labels, epsilons=eps)
-    search = Search(pixels, steps=steps, step_size=0.25, random_start=False)
-    found = search.propose(turn(images, cross_entropy(model, labels), pixels)).params
-    assert found is not None
-    assert torch.allclose(pixels(images, found), theirs, atol=1e-7)
+    images = 0.3 + 0.4 * photographs
+    theirs = assert_foolbox(images, norm, eps, attack, model, steps=steps, step=0.25)
     assert (theirs - images).abs().max() > 1 / 255
 
 
-@pytest.mark.parametrize(
-    ("norm", "eps", "attack"), [("linf", 8 / 255, foolbox.attacks.LinfPGD), ("l2", 1.0, foolbox.attacks.L2PGD)]
-)
+@NORMS
 def test_a_first_step_moves_black_and_white_pixels_too(
     norm: Any, eps: float, attack: Any, model: Classifier, photographs: Tensor
 ) -> None:
     """torch's clamp has no slope at its bounds: with it a step from the clean image would leave them as they are."""
-    labels, images = torch.arange(len(photographs)) % 5, (2 * photographs - 0.5).clamp(0, 1)
-    ends, pixels = (images == 0) | (images == 1), Pixels(eps=eps, norm=norm)
-    library = attack(steps=1, abs_stepsize=eps, random_start=False)
-    _, theirs, _ = library(foolbox.PyTorchModel(model, bounds=(0, 1)), images, labels, epsilons=eps)
-    search = Search(pixels, steps=1, step_size=1.0, random_start=False)
-    found = search.propose(turn(images, cross_entropy(model, labels), pixels)).params
-    assert found is not None
-    assert torch.allclose(pixels(images, found), theirs, atol=1e-7)
+    images = (2 * photographs - 0.5).clamp(0, 1)
+    ends = (images == 0) | (images == 1)
+    theirs = assert_foolbox(images, norm, eps, attack, model, steps=1, step=1.0)
     assert (theirs != images)[ends].float().mean() > 0.3
 
 

@@ -22,8 +22,8 @@ BATCH = 250
 class PixelsAround(Transform):
     """Pixels under L-inf around fixed images, whose projection also keeps every pixel in [0, 1].
 
-    Unlike `Pixels`, which clamps the image afterwards, a pixel at an end of the range keeps its gradient: the attack
-    is then exactly projected gradient ascent on the ball cut with the box.
+    Unlike `Pixels`, which clamps the image afterwards, parameters never lead out of the range, where there is no
+    gradient: the attack is exactly projected gradient ascent on the ball cut with the box.
     """
 
     def __init__(self, images: Float[Tensor, "b c h w"], eps: float) -> None:
