@@ -262,6 +262,8 @@ BAD = {
     "a setting out of range": (["--set", "transform.a_max=0.2,3"], "[0, 1]"),
     "a setting of some cells only": (["--set", "transform=colour,rotation", "--set", "transform.a_max=0.2"], "a_max"),
     "no seeds": (["--seeds", "0"], "at least 1"),
+    "arms where there are none": (["--arms", "vanilla"], "[[arms]]"),
+    "arms of a search": (["--arms", "vanilla", "--search", "epochs=1,2"], "--search"),
     "no jobs": (["--jobs", "0"], "at least 1"),
     "a grid that is not there": (["nowhere.toml"], "nowhere.toml"),
     "an option that is not there": (["--job", "3"], "--jobs"),
@@ -295,6 +297,18 @@ def test_options_of_the_command_line_override_the_file(
     a, b = (group["mean"] for group in held["groups"])
     assert f"a: kNN, % {a:.1f} ± {held['groups'][0]['deviation']:.1f}, seeds: 2" in told
     assert f"b over a: {b - a:+.1f}, not settled" in told
+
+
+def test_arms_can_be_played_apart(luck: dict[int, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    grid, out = tmp_path / "g.toml", tmp_path / "out"
+    arms = [f'[[arms]]\narm = "{arm}"\nstrength = 0.{number}\n' for number, arm in enumerate(("late", "mid", "one"), 1)]
+    grid.write_text("image_size = 16\nseeds = 1\n" + "".join(arms))
+    assert "did you mean 'mid'" in refused(["sweep", str(grid), "--arms", "one", "midd", "--out", str(out)], capsys)
+    assert not out.exists()
+    main(["sweep", str(grid), "--arms", "one", "late", "--out", str(out)])
+    assert {path.name for path in out.glob("*,seed=*")} == {"late,seed=0", "one,seed=0"}
+    main(["sweep", str(grid), "--out", str(out)])
+    assert len(json.loads((out / "sweep.json").read_text())["groups"]) == 3
 
 
 def test_a_difference_is_settled_where_its_interval_leaves_out_0() -> None:

@@ -19,7 +19,7 @@ from sparring.environment import command
 from sparring.errors import InputError
 from sparring.files import check_writable
 from sparring.gather import rank
-from sparring.grid import Grid, load_grid, parse_axes
+from sparring.grid import Grid, chosen, load_grid, parse_axes
 from sparring.options import List, Preview, Report, Reproduce, Sweep, Train
 from sparring.parts import TABLES, load_parts, settings_of
 from sparring.probes import gallery
@@ -68,8 +68,8 @@ def sweep(asked: Sweep) -> None:
     if asked.search:
         _search(asked, grid, seeds)
         return
-    axes = parse_axes(asked.set)
-    cells = run_sweep(asked.settings, axes, out=asked.out, seeds=seeds, jobs=asked.jobs, arms=grid.arms)
+    axes, arms = parse_axes(asked.set), chosen(grid.arms, asked.arms)
+    cells = run_sweep(asked.settings, axes, out=asked.out, seeds=seeds, jobs=asked.jobs, arms=arms)
     for line in in_words(json.loads((asked.out / "sweep.json").read_text(encoding="utf-8"))):
         _say(line)
     _say_of_sweep(asked.out)

@@ -59,6 +59,15 @@ def named_arms(arms: Any, path: Path) -> dict[str, dict[str, Any]]:
     return dict(named)
 
 
+def chosen(arms: Mapping[str, dict[str, Any]], names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The arms of these names; all if none is named."""
+    if names and not arms:
+        raise InputError(f"--arms: expected a recipe with [[arms]] to choose from, got none for {names[0]!r}")
+    for name in set(names) - arms.keys():
+        raise unknown("arm", name, arms)
+    return {name: table for name, table in arms.items() if name in names or not names}
+
+
 def _arm(table: dict[str, Any], where: str) -> tuple[str, dict[str, Any]]:
     rest = {key: value for key, value in table.items() if key != "arm"}
     if not table.get("arm"):

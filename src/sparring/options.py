@@ -65,6 +65,8 @@ class Sweep(Command):
     """A TOML file of what all cells share, also as the first word; options override it; `best` if none is named."""
     set: Annotated[tuple[str, ...], UseAppendAction] = ()
     """An axis as NAME=VALUE,VALUE; may be given several times, for the product."""
+    arms: tuple[str, ...] = ()
+    """Those of the file's arms to train; all if none is named."""
     seeds: int | None = None
     """Seeds of each arm, counted up from --seed; 3 if not given."""
     jobs: int = 1
@@ -77,8 +79,8 @@ class Sweep(Command):
     calls: ClassVar[str] = "sparring.commands:sweep"
 
     def __post_init__(self) -> None:
-        if self.search and self.set:
-            raise InputError("expected either --set, a grid, or --search, got both; name a searched value as --search")
+        if self.search and (self.set or self.arms):
+            raise InputError("expected either --set or --arms, a grid, or --search, got both; leave one of them out")
         if self.trials is not None and not self.search:
             raise InputError("--trials: expected --search, what to choose, got none")
 
@@ -169,6 +171,8 @@ class Reproduce(Command):
     """Other images than the scale's: a data set by name or a folder."""
     data_root: str | None = None
     """Where downloaded data sets lie."""
+    arms: tuple[str, ...] = ()
+    """Those of the study's arms to play; all if none is named."""
     seeds: int | None = None
     """Seeds of each arm; the scale's if not given."""
     jobs: int = 1
@@ -239,12 +243,5 @@ class List(Command):
 
 
 COMMANDS: dict[str, type] = {
-    "train": Train,
-    "sweep": Sweep,
-    "reproduce": Reproduce,
-    "evaluate": Evaluate,
-    "preview": Preview,
-    "report": Report,
-    "bench": Bench,
-    "list": List,
+    kind.__name__.lower(): kind for kind in (Train, Sweep, Reproduce, Evaluate, Preview, Report, Bench, List)
 }

@@ -9,7 +9,7 @@ from typing import Any
 
 from sparring.errors import InputError, unknown
 from sparring.files import write_json
-from sparring.grid import named_arms
+from sparring.grid import chosen, named_arms
 from sparring.recipe import Recipe, from_table
 from sparring.recipe_files import read_table
 from sparring.reports import charts, curves, judge
@@ -42,6 +42,13 @@ class Study:
     """As `judge.gap` takes it."""
     picture: str = "knn"
 
+    def limited(self, names: Sequence[str]) -> "Study":
+        """Of these arms alone (all if none is named), and of what they can tell."""
+        arms = chosen(self.arms, names)
+        comparisons = [bound for bound in self.comparisons if {bound["arm"], bound["against"]} <= arms.keys()]
+        gap = self.gap if {self.gap.get("low"), self.gap.get("high")} <= arms.keys() else {}
+        return replace(self, arms=arms, comparisons=comparisons, gap=gap)
+
 
 def studies() -> list[str]:
     """Names of what can be reproduced."""
@@ -64,10 +71,11 @@ def reproduce(
     out: str | Path | None = None,
     data: str | None = None,
     data_root: str | None = None,
+    arms: Sequence[str] = (),
     seeds: int | None = None,
     jobs: int = 1,
 ) -> Path:
-    """Train all arms of a study (again: go on), then write results.json, figure.png and README.md; returns the folder.
+    """Train the arms of a study (again: go on), then write results.json, figure.png and README.md; returns the folder.
 
     Args:
         name: of the study: figure2, figure3, figure4, claims or no-prior.
@@ -75,13 +83,14 @@ def reproduce(
         out: the folder of all runs and results; reproduced/NAME-SCALE, or NAME-SCALE-DATA with `data`, if not given.
         data: other images than the scale's, a data set by name or a folder.
         data_root: where downloaded data sets lie.
+        arms: names of those to play; all if none is named.
         seeds: of each arm; the scale's if not given.
         jobs: runs that train at the same time.
 
     Raises:
-        InputError: if there is no such study or scale, or if a run failed.
+        InputError: if there is no such study, scale or arm, or if a run failed.
     """
-    study = load_study(name)
+    study = load_study(name).limited(arms)
     if scale not in SCALES:
         raise unknown("scale", scale, SCALES)
     place = {key: value for key, value in (("data", data), ("data_root", data_root)) if value}
@@ -94,9 +103,11 @@ def reproduce(
     if failed := [f"{cell.path}: {cell.failure}" for cell in cells if cell.failure]:
         raise InputError(f"failed: {'; '.join(failed)}; the same command goes on with what is left")
     runs = {arm: read_runs([cell.path for cell in cells if cell.settings["arm"] == arm]) for arm in study.arms}
-    command = f"sparring reproduce {name} --scale {scale}" + (f" --seeds {seeds}" if seeds else "")
-    command += f" --data {quote(data)}" if data else ""
-    return write_results(study, runs, recipe, folder, command + (" --data-root FOLDER" if data_root else ""))
+    asked = {"--arms": " ".join(arms), "--seeds": seeds, "--data": data and quote(data)}
+    asked["--data-root"] = data_root and "FOLDER"
+    command = f"sparring reproduce {name} --scale {scale}"
+    command += "".join(f" {option} {value}" for option, value in asked.items() if value)
+    return write_results(study, runs, recipe, folder, command)
 
 
 def write_results(

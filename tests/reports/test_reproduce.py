@@ -177,7 +177,21 @@ def test_a_run_without_an_accuracy_is_no_zero(fake_run: Callable[..., Path], tmp
         write_results(Study("Title", "Claim.", {}, {}), {"one": read_runs([folder])}, Recipe(), tmp_path, "")
 
 
-def test_unknown_studies_and_scales_are_one_line() -> None:
+def test_some_arms_alone_are_judged_by_what_they_can_tell() -> None:
+    study = load_study("no-prior")
+    pair = study.limited(["random-chain", "learned-chain"])
+    assert list(pair.arms) == ["random-chain", "learned-chain"]
+    assert [(bound["arm"], bound["against"]) for bound in pair.comparisons] == [("learned-chain", "random-chain")]
+    assert pair.gap == {}
+    ends = study.limited(["learned-mix-noise", "hand-made", "crop-flip"])
+    assert ends.comparisons == []
+    assert ends.gap == study.gap
+    assert study.limited([]) == study
+
+
+def test_unknown_studies_scales_and_arms_are_one_line() -> None:
+    with pytest.raises(InputError, match="unknown arm 'random-chian'; did you mean 'random-chain'"):
+        reproduce("no-prior", arms=["random-chian"])
     with pytest.raises(InputError, match="did you mean 'figure2'"):
         reproduce("figur2")
     with pytest.raises(InputError, match="unknown scale 'labtop'; did you mean 'laptop'"):
