@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import sparring
 from sparring.adversaries import Random
-from sparring.dual_norm import with_dual_norms, without_dual_norms
+from sparring.dual_norm import DualNorm, with_dual_norms, without_dual_norms
 from sparring.encoders import resnet12
 from sparring.learner import Learner
 from sparring.methods import BYOL, SimSiam
@@ -54,11 +54,36 @@ def test_the_round_with_two_networks_written_out(method: type, photographs: Tens
     )
 
 
+@pytest.mark.parametrize("running", [False, True])
+def test_a_search_sees_both_views_through_the_layers_of_hard_ones(running: bool, photographs: Tensor) -> None:
+    dual, batch = make(True), make_batch(photographs)
+    hard = make(False).method
+    alike = zip(
+        (each.hard for each in dual.modules() if isinstance(each, DualNorm)),
+        (each for each in hard.modules() if isinstance(each, nn.modules.batchnorm._BatchNorm)),
+        strict=True,
+    )
+    for norms in alike:  # unlike the clean ones, as after some training
+        for norm in norms:
+            norm.running_mean.add_(0.1)
+            if norm.affine:
+                nn.init.constant_(norm.weight, 0.5)
+    before = copy.deepcopy(dual.state_dict())
+    view = dual.hardening("second*", lambda: pytest.fail("the clean layers were asked"), batch, dual.adversary)
+    params = torch.full((len(photographs), 1), 0.5).double()
+    found = view.turn().hardness(params, running=running)
+    hard.train(not running)
+    first, second = hard.encode(batch.views["first"]), hard.encode(Rotation()(batch.views["second"], params))
+    assert torch.allclose(found, hard.compare(first, second), atol=1e-12)
+    assert all(torch.equal(value, before[name]) for name, value in dual.state_dict().items())
+
+
 def test_what_is_kept_is_the_clean_network(photographs: Tensor) -> None:
     plain = nn.Sequential(resnet12(width=0.0625), nn.Sequential(nn.Linear(32, 4), nn.BatchNorm1d(4))).double()
     dual = with_dual_norms(copy.deepcopy(plain))
     again = without_dual_norms(dual)
-    assert again.state_dict().keys() == plain.state_dict().keys()
+    hard = without_dual_norms(dual, hard=True)
+    assert again.state_dict().keys() == hard.state_dict().keys() == plain.state_dict().keys()
     assert dual.state_dict().keys() != plain.state_dict().keys()
     assert torch.equal(again.eval()(photographs), plain.eval()(photographs))
 
@@ -67,5 +92,11 @@ def test_a_run_with_dual_norms_leaves_a_plain_encoder(tmp_path: Path, photograph
     recipe = Recipe(
         encoder=Part("resnet12", {"width": 0.0625}), dual_norms=True, pairs=PAIRS, epochs=1, batch_size=1000
     )
-    encoder = sparring.load_encoder(sparring.train(recipe, run=tmp_path / "run"))
-    assert encoder(photographs.float()).shape == (len(photographs), 32)
+    run = sparring.train(recipe, run=tmp_path / "run")
+    clean, hard = sparring.load_encoder(run), sparring.load_encoder(run / "encoder-hard.safetensors")
+    assert clean(photographs.float()).shape == hard(photographs.float()).shape == (len(photographs), 32)
+    for name, layer in clean.named_modules():
+        if isinstance(layer, nn.Conv2d):
+            assert torch.equal(layer.weight, hard.get_parameter(f"{name}.weight"))
+        if isinstance(layer, nn.BatchNorm2d):
+            assert not torch.equal(layer.running_mean, hard.get_buffer(f"{name}.running_mean"))

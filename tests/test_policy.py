@@ -308,6 +308,12 @@ def test_a_share_of_the_batches_meets_the_past() -> None:
     assert set(proposed(remembering(1, share=1.0), 30)) == {1}, "there is no past yet"
 
 
+def test_the_past_may_leave_out_the_steps_in_which_the_opponent_learns() -> None:
+    found = proposed(remembering(5, share=1.0, present_every=5))
+    assert set(found[::5]) == {5}
+    assert {value for step, value in enumerate(found) if step % 5} == {2, 4}
+
+
 def test_processes_agree_on_when_the_past_plays() -> None:
     """Each rank's generator is its own; a penalty that waits for all ranks would wait forever if they parted."""
     replay = remembering(7, share=0.5)

@@ -12,7 +12,7 @@ from sparring.reports.record import read_runs
 HERE = Path(__file__).parent
 COLOURS = {
     "simclr": "#2a78d6",
-    "simclr-clae": "#d6452a",
+    "simclr-fgsm": "#d6452a",
     "simclr-random-start": "#e0a030",
     "simsiam": "#2a78d6",
     "simsiam-colour": "#3a9a5b",

@@ -29,14 +29,19 @@ class DualNorm(nn.Module):
         return self.hard(maps) if self.plays_hard else self.clean(maps)
 
 
+def has_dual_norms(module: nn.Module) -> bool:
+    """Whether any of its BatchNorm layers is doubled."""
+    return any(isinstance(each, DualNorm) for each in module.modules())
+
+
 def with_dual_norms(module: nn.Module) -> nn.Module:
     """The module with each of its BatchNorm layers doubled, in place."""
     return _replaced(module, _BatchNorm, DualNorm)
 
 
-def without_dual_norms(module: nn.Module) -> nn.Module:
-    """A copy of the module that has only the layers of clean views."""
-    return _replaced(deepcopy(module), DualNorm, lambda norm: norm.clean)
+def without_dual_norms(module: nn.Module, *, hard: bool = False) -> nn.Module:
+    """A copy of the module that has only the layers of clean views, or of hard ones."""
+    return _replaced(deepcopy(module), DualNorm, lambda norm: norm.hard if hard else norm.clean)
 
 
 def _replaced(module: nn.Module, kind: type, change: Callable[[Any], nn.Module]) -> nn.Module:

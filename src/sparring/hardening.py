@@ -1,8 +1,8 @@
 """One view in an adversary's hands: what it is shown, and what its choice does."""
 
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
-from functools import cached_property
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache, cached_property
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -10,8 +10,9 @@ from torch import Tensor
 
 from sparring.comparison import Comparison
 from sparring.contracts import Adversary, Embedding, Move, Penalty, Turn
+from sparring.dual_norm import has_dual_norms
 from sparring.module_state import frozen_statistics, frozen_weights, running_statistics
-from sparring.rounds import Batch, base_name
+from sparring.rounds import Batch, base_name, partner_of
 
 
 class Hardening:
@@ -38,6 +39,7 @@ class Hardening:
         self.comparison, self.penalties, self.adversary = comparison, penalties, adversary
         self.name, self.partner, self.batch = name, partner, batch
         self.images = batch.views[base_name(name)]
+        self.rival = cache(self._rival)
 
     def turn(self) -> Turn:
         """All that the adversary may look at."""
@@ -59,11 +61,11 @@ class Hardening:
 
     def hardness(self, params: Float[Tensor, " b *p"], side: int = 0, running: bool = False) -> Float[Tensor, " b"]:
         """As `Turn.hardness`: the loss per image under these parameters, less their penalties."""
-        self.partner()  # before the statistics change: it is encoded as in training
+        rival = self.rival(running)  # before the statistics change: the partner is encoded as in training
         tried = self.move(params)
         small = F.interpolate(tried.hard, side, mode="bilinear", antialias=True) if side else tried.hard
-        with running_statistics(self.comparison.method) if running else nullcontext():
-            return self._loss(small) - self.cost_of(tried)
+        with self._statistics(running):
+            return self._loss(small, rival) - self.cost_of(tried)
 
     def cost_of(self, move: Move) -> Float[Tensor, " b"]:
         """What all penalties together ask for a move."""
@@ -74,11 +76,26 @@ class Hardening:
     def _own_features(self) -> Float[Tensor, "b d"]:
         return self.comparison.glance(self.images, self.batch.indices).features
 
-    def _loss(self, view: Float[Tensor, "b c _ _"]) -> Float[Tensor, " b"]:
+    def _rival(self, running: bool) -> Embedding:
+        """Whom tried views are compared with: the partner; where BatchNorm is doubled, as hard views' layers see it.
+
+        So ACL and CLAE do it: through the other layers an image would not even be near itself.
+        """
+        if not has_dual_norms(self.comparison.method):
+            return self.partner()
+        view = self.batch.views[partner_of(self.name, self.comparison.pairs)]
+        with self._statistics(running):
+            return self.comparison.glance(view, self.batch.indices, hard=True)
+
+    def _statistics(self, running: bool) -> AbstractContextManager[None]:
+        return running_statistics(self.comparison.method) if running else nullcontext()
+
+    def _loss(self, view: Float[Tensor, "b c _ _"], rival: Embedding) -> Float[Tensor, " b"]:
         with frozen_statistics(self.comparison.method):
             embedding = self.comparison.embed(view, self.batch.indices, hard=True)
-            return self.comparison.loss(self.name, self.partner(), embedding)
+            return self.comparison.loss(self.name, rival, embedding)
 
     def _frozen_loss(self, view: Float[Tensor, "b c _ _"]) -> Float[Tensor, " b"]:
+        rival = self.rival(False)
         with frozen_weights(self.comparison.method):
-            return self._loss(view)
+            return self._loss(view, rival)

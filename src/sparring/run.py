@@ -29,6 +29,7 @@ FILES = (
     "metrics.jsonl",
     "last.ckpt",
     "encoder.safetensors",
+    "encoder-hard.safetensors",
     "evaluation.json",
     "report.html",
 )

@@ -7,7 +7,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import nn
 
-from sparring.dual_norm import without_dual_norms
+from sparring.dual_norm import has_dual_norms, without_dual_norms
 from sparring.encoders import Encoder
 from sparring.errors import InputError
 from sparring.parts import build
@@ -17,10 +17,15 @@ from sparring.run import Run
 
 
 def save_encoder(run: Run, encoder: nn.Module, part: Part, image_size: int) -> None:
-    """Write encoder.safetensors with what is needed to build it again; of doubled norms only those of clean views."""
-    encoder = without_dual_norms(encoder)
+    """Write encoder.safetensors with what is needed to build it again.
+
+    Where norms are doubled it has those of clean views, and encoder-hard.safetensors those of hard ones.
+    """
     about = {"encoder": json.dumps(part.table()), "image_size": str(image_size)}
-    run.save_tensors("encoder.safetensors", {name: t.cpu() for name, t in encoder.state_dict().items()}, about)
+    for hard in (True, False) if has_dual_norms(encoder) else (False,):
+        state = without_dual_norms(encoder, hard=hard).state_dict()
+        file = "encoder-hard.safetensors" if hard else "encoder.safetensors"
+        run.save_tensors(file, {name: tensor.cpu() for name, tensor in state.items()}, about)
 
 
 def load_encoder(run: str | Path) -> Encoder:

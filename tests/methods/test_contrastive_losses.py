@@ -10,6 +10,7 @@ from lightly.loss import DCLLoss, NTXentLoss
 from sparring.contracts import Embedding
 from sparring.encoders import resnet12
 from sparring.errors import InputError
+from sparring.evaluations.negatives import split
 from sparring.methods import METHODS
 from sparring.methods.conditional import ring_of
 
@@ -47,7 +48,7 @@ def anchor_loss(name, positive, negatives, classes, own, t, settings):
     """Loss of one anchor: similarity to its positive, similarities to its negatives and their classes."""
     p, n = math.exp(positive / t), [math.exp(s / t) for s in negatives]
     if name == "simclr":
-        return -math.log(p / (p + sum(n)))
+        return -math.log(p / (p + sum(n) + (math.exp(1 / t) if settings.get("itself") else 0)))
     if name == "dcl":
         return -math.log(p / sum(n))
     if name == "oracle":
@@ -88,6 +89,17 @@ def test_loss_equals_loops(name, seed):
     first, second = embeddings(seed=seed)
     got = build(name, **SETTINGS[name]).compare(first, second)
     torch.testing.assert_close(got, reference(name, first.projection, second.projection, SETTINGS[name]))
+
+
+def test_an_anchor_may_stay_among_its_own_negatives():
+    """At a low temperature it then outweighs all others: the pull stays, the push goes."""
+    first, second = embeddings()
+    got = build("simclr", itself=True).compare(first, second)
+    torch.testing.assert_close(got, reference("simclr", first.projection, second.projection, {"itself": True}))
+    near = Embedding(first.features, first.projection + 0.3 * second.projection, indices=first.indices)
+    alone, crowded = (split(build("simclr", 0.07, itself=itself), first, near) for itself in (False, True))
+    assert crowded.positive.norm() > alone.positive.norm()
+    assert crowded.negative.norm() < alone.negative.norm()
 
 
 @pytest.mark.parametrize("name", SETTINGS)

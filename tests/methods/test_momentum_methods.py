@@ -262,8 +262,8 @@ def test_pcl_equals_loops():
 
 
 def test_concentrations():
-    """Tight clusters are small, lone members count as the loosest, and the mean is the temperature."""
-    distances = torch.tensor([0.1] * 4 + [0.5] * 4 + [0.0], dtype=torch.float64)
+    """Tight clusters are small, lone members count as the loosest of the others, and the mean is the temperature."""
+    distances = torch.tensor([0.1] * 4 + [0.5] * 4 + [9.0], dtype=torch.float64)
     clusters = torch.tensor([0] * 4 + [1] * 4 + [2])
     phi = concentrations(distances, clusters, 3, T)
     assert phi[0] < phi[1]

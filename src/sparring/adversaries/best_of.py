@@ -21,7 +21,7 @@ class BestOf(Adversary):
         side: side in pixels at which the candidates are compared; 0 is the view's own.
         opponent: who proposes; the random control if not given.
 
-    Source: Ferreira et al. 2024, "Hard View Pretraining for Self-Supervised Learning".
+    Source: Ferreira et al. 2025, "Beyond Random Augmentations: Pretraining with Hard Views".
     """
 
     def __init__(

@@ -1,5 +1,6 @@
 """A memory of past opponents, so that the encoder does not forget them."""
 
+import math
 from collections.abc import Sequence
 from copy import deepcopy
 from typing import cast
@@ -28,12 +29,16 @@ class Replay(Adversary):
         share: probability that a batch is hardened by one of the copies, each as likely as any, once there are any.
             Which steps these are depends on a seed drawn at construction alone, so that several processes agree; in
             evaluation mode the opponent always proposes itself.
+        present_every: in steps whose number is a multiple of it the opponent proposes itself, too; as the recipe's
+            `adversary_every` it spares those in which the opponent learns. 0 spares none.
 
     Source: fictitious self-play (Heinrich et al. 2015, "Fictitious Self-Play in Extensive-Form Games"); for images the
     history of generated samples of Shrivastava et al. 2017, "Learning from Simulated and Unsupervised Images".
     """
 
-    def __init__(self, opponent: Adversary, *, size: int = 4, every: int = 100, share: float = 0.5) -> None:
+    def __init__(
+        self, opponent: Adversary, *, size: int = 4, every: int = 100, share: float = 0.5, present_every: int = 0
+    ) -> None:
         super().__init__(opponent.transform)
         if not list(opponent.parameters()):
             got = type(opponent).__name__
@@ -42,7 +47,9 @@ class Replay(Adversary):
             got = type(opponent).__name__
             raise InputError(f"replay: expected an opponent that learns, got {got}, whose weights are of single images")
         self.opponent, self.size, self.every, self.share = opponent, size, every, share
-        check_ranges(self, {"size": (1, 1000), "every": (1, float("inf")), "share": (0, 1)}, "replay: ")
+        self.present_every = present_every
+        ranges = {"size": (1, 1000), "every": (1, math.inf), "share": (0, 1), "present_every": (0, math.inf)}
+        check_ranges(self, ranges, "replay: ")
         past = nn.ModuleList(deepcopy(opponent) for _ in range(size)).requires_grad_(False)
         self.past = cast("Sequence[Adversary]", past)
         self.steps, self.copies, self.seed = 0, 0, int(torch.randint(2**31, ()))
@@ -50,7 +57,8 @@ class Replay(Adversary):
     def propose(self, turn: Turn) -> Proposal:
         held = min(self.copies, self.size) if self.training else 0
         draw = torch.rand(2, generator=generator_for(self.seed, turn.step, stream="replay")).tolist()  # on all ranks
-        if held == 0 or draw[0] >= self.share:
+        spared = self.present_every and turn.step % self.present_every == 0
+        if held == 0 or spared or draw[0] >= self.share:
             return self.opponent.propose(turn)
         with torch.no_grad():
             proposal = self.past[int(draw[1] * held)].propose(turn)

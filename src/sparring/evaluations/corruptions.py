@@ -1,9 +1,9 @@
 """Common corruptions of 32x32 images at five severities, batched, and the linear probe's accuracy under them.
 
 Definitions and constants are those of CIFAR-10-C (Hendrycks and Dietterich 2019, "Benchmarking Neural Network
-Robustness to Common Corruptions and Perturbations"; github.com/hendrycks/robustness, make_cifar_c.py): the nine of its
-corruptions that need neither ImageMagick nor photographs of frost. Images are rounded to 8 bits where the published
-files are cut off. Constants in pixels (blurs) are weaker, relatively, on images larger than 32x32.
+Robustness to Common Corruptions and Perturbations"; github.com/hendrycks/robustness, make_cifar_c.py): nine of its
+corruptions, so their mean is not that of all. Images are rounded to 8 bits where the published files are cut off.
+Constants in pixels (blurs) are weaker, relatively, on images larger than 32x32.
 """
 
 import math

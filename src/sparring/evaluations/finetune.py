@@ -25,8 +25,8 @@ from sparring.schedules import learning_rate_at
 class FineTune(Inspection):
     """Percent of test images that encoder and a linear layer recognise after training both on labels.
 
-    Cross-entropy, SGD with momentum 0.9 and a cosine to 0, on the run's crops and flips without its colours; the
-    figure is that of the last epoch. The run's own encoder stays as it is.
+    Cross-entropy, SGD with Nesterov's momentum 0.9 and a cosine to 0, on the run's crops and flips without its colours;
+    the figure is that of the last epoch. The run's own encoder stays as it is.
 
     Args:
         shares: of each class's labels, in (0, 1]; one figure for each.
@@ -88,7 +88,14 @@ class FineTune(Inspection):
 
 def train_on_labels(model: nn.Module, batches: Batches, recipe: Recipe) -> None:
     """Train all weights of a classifier of images on the cross-entropy of the batches' first views."""
-    optimiser = SGD(model.parameters(), lr=0.0, momentum=recipe.momentum, weight_decay=recipe.weight_decay, fused=True)
+    optimiser = SGD(
+        model.parameters(),
+        lr=0.0,
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+        nesterov=True,
+        fused=True,
+    )
     enabled = native_precision(batches.device) is torch.bfloat16
     with seeded(recipe.seed, "finetune/layers"):
         for step in range(recipe.epochs * batches.steps_per_epoch):

@@ -33,9 +33,11 @@ def joined(one: Scores, other: Scores) -> Scores:
     return Scores(positive, negative, one.temperature)
 
 
-def info_nce(scores: Scores) -> Float[Tensor, " a"]:
-    """-log of the softmax share of the positive: -log e^p / (e^p + sum e^n)."""
+def info_nce(scores: Scores, *, itself: bool = False) -> Float[Tensor, " a"]:
+    """-log of the softmax share of the positive, -log e^p / (e^p + sum e^n); `itself` adds e^(1/temperature) below."""
     logits = torch.cat([scores.positive[:, None], scores.negative], dim=1)
+    if itself:
+        logits = F.pad(logits, (0, 1), value=1 / scores.temperature)
     return torch.logsumexp(logits, dim=1) - scores.positive
 
 

@@ -8,8 +8,9 @@ class MoCo(Queued):
     """InfoNCE of q1 (online) with k2 (target) against the queue; symmetric: the mean with q2 and k1.
 
     Departures: no shuffling of BatchNorm's batches between devices, and keys are computed for each view, used or not.
-    Defaults are those of the authors' CIFAR-10 demonstration; v2 on ImageNet: queue 65536, momentum 0.999,
-    temperature 0.2. As nothing is added to the loss, it can be split into pull and push (`evaluations.negatives`).
+    Queue, momentum and temperature are those of the authors' CIFAR-10 demonstration, where the head is one layer and
+    the loss one-sided unless asked; v2 on ImageNet: queue 65536, momentum 0.999, temperature 0.2. As nothing is added
+    to the loss, it can be split into pull and push (`evaluations.negatives`).
 
     Args:
         encoder: the backbone.

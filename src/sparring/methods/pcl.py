@@ -20,8 +20,8 @@ class PCL(Queued):
     """InfoNCE of q1 with k2 against the queue, plus the mean of ProtoNCE over granularities; symmetric: with q2 and k1.
 
     The memory bank keeps each image's last key, of a clean view where a round has one; every so many steps it is
-    clustered, and until then ProtoNCE is 0. Departures: the paper embeds the whole data set afresh each epoch, and
-    samples the prototypes that repel.
+    clustered, and until then ProtoNCE is 0. Departures: the paper embeds the whole data set afresh each epoch, begins
+    with 20 epochs of InfoNCE alone, and samples the prototypes that repel.
 
     Args:
         encoder: the backbone.

@@ -22,7 +22,7 @@ def concentrations(
     members = torch.bincount(clusters, minlength=count)
     total = distances.new_zeros(count).index_add_(0, clusters, distances)
     phi = total / (members.clamp(min=1) * (members + SMOOTHING).log())
-    phi = torch.where(members > 1, phi, phi.max())
+    phi = torch.where(members > 1, phi, phi.where(members > 1, 0).max())
     phi = phi.clamp(phi.quantile(0.1), phi.quantile(0.9)).clamp(min=1e-6)
     return mean * phi / phi.mean()
 
