@@ -19,6 +19,8 @@ HINTS = {
     "dead": "try a larger --adversary-learning-rate, or compare with --adversary random",
     "runaway": "try a tighter bound of the transform, a smaller --probability, or the penalty hardness_bound",
 }
+AT_ONCE = ("collapsed",)
+"""What one look is enough for."""
 STATES = {
     "idle": "the adversary is idle: its views are no harder than clean ones",
     "dead": "the adversary is dead: its views are not seen to be harder than chance makes them",

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
+from sparring.alarms import AT_ONCE
+
 SHOWN = {"loss": "{:.3f}", "images_per_second": "{:,.0f}", "knn": "{:.1f} %", "rankme": "{:.1f}"}
 LIVE = ("loss", "images_per_second", "knn")  # all that fits beside the bar in 80 columns
 LABELS = {"loss": "loss", "images_per_second": "images/s", "knn": "kNN", "rankme": "RankMe"}
@@ -30,7 +32,8 @@ class Display:
         self.epochs = epochs
         self.task = self.progress.add_task("", total=steps, completed=start, epoch=f"0/{epochs}", figures="")
         self.figures: dict[str, float] = {}
-        self.alarmed: set[str] = set()
+        self.found: set[str] = set()
+        self.said: set[str] = set()
 
     def __enter__(self) -> "Display":
         self.progress.start()
@@ -54,11 +57,15 @@ class Display:
             )
 
     def warn(self, alarms: Mapping[str, str]) -> None:
-        """Say each kind of alarm once, when it begins; again if it went away and came back."""
-        for kind, sentence in alarms.items():
-            if kind not in self.alarmed and not self.progress.disable:
-                self.progress.console.print(f"warning: {sentence}", highlight=False, style="yellow")
-        self.alarmed = set(alarms)
+        """Say each kind of alarm once, and again if it went away and came back.
+
+        Of the adversary only what two looks in a row have found: after a few steps a single one tells little.
+        """
+        sure = {kind for kind in alarms if kind in AT_ONCE or kind in self.found}
+        for kind in alarms:
+            if kind in sure - self.said and not self.progress.disable:
+                self.progress.console.print(f"warning: {alarms[kind]}", highlight=False, style="yellow")
+        self.found, self.said = set(alarms), sure
 
 
 def describe(figures: dict[str, float], names: Iterable[str]) -> str:
