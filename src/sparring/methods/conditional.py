@@ -47,11 +47,7 @@ def conditional(
     Departures: all of the ring is used where the paper draws from it, on the batch instead of a memory bank, and its
     bounds are constant where the paper may anneal them.
 
-    Args:
-        encoder: the backbone.
-        hidden: width of the projector's hidden layer.
-        projection: size of the projection.
-        temperature: divides the cosine similarities.
+    Args, besides those of `Contrastive`:
         nearest: share of the negatives, the most similar ones, that is left out.
         furthest: share of the negatives, counted from the most similar one, where the ring ends.
 

@@ -17,11 +17,7 @@ def decoupled(scores: Scores) -> Float[Tensor, " a"]:
 def dcl(encoder: Encoder, *, hidden: int = 512, projection: int = 128, temperature: float = 0.1) -> Contrastive:
     """Decoupled contrastive learning: -p + log sum e^n over 2(b - 1) negatives.
 
-    Args:
-        encoder: the backbone.
-        hidden: width of the projector's hidden layer.
-        projection: size of the projection.
-        temperature: divides the cosine similarities.
+    Args: those of `Contrastive`.
 
     Source: Yeh et al. 2022, "Decoupled Contrastive Learning" (without its weights on positives).
     """

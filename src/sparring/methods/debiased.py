@@ -13,11 +13,7 @@ def debiased(
 ) -> Contrastive:
     """Debiased contrastive learning: -log e^p / (e^p + N g), g = max((mean e^n - tau+ e^p) / (1 - tau+), e^{-1/t}).
 
-    Args:
-        encoder: the backbone.
-        hidden: width of the projector's hidden layer.
-        projection: size of the projection.
-        temperature: divides the cosine similarities.
+    Args, besides those of `Contrastive`:
         tau_plus: assumed share of false negatives, in [0, 1); 0 is SimCLR.
 
     Source: Chuang et al. 2020, "Debiased Contrastive Learning" (one positive per anchor, as in its experiments).

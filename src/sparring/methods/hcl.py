@@ -45,11 +45,7 @@ def hcl(
 ) -> Contrastive:
     """Contrastive learning with hard negatives: a negative weighs e^{beta n}; false ones are subtracted.
 
-    Args:
-        encoder: the backbone.
-        hidden: width of the projector's hidden layer.
-        projection: size of the projection.
-        temperature: divides the cosine similarities.
+    Args, besides those of `Contrastive`:
         tau_plus: assumed share of false negatives, in [0, 1).
         beta: concentration on hard negatives; 0 is `debiased`.
 

@@ -24,14 +24,7 @@ def mochi(
     Defaults have the paper's proportions (1024, 1024 and 128 of 16384) at MoCo's CIFAR-10 queue. Departure: no warm-up
     without synthetic negatives.
 
-    Args:
-        encoder: the backbone.
-        hidden: width of the projector's hidden layer.
-        projection: size of the projection.
-        temperature: divides the cosine similarities.
-        momentum: share of itself that the target keeps in each step.
-        queue: number of real negatives.
-        symmetric: both views are queries and keys; else the first is the query, the second the key.
+    Args, besides those of `MoCo`:
         hardest: number of the queue's nearest keys that are mixed.
         pairs: number of mixtures of two of them.
         queries: number of mixtures of one of them with the query.

@@ -27,12 +27,7 @@ def oracle(
 ) -> Contrastive:
     """SimCLR without false negatives (needs labels): the positive stays the image's own other view.
 
-    Args:
-        encoder: the backbone.
-        labels: class of each image of the data set.
-        hidden: width of the projector's hidden layer.
-        projection: size of the projection.
-        temperature: divides the cosine similarities.
+    Args: those of `Contrastive`.
 
     Raises:
         InputError: if the data has no labels.

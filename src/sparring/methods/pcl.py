@@ -23,15 +23,9 @@ class PCL(Queued):
     clustered, and until then ProtoNCE is 0. Departures: the paper embeds the whole data set afresh each epoch, begins
     with 20 epochs of InfoNCE alone, and samples the prototypes that repel.
 
-    Args:
-        encoder: the backbone.
+    Args, besides those of `MoCo`:
         image_count: number of images in the data set.
-        hidden: width of the projector's hidden layer.
-        projection: size of the projection.
-        temperature: divides the cosine similarities, and is the mean concentration of the clusters.
-        momentum: share of itself that the target keeps in each step.
-        queue: number of negatives.
-        symmetric: both views are queries and keys; else the first is the query, the second the key.
+        temperature: also the mean concentration of the clusters.
         images_per_cluster: one number for each granularity (on average; the paper's: 51, 26, 13).
         every: steps between clusterings (the paper: one epoch).
 

@@ -18,12 +18,7 @@ def simclr(
 ) -> Contrastive:
     """An image's two views attract, all other views repel: NT-Xent on normalised projections (Eq. 2, 3).
 
-    Args:
-        encoder: the backbone.
-        hidden: width of the projector's hidden layer.
-        projection: size of the projection.
-        temperature: divides the cosine similarities.
-        batch_norm: normalise the hidden layer over the batch.
+    Args, besides those of `Contrastive`:
         itself: leave each anchor among its own negatives, as Viewmaker's released code does: a constant that at low
             temperatures outweighs all of them, so that the positive goes on to attract and hardly anything repels.
 

@@ -27,12 +27,7 @@ def supcon(
 ) -> Contrastive:
     """Supervised contrastive learning (needs labels): all views of an image's class attract.
 
-    Args:
-        encoder: the backbone.
-        labels: class of each image of the data set.
-        hidden: width of the projector's hidden layer.
-        projection: size of the projection.
-        temperature: divides the cosine similarities.
+    Args: those of `Contrastive`.
 
     Raises:
         InputError: if the data has no labels.
