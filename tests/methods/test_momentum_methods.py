@@ -15,7 +15,7 @@ from sparring.evaluations.negatives import negatives
 from sparring.methods import BYOL, PCL, MoCo, mochi
 from sparring.methods.mixing import Mixing
 from sparring.methods.prototypes import concentrations, k_means
-from sparring.methods.queue import Queue
+from sparring.methods.queued import Queue
 from sparring.randomness import seeded
 
 SMALL = {"hidden": 8, "projection": 4}

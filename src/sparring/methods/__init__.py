@@ -7,15 +7,13 @@ from sparring.methods.barlow import BarlowTwins as BarlowTwins
 from sparring.methods.byol import BYOL as BYOL
 from sparring.methods.conditional import conditional as conditional
 from sparring.methods.dcl import dcl as dcl
-from sparring.methods.debiased import debiased as debiased
-from sparring.methods.hcl import hcl as hcl
+from sparring.methods.hcl import debiased as debiased, hcl as hcl
 from sparring.methods.mochi import mochi as mochi
 from sparring.methods.moco import MoCo as MoCo
-from sparring.methods.oracle import oracle as oracle
+from sparring.methods.oracles import oracle as oracle, supcon as supcon
 from sparring.methods.pcl import PCL as PCL
 from sparring.methods.simclr import simclr as simclr
 from sparring.methods.simsiam import SimSiam as SimSiam
-from sparring.methods.supcon import supcon as supcon
 from sparring.methods.vicreg import VICReg as VICReg
 
 METHODS: dict[str, Callable[..., Method]] = {

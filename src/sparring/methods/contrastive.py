@@ -7,7 +7,6 @@ from torch import Tensor
 
 from sparring.contracts import Embedding, Method
 from sparring.encoders import Encoder
-from sparring.errors import InputError
 from sparring.methods.contrast import Scores, all_against_all
 from sparring.methods.heads import check_temperature, two_layers
 
@@ -63,10 +62,3 @@ class Contrastive(Method):
             return None
         assert embedding.indices is not None
         return self.labels[embedding.indices]
-
-
-def known(labels: Int[Tensor, " n"] | None, method: str) -> Int[Tensor, " n"]:
-    """The labels that an oracle needs, or one clear line."""
-    if labels is None:
-        raise InputError(f"{method}: expected data with labels, got data without; choose simclr, or folders by class")
-    return labels
