@@ -224,10 +224,12 @@ class Method(nn.Module, ABC):
     """Encoder and heads, and the loss that compares two views."""
 
     encoder: Encoder
+    projector: nn.Module
 
-    @abstractmethod
     def encode(self, images: Float[Tensor, "b c h w"]) -> Embedding:
-        """Embed one view; called once per view."""
+        """Embed one view, here by encoder and projector alone; called once per view."""
+        features = self.encoder(images)
+        return Embedding(features, self.projector(features))
 
     @abstractmethod
     def compare(self, first: Embedding, second: Embedding) -> Float[Tensor, " b"]:

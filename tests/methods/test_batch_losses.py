@@ -7,11 +7,11 @@ import torch
 from lightly.loss import BarlowTwinsLoss, VICRegLoss
 
 from sparring.methods.barlow import barlow_twins
-from sparring.methods.vicreg import Weights, vicreg_loss
+from sparring.methods.vicreg import vicreg_loss
 
 LOSSES = {
     "barlow": (lambda x, y: barlow_twins(x, y, 5e-3), BarlowTwinsLoss(5e-3)),
-    "vicreg": (lambda x, y: vicreg_loss(x, y, Weights(25.0, 25.0, 1.0)), VICRegLoss()),
+    "vicreg": (lambda x, y: vicreg_loss(x, y, 25.0, 25.0, 1.0), VICRegLoss()),
 }
 
 

@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
@@ -10,12 +11,16 @@ from sparring.contracts import Embedding, Method
 from sparring.encoders import Encoder
 from sparring.gather import gather, rank
 from sparring.methods.heads import three_layers
-from sparring.methods.shares import squares
 from sparring.schema import check_ranges
 
 
 def _standardised(projection: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
     return F.batch_norm(projection, None, None, training=True)
+
+
+def squares(matrix: Float[Tensor, "k k"], x: Float[Tensor, "b k"], y: Float[Tensor, "b k"]) -> Float[Tensor, " b"]:
+    """Shares of sum_{i != j} C_ij^2, C the mean over images of x_i y_j: an image has sum_{i != j} C_ij x_i y_j."""
+    return ((x @ (matrix - torch.diag(matrix.diagonal()))) * y).sum(dim=1)
 
 
 def barlow_twins(first: Float[Tensor, "b k"], second: Float[Tensor, "b k"], redundancy: float) -> Float[Tensor, " b"]:
@@ -50,10 +55,6 @@ class BarlowTwins(Method):
         self.encoder, self.redundancy, self.scale = encoder, redundancy, scale
         check_ranges(self, {"redundancy": (0, math.inf), "scale": (0, math.inf)})
         self.projector = three_layers(encoder.feature_size, projection)
-
-    def encode(self, images: Float[Tensor, "b c h w"]) -> Embedding:
-        features = self.encoder(images)
-        return Embedding(features, self.projector(features))
 
     def compare(self, first: Embedding, second: Embedding) -> Float[Tensor, " b"]:
         return self.scale * barlow_twins(first.projection, second.projection, self.redundancy)

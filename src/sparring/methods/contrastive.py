@@ -46,10 +46,6 @@ class Contrastive(Method):
         self.projector = two_layers(encoder.feature_size, hidden, projection, batch_norm=batch_norm)
         self.register_buffer("labels", labels, persistent=False)
 
-    def encode(self, images: Float[Tensor, "b c h w"]) -> Embedding:
-        features = self.encoder(images)
-        return Embedding(features, self.projector(features))
-
     def scores(self, first: Embedding, second: Embedding) -> Scores:
         """What the loss is a function of: the first views as anchors, then the second."""
         return all_against_all(first.projection, second.projection, self.temperature, self._labels_of(first))

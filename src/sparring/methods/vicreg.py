@@ -1,7 +1,6 @@
 """VICReg: views agree, each entry varies over the batch, no two entries covary."""
 
 import math
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -10,40 +9,33 @@ from torch import Tensor
 from sparring.contracts import Embedding, Method
 from sparring.encoders import Encoder
 from sparring.gather import gather, rank
+from sparring.methods.barlow import squares
 from sparring.methods.heads import three_layers
-from sparring.methods.shares import squares
 from sparring.schema import check_ranges
 
 EPSILON = 1e-4
 """Added to each variance, as in the paper."""
 
 
-@dataclass(frozen=True)
-class Weights:
-    """Of the three terms."""
-
-    invariance: float
-    variance: float
-    covariance: float
-
-
-def _spread(projection: Float[Tensor, "b k"], weights: Weights) -> Float[Tensor, " b"]:
-    """Each image's share of one view's variance / 2 and covariance terms, over the batch of all ranks."""
+def _spread(projection: Float[Tensor, "b k"], variance: float, covariance: float) -> Float[Tensor, " b"]:
+    """Each image's share of one view's variance / 2 and covariance terms, so weighted, over the batch of all ranks."""
     everyone, b, place = gather(projection), len(projection), rank()
     centred = everyone - everyone.mean(dim=0)
     unbiased = len(everyone) / (len(everyone) - 1)
-    covariance = unbiased * centred.T @ centred / len(everyone)
+    matrix = unbiased * centred.T @ centred / len(everyone)
     own = centred[place * b : (place + 1) * b]
-    deviation = (covariance.diagonal() + EPSILON).sqrt()
+    deviation = (matrix.diagonal() + EPSILON).sqrt()
     # where the hinge is open: 1 - s_i = the mean over images of 1 - (unbiased c_i^2 + epsilon) / s_i
     hinge = torch.where(deviation < 1, 1 - (unbiased * own**2 + EPSILON) / deviation, 0.0).mean(dim=1)
-    return weights.variance * hinge / 2 + weights.covariance * unbiased * squares(covariance, own, own) / own.shape[1]
+    return variance * hinge / 2 + covariance * unbiased * squares(matrix, own, own) / own.shape[1]
 
 
-def vicreg_loss(first: Float[Tensor, "b k"], second: Float[Tensor, "b k"], weights: Weights) -> Float[Tensor, " b"]:
+def vicreg_loss(
+    first: Float[Tensor, "b k"], second: Float[Tensor, "b k"], invariance: float, variance: float, covariance: float
+) -> Float[Tensor, " b"]:
     """Each image's share of the published loss; the mean of the shares is that loss, and so is the gradient."""
-    invariance = (first - second).square().mean(dim=1)
-    return weights.invariance * invariance + _spread(first, weights) + _spread(second, weights)
+    apart = invariance * (first - second).square().mean(dim=1)
+    return apart + _spread(first, variance, covariance) + _spread(second, variance, covariance)
 
 
 class VICReg(Method):
@@ -69,13 +61,9 @@ class VICReg(Method):
         covariance: float = 1.0,
     ) -> None:
         super().__init__()
-        self.encoder, self.weights = encoder, Weights(invariance, variance, covariance)
-        check_ranges(self.weights, dict.fromkeys(vars(self.weights), (0, math.inf)))
+        self.encoder, self.invariance, self.variance, self.covariance = encoder, invariance, variance, covariance
+        check_ranges(self, dict.fromkeys(("invariance", "variance", "covariance"), (0, math.inf)))
         self.projector = three_layers(encoder.feature_size, projection)
 
-    def encode(self, images: Float[Tensor, "b c h w"]) -> Embedding:
-        features = self.encoder(images)
-        return Embedding(features, self.projector(features))
-
     def compare(self, first: Embedding, second: Embedding) -> Float[Tensor, " b"]:
-        return vicreg_loss(first.projection, second.projection, self.weights)
+        return vicreg_loss(first.projection, second.projection, self.invariance, self.variance, self.covariance)
