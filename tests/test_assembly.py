@@ -12,8 +12,9 @@ from torch import Tensor
 
 import sparring
 from sparring.adversaries import Learned, Random
+from sparring.adversaries.chance import Chance
 from sparring.assembly import build_learner
-from sparring.contracts import Chance, Penalty, Proposal, Transform, Turn
+from sparring.contracts import Penalty, Proposal, Transform, Turn
 from sparring.datasets import Images
 from sparring.errors import InputError
 from sparring.parts import TABLES, build, load_parts, resolved, settings_of

@@ -144,16 +144,9 @@ class Adversary(nn.Module, ABC):
 
     def control(self) -> "Adversary":
         """Chance among the same choices, to hold this adversary against; itself if it is chance already."""
-        from sparring.adversaries.random import Random  # which is an adversary, too
+        from sparring.adversaries.chance import Random  # which is an adversary, too
 
         return Random(self.transform)
-
-
-class Chance(Adversary):
-    """An adversary that is chance already, or none: its own control."""
-
-    def control(self) -> Adversary:
-        return self
 
 
 @dataclass(frozen=True)

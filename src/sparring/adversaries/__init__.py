@@ -1,14 +1,13 @@
 """Who chooses. A new adversary is one file and one row."""
 
-from sparring.adversaries.absent import Absent as Absent
 from sparring.adversaries.best_of import BestOf as BestOf
 from sparring.adversaries.blend import Blend as Blend
+from sparring.adversaries.chance import Absent as Absent, Random as Random
 from sparring.adversaries.free import Free as Free
 from sparring.adversaries.generator import Generator as Generator
 from sparring.adversaries.learned import Learned as Learned
 from sparring.adversaries.policy import Policy as Policy
 from sparring.adversaries.power import Power as Power
-from sparring.adversaries.random import Random as Random
 from sparring.adversaries.random_policies import (
     AutoAugment as AutoAugment,
     RandAugment as RandAugment,

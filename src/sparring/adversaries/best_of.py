@@ -1,10 +1,13 @@
 """The hardest of several proposals."""
 
+from collections.abc import Sequence
+
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
 from torch.optim import Optimizer
 
-from sparring.adversaries.picking import picked
-from sparring.adversaries.random import Random
+from sparring.adversaries.chance import Random
 from sparring.contracts import Adversary, Proposal, Transform, Turn
 from sparring.schema import check_range
 
@@ -50,3 +53,24 @@ class BestOf(Adversary):
 
     def control(self) -> Adversary:
         return self.opponent.control()
+
+
+def picked(chosen: Int[Tensor, " b"], proposals: Sequence[Proposal]) -> Proposal:
+    """Each image's own from the proposal that is chosen for it."""
+    return Proposal(
+        params=_of_chosen(chosen, [proposal.params for proposal in proposals]),
+        penalty=_of_chosen(chosen, [proposal.penalty for proposal in proposals]),
+        log_probability=_of_chosen(chosen, [proposal.log_probability for proposal in proposals]),
+    )
+
+
+def _of_chosen(
+    chosen: Int[Tensor, " b"], values: Sequence[Float[Tensor, " b *p"] | None]
+) -> Float[Tensor, " b *p"] | None:
+    """Each image's value from the proposal that is chosen for it, 0 if that one has none; None if none has."""
+    own = [
+        torch.where((chosen == place).view(-1, *[1] * (value.ndim - 1)), value, 0.0)
+        for place, value in enumerate(values)
+        if value is not None
+    ]
+    return torch.stack(own).sum(0) if own else None

@@ -12,7 +12,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from sparring.adversaries.picking import picked
+from sparring.adversaries.best_of import picked
 from sparring.contracts import Adversary, Proposal, Turn
 from sparring.encoders import ImageShape
 from sparring.errors import InputError

@@ -9,8 +9,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torchvision import transforms as library
 
+from sparring.adversaries.chance import Chance
 from sparring.adversaries.policy import random_signs
-from sparring.contracts import Chance, Proposal, Transform, Turn
+from sparring.contracts import Proposal, Transform, Turn
 from sparring.encoders import ImageShape
 from sparring.errors import InputError
 from sparring.randomness import choice, uniform

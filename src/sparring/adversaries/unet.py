@@ -1,6 +1,7 @@
 """An adversary that hides things: a U-Net reads the image and shares it out between masks, one of which is applied."""
 
 import math
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -106,11 +107,5 @@ def _layers(inputs: list[int], outputs: list[int]) -> nn.ModuleList:
 
 def _bottleneck(size: int) -> nn.Sequential:
     """Lets far corners of the image know of each other."""
-    return nn.Sequential(
-        nn.Linear(size, BOTTLENECK),
-        nn.ReLU(),
-        nn.Linear(BOTTLENECK, BOTTLENECK),
-        nn.ReLU(),
-        nn.Linear(BOTTLENECK, size),
-        nn.ReLU(),
-    )
+    sizes = (size, BOTTLENECK, BOTTLENECK, size)
+    return nn.Sequential(*(layer for i, o in pairwise(sizes) for layer in (nn.Linear(i, o), nn.ReLU())))

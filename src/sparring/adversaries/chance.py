@@ -1,10 +1,17 @@
-"""The control: the same transform, driven by chance."""
+"""Chance, which is held against every other adversary, and no adversary at all."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sparring.contracts import Chance, Proposal, Turn
+from sparring.contracts import Adversary, Proposal, Turn
+
+
+class Chance(Adversary):
+    """An adversary that is chance already, or none: its own control."""
+
+    def control(self) -> Adversary:
+        return self
 
 
 class Random(Chance):
@@ -18,3 +25,10 @@ class Random(Chance):
 
     def propose(self, turn: Turn) -> Proposal:
         return Proposal(self.transform.sample(turn.images, turn.generator))
+
+
+class Absent(Chance):
+    """Leave every view as it is: the vanilla method."""
+
+    def propose(self, turn: Turn) -> Proposal:
+        return Proposal(params=None)
