@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision import transforms as library
 
 from sparring.adversaries.chance import Chance
@@ -15,7 +15,7 @@ from sparring.contracts import Proposal, Transform, Turn
 from sparring.encoders import ImageShape
 from sparring.errors import InputError
 from sparring.randomness import choice, uniform
-from sparring.schema import check_ranges
+from sparring.schema import check_range
 from sparring.transforms.operations import NAMES, Operations, Space
 
 Published = Literal["cifar10", "imagenet", "svhn"]
@@ -31,43 +31,46 @@ class Draw:
     chance: float = 1.0
 
 
-class Table(nn.Module):
-    """Draws a row evenly and applies each of its operations with its chance; some signs are drawn, as in torchvision.
+class Drawn(Chance):
+    """Draws rows evenly and applies each of their operations with its chance; some signs are drawn, as in torchvision.
 
     An operation that is drawn twice is applied once, as drawn last; the order is that of `operations`.
 
     Args:
-        owner: the adversary's name, for the error.
+        name: the adversary's, for the error.
         transform: `operations`, with ranges that reach every magnitude.
         space: torchvision's table of operations.
         rows: what is drawn from, each of equally many operations.
+        count: rows of an image.
     """
 
-    def __init__(self, owner: str, transform: Transform, space: Space, rows: Sequence[Sequence[Draw]]) -> None:
-        super().__init__()
+    def __init__(
+        self, name: str, transform: Transform, space: Space, rows: Sequence[Sequence[Draw]], *, count: int = 1
+    ) -> None:
+        super().__init__(transform)
         if not isinstance(transform, Operations):
             got = type(transform).__name__
-            raise InputError(f'{owner}: expected the transform operations, got {got}; set transform = "operations"')
+            raise InputError(f'{name}: expected the transform operations, got {got}; set transform = "operations"')
         moves = torch.tensor([[_move(transform, draw) for draw in row] for row in rows])
         if moves.max() > 1:
             remedy = 'set transform = {name = "operations", ranges = "wide"}'
             raise InputError(
-                f"{owner}: expected operations that reach {moves.max():.3g} of their range, got 1; {remedy}"
+                f"{name}: expected operations that reach {moves.max():.3g} of their range, got 1; {remedy}"
             )
+        self.count = count
         self.register_buffer("moves", moves, persistent=False)
         chances = torch.tensor([[draw.chance for draw in row] for row in rows])
         self.register_buffer("chances", chances, persistent=False)
         signed = torch.tensor([name in space and space[name][1] for name in NAMES])
         self.register_buffer("signed", signed, persistent=False)
 
-    def draw(self, turn: Turn, rows: int = 1) -> Float[Tensor, "b p"]:
-        """Parameters for each image, from this many rows."""
+    def propose(self, turn: Turn) -> Proposal:
         params = turn.images.new_zeros(len(turn.images), len(NAMES))
-        for _ in range(rows):
+        for _ in range(self.count):
             for moves in self._row(turn).to(params).unbind(dim=1):
                 moves = torch.where(self.get_buffer("signed"), moves * random_signs(moves, turn.generator), moves)
                 params = torch.where(moves != 0, moves, params)
-        return params
+        return Proposal(params)
 
     def _row(self, turn: Turn) -> Float[Tensor, "b k p"]:
         """One row for each image; the operations that are not applied are zeros."""
@@ -88,7 +91,7 @@ def _at(space: Space, name: str, level: int | None) -> float:
     return 0.0 if level is None or magnitudes.ndim == 0 else magnitudes[level].item()
 
 
-class RandAugment(Chance):
+class RandAugment(Drawn):
     """Operations drawn evenly, all at one magnitude: a random control with a single strength.
 
     Args:
@@ -111,19 +114,15 @@ class RandAugment(Chance):
         magnitude: int = 9,
         bins: int = 31,
     ) -> None:
-        super().__init__(transform)
-        self.count, self.magnitude, self.bins = count, magnitude, bins
-        check_ranges(self, {"count": (1, float("inf")), "bins": (2, 1000), "magnitude": (0, bins - 1)}, "randaugment: ")
+        check_range("randaugment: count", count, 1)
+        check_range("randaugment: bins", bins, 2, 1000)
+        check_range("randaugment: magnitude", magnitude, 0, bins - 1)
         space = library.RandAugment()._augmentation_space(bins, image_shape[1:])
-        self.table = Table(
-            "randaugment", transform, space, [[Draw(name, _at(space, name, magnitude))] for name in space]
-        )
-
-    def propose(self, turn: Turn) -> Proposal:
-        return Proposal(self.table.draw(turn, self.count))
+        rows = [[Draw(name, _at(space, name, magnitude))] for name in space]
+        super().__init__("randaugment", transform, space, rows, count=count)
 
 
-class TrivialAugment(Chance):
+class TrivialAugment(Drawn):
     """One operation drawn evenly, at a magnitude drawn evenly: no setting to tune.
 
     Args:
@@ -135,18 +134,13 @@ class TrivialAugment(Chance):
     """
 
     def __init__(self, transform: Transform, *, bins: int = 31) -> None:
-        super().__init__(transform)
-        self.bins = bins
-        check_ranges(self, {"bins": (2, 1000)}, "trivialaugment: ")
+        check_range("trivialaugment: bins", bins, 2, 1000)
         space = library.TrivialAugmentWide()._augmentation_space(bins)
         rows = [[Draw(name, _at(space, name, level))] for name in space for level in range(bins)]
-        self.table = Table("trivialaugment", transform, space, rows)
-
-    def propose(self, turn: Turn) -> Proposal:
-        return Proposal(self.table.draw(turn))
+        super().__init__("trivialaugment", transform, space, rows)
 
 
-class AutoAugment(Chance):
+class AutoAugment(Drawn):
     """One of 25 published pairs of operations, each applied with its own probability at its own magnitude.
 
     Args:
@@ -161,11 +155,7 @@ class AutoAugment(Chance):
     def __init__(
         self, transform: Transform, *, image_shape: ImageShape = (3, 32, 32), policy: Published = "cifar10"
     ) -> None:
-        super().__init__(transform)
         published = library.AutoAugment(library.AutoAugmentPolicy(policy))
         space = published._augmentation_space(PUBLISHED_BINS, image_shape[1:])
         rows = [[Draw(name, _at(space, name, level), p) for name, p, level in pair] for pair in published.policies]
-        self.table = Table("autoaugment", transform, space, rows)
-
-    def propose(self, turn: Turn) -> Proposal:
-        return Proposal(self.table.draw(turn))
+        super().__init__("autoaugment", transform, space, rows)
