@@ -1,10 +1,11 @@
-"""Files that are made once and mapped at every later start."""
+"""Files that are made once, images of another size among them, and mapped at every later start."""
 
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -13,9 +14,12 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from sparring.errors import InputError
 from sparring.memory import bounded
+
+BATCH = 512  # images that are resized at a time
 
 
 def cache_folder() -> Path:
@@ -84,3 +88,21 @@ def map_pixels(path: Path) -> UInt8[Tensor, "n 3 s s"]:
         # A writable private map would count against memory, and so fail for data that is larger than memory.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(mapped)
+
+
+def resized(pixels: UInt8[Tensor, "n 3 h h"], image_size: int, key: str) -> UInt8[Tensor, "n 3 s s"]:
+    """`pixels` at `image_size` (bicubic, antialiased); `key` names them and the size in the cache."""
+    if pixels.shape[-1] == image_size:
+        return pixels
+    entry = cache_folder() / "resized" / key
+    once(entry, partial(_resize, pixels=pixels, image_size=image_size))
+    return map_pixels(entry / "pixels.npy")
+
+
+def _resize(scratch: Path, *, pixels: Tensor, image_size: int) -> None:
+    write_pixels(scratch / "pixels.npy", _blocks(pixels, image_size), image_size)
+
+
+def _blocks(pixels: Tensor, image_size: int) -> Iterator[UInt8[np.ndarray, "_ 3 s s"]]:
+    for batch in pixels.split(BATCH):
+        yield interpolate(batch, size=(image_size, image_size), mode="bicubic", antialias=True).numpy()

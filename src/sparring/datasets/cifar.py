@@ -12,9 +12,8 @@ import numpy as np
 import torch
 from jaxtyping import Int, UInt8
 
-from sparring.datasets.cache import cache_folder, once
+from sparring.datasets.cache import cache_folder, once, resized
 from sparring.datasets.images import DataSet, Images
-from sparring.datasets.resizing import resized
 from sparring.datasets.scan import fingerprint, scan
 from sparring.datasets.unpickling import read_arrays
 from sparring.errors import InputError
@@ -40,62 +39,34 @@ class Version:
         return [name for name in (*self.train, self.test, self.names) if not (folder / name).is_file()]
 
 
-def _read_pickled(path: Path, *, label: str) -> Split:
-    batch = read_arrays(path)
-    return np.asarray(batch["data"], np.uint8).reshape(-1, 3, SIDE, SIDE), np.asarray(batch[label], np.int64)
+def _pickled(label: str) -> tuple[Callable[[Path], Split], Callable[[Path], list[str]]]:
+    def read(path: Path) -> Split:
+        batch = read_arrays(path)
+        return np.asarray(batch["data"], np.uint8).reshape(-1, 3, SIDE, SIDE), np.asarray(batch[f"{label}s"], np.int64)
+
+    return read, lambda path: list(read_arrays(path)[f"{label}_names"])
 
 
-def _read_binary(path: Path, *, label_bytes: int) -> Split:
+def _binary(label_bytes: int) -> tuple[Callable[[Path], Split], Callable[[Path], list[str]]]:
     """Rows of labels (the last is the fine one) and pixels."""
-    rows = np.fromfile(path, dtype=np.uint8).reshape(-1, label_bytes + VALUES)
-    return rows[:, label_bytes:].reshape(-1, 3, SIDE, SIDE), rows[:, label_bytes - 1].astype(np.int64)
 
+    def read(path: Path) -> Split:
+        rows = np.fromfile(path, dtype=np.uint8).reshape(-1, label_bytes + VALUES)
+        return rows[:, label_bytes:].reshape(-1, 3, SIDE, SIDE), rows[:, label_bytes - 1].astype(np.int64)
 
-def _pickled_names(path: Path, *, key: str) -> list[str]:
-    return list(read_arrays(path)[key])
-
-
-def _text_names(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").split()
+    return read, lambda path: path.read_text(encoding="utf-8").split()
 
 
 BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
+BINARIES = tuple(f"{batch}.bin" for batch in BATCHES)
 VERSIONS = {
     "cifar10": (
-        Version(
-            "cifar-10-batches-py",
-            BATCHES,
-            "test_batch",
-            "batches.meta",
-            partial(_read_pickled, label="labels"),
-            partial(_pickled_names, key="label_names"),
-        ),
-        Version(
-            "cifar-10-batches-bin",
-            tuple(f"{batch}.bin" for batch in BATCHES),
-            "test_batch.bin",
-            "batches.meta.txt",
-            partial(_read_binary, label_bytes=1),
-            _text_names,
-        ),
+        Version("cifar-10-batches-py", BATCHES, "test_batch", "batches.meta", *_pickled("label")),
+        Version("cifar-10-batches-bin", BINARIES, "test_batch.bin", "batches.meta.txt", *_binary(1)),
     ),
     "cifar100": (
-        Version(
-            "cifar-100-python",
-            ("train",),
-            "test",
-            "meta",
-            partial(_read_pickled, label="fine_labels"),
-            partial(_pickled_names, key="fine_label_names"),
-        ),
-        Version(
-            "cifar-100-binary",
-            ("train.bin",),
-            "test.bin",
-            "fine_label_names.txt",
-            partial(_read_binary, label_bytes=2),
-            _text_names,
-        ),
+        Version("cifar-100-python", ("train",), "test", "meta", *_pickled("fine_label")),
+        Version("cifar-100-binary", ("train.bin",), "test.bin", "fine_label_names.txt", *_binary(2)),
     ),
 }
 

@@ -4,19 +4,10 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
-from PIL.Image import Resampling, Transpose
+from PIL import Image, ImageOps
+from PIL.ExifTags import Base
+from PIL.Image import Resampling
 
-EXIF_ORIENTATION = 0x0112
-UPRIGHT = {
-    2: Transpose.FLIP_LEFT_RIGHT,
-    3: Transpose.ROTATE_180,
-    4: Transpose.FLIP_TOP_BOTTOM,
-    5: Transpose.TRANSPOSE,
-    6: Transpose.ROTATE_270,
-    7: Transpose.TRANSVERSE,
-    8: Transpose.ROTATE_90,
-}
 ALPHA_MODES = {"RGBA", "LA", "PA", "RGBa", "La"}
 
 
@@ -27,14 +18,14 @@ def read_image(path: str | Path, image_size: int) -> UInt8[np.ndarray, "3 s s"]:
         image.draft(None, (2 * image_size, 2 * image_size))
         square = _centre_square(_to_rgb(image), image_size)
         orientation = _orientation(image)  # after loading: Pillow turns a TIFF upright itself
-    if orientation in UPRIGHT:
-        square = square.transpose(UPRIGHT[orientation])
-    return np.asarray(square).transpose(2, 0, 1)
+    square.info.clear()  # damaged EXIF is not read again
+    square.getexif()[Base.Orientation] = orientation
+    return np.asarray(ImageOps.exif_transpose(square)).transpose(2, 0, 1)
 
 
 def _orientation(image: Image.Image) -> int:
     try:
-        return image.getexif().get(EXIF_ORIENTATION, 1)
+        return image.getexif().get(Base.Orientation, 1)
     except Exception:  # damaged EXIF raises anything, and says nothing of the pixels
         return 1
 

@@ -25,21 +25,8 @@ from sparring.errors import InputError
 CHUNK = 512
 FOLDER_SIZE = 64
 SIDECARS = {
-    ".txt",
-    ".csv",
-    ".tsv",
-    ".json",
-    ".jsonl",
-    ".xml",
-    ".yaml",
-    ".yml",
-    ".toml",
-    ".md",
-    ".html",
-    ".pdf",
-    ".log",
-    ".h5",
-    ".mat",
+    *(".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml"),
+    *(".toml", ".md", ".html", ".pdf", ".log", ".h5", ".mat"),
 }
 """Endings of files that lie beside images and are none."""
 DOCUMENTS = {"license", "licence", "copying", "readme", "citation", "makefile"}

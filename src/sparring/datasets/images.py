@@ -2,17 +2,16 @@
 
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from typing import cast
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Int, UInt8
 from torch import Tensor
 
+from sparring.encoders import Statistics
 from sparring.errors import InputError
 from sparring.memory import release
-
-Triple = tuple[float, float, float]
-"""One number for each of red, green and blue."""
 
 STATISTICS_IMAGES = 10_000
 STATISTICS_BATCH = 64
@@ -97,7 +96,7 @@ class DataSet:
         notes = "; ".join(filter(None, (self.note, note)))
         return replace(self, train=self.train.select(~held), test=self.train.select(held), note=notes)
 
-    def channel_statistics(self) -> tuple[Triple, Triple]:
+    def channel_statistics(self) -> Statistics:
         """Mean and standard deviation of each channel in [0, 1], of at most 10,000 training images spread evenly.
 
         The deviation is at least 1/255, so that one may divide by it.
@@ -113,9 +112,4 @@ class DataSet:
         count = chosen.size / 3
         mean = total / count
         deviation = np.sqrt(np.maximum(squares / count - np.square(mean), 1))
-        return _triple(mean / 255), _triple(deviation / 255)
-
-
-def _triple(values: Float[np.ndarray, " 3"]) -> Triple:
-    red, green, blue = values.tolist()
-    return red, green, blue
+        return cast("Statistics", tuple(tuple(values) for values in (np.stack([mean, deviation]) / 255).tolist()))
