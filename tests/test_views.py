@@ -12,8 +12,8 @@ from torch import Tensor
 from torchvision.transforms import RandomResizedCrop
 
 from sparring import colours
-from sparring.constants import constant
 from sparring.recipe import Views
+from sparring.tensors import constant
 from sparring.views import base_view, crop, draw_boxes, draw_view, jitter_matrix, render_view
 
 LUMA_ROUNDING = 3e-4

@@ -12,8 +12,7 @@ from sparring.memory import release
 from sparring.randomness import generator_for
 from sparring.recipe import Recipe
 from sparring.rounds import Batch, base_views_of
-from sparring.schedules import epoch_order, side_at, strength_at, views_at
-from sparring.steps import count_steps
+from sparring.schedules import count_steps, epoch_order, side_at, strength_at, views_at
 from sparring.views import base_views
 
 

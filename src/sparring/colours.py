@@ -10,8 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sparring.clamping import clamped
-from sparring.constants import constant
+from sparring.tensors import clamped, constant
 
 LUMA = (0.299, 0.587, 0.114)
 """Rec. 601 weights of red, green and blue in perceived brightness."""

@@ -5,6 +5,10 @@ from collections.abc import Mapping
 from functools import cached_property, partial
 from typing import NoReturn
 
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
 from sparring.alarms import alarms
 from sparring.batches import Batches
 from sparring.datasets import DataSet
@@ -12,9 +16,8 @@ from sparring.errors import InputError
 from sparring.evaluations import Collapse, Knn, extract, features_of
 from sparring.evaluations.collapse import spread
 from sparring.files import write_json
-from sparring.gather import all_reduce_mean, broadcast_buffers, gather
+from sparring.gather import all_reduce_mean, all_reduce_sum, broadcast_buffers, gather, rank, ranks, unshard
 from sparring.learner import Learner
-from sparring.loss_log import LossLog
 from sparring.module_state import is_finite
 from sparring.probes import choices, described, gallery, hardness, nearest_table, together
 from sparring.progress import Display, Pace
@@ -28,6 +31,35 @@ PROBE_DRAWS = 4
 HARDNESS_BATCHES = 8
 """Without an image in common, where there are as many: what chance makes of a single one is as large as many a lead."""
 REMEDY = "what was saved before is kept; try a smaller --learning-rate"
+
+
+class LossLog:
+    """A rank's own losses since the last line of the log; mean and state are of all ranks, which must all ask."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.total, self.steps = torch.zeros(1, device=device), 0
+
+    def add(self, loss: Float[Tensor, ""]) -> None:
+        """A step's."""
+        self.total, self.steps = self.total + loss, self.steps + 1
+
+    def clear(self) -> None:
+        """After a line of the log."""
+        self.total, self.steps = torch.zeros_like(self.total), 0
+
+    def mean(self) -> float:
+        """Over steps and ranks; 0 where there are none."""
+        return all_reduce_sum(self.total).item() / (self.steps * ranks()) if self.steps else 0.0
+
+    def state(self) -> tuple[Float[Tensor, " ranks"], int]:
+        """What a checkpoint keeps: each rank's sum, and of how many steps."""
+        return unshard(self.total, ranks()), self.steps
+
+    def load(self, state: tuple[Float[Tensor, " ranks"], int]) -> None:
+        """Go on with this rank's sum, or with the mean of all if there were more or fewer ranks."""
+        totals, self.steps = state
+        own = totals[rank() : rank() + 1] if len(totals) == ranks() else totals.mean(dim=0, keepdim=True)
+        self.total = own.to(self.total.device)
 
 
 class Monitor:

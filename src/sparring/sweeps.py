@@ -26,7 +26,7 @@ from sparring.reports.cost import total_cost
 from sparring.reports.record import Record, read_runs
 from sparring.reports.words import MEASURES
 from sparring.run import FILES, FOLDERS, Run
-from sparring.steps import count_steps
+from sparring.schedules import count_steps
 from sparring.training import source_of
 
 Groups = dict[str, dict[int, float]]

@@ -27,7 +27,7 @@ from sparring.recipe import Recipe
 from sparring.recipe_files import DEFAULT, load_recipe
 from sparring.reports import write_report
 from sparring.run import TAKEN, Run
-from sparring.steps import check_ranks
+from sparring.schedules import check_ranks
 
 
 def launch(recipe: Recipe) -> Fabric:

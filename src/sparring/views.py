@@ -14,8 +14,8 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from sparring import colours
-from sparring.constants import constant
 from sparring.recipe import Views
+from sparring.tensors import constant
 
 CROP_ATTEMPTS = 10  # as torchvision's RandomResizedCrop, before it falls back to the centre
 

@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from sparring.clamping import clamped
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
 from sparring.schema import check_ranges
+from sparring.tensors import clamped
 from sparring.transforms.magnitude import magnitude
 
 REACH = 3  # of the kernel, in the largest deviations: it holds 99.7 % of the weight

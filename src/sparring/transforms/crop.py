@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from sparring.constants import constant
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
 from sparring.schema import check_ranges
+from sparring.tensors import constant
 from sparring.transforms.geometry import warp
 from sparring.transforms.magnitude import magnitude
 

@@ -7,11 +7,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from sparring.clamping import clamped
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
 from sparring.errors import InputError
 from sparring.schema import check_ranges, checked
+from sparring.tensors import clamped
 from sparring.transforms import balls
 
 Band = Literal["low", "mid", "high"]

@@ -8,12 +8,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from sparring.clamping import clamped
-from sparring.constants import constant
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
 from sparring.errors import InputError
 from sparring.schema import check_range, checked
+from sparring.tensors import clamped, constant
 
 Padding = Literal["zeros", "border", "reflection"]
 FARTHEST = 1e6

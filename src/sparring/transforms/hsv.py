@@ -4,10 +4,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sparring.constants import constant
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
 from sparring.schema import check_ranges
+from sparring.tensors import constant
 
 NAMES = ("hue", "saturation", "value")
 FLOOR = 1e-8  # of a divisor: grey pixels have no hue and black ones no saturation

@@ -5,10 +5,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sparring import colours
-from sparring.constants import constant
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
 from sparring.errors import InputError
+from sparring.tensors import constant
 
 NAMES = ("brightness", "contrast", "saturation", "hue")
 

@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from sparring.clamping import clamped
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
 from sparring.schema import check_ranges, checked
+from sparring.tensors import clamped
 from sparring.transforms import balls
 from sparring.transforms.magnitude import magnitude
 

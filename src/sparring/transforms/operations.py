@@ -11,11 +11,10 @@ from torch import Tensor
 from torchvision.transforms import AutoAugment, TrivialAugmentWide
 
 from sparring import colours
-from sparring.clamping import clamped
-from sparring.constants import constant
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
 from sparring.schema import checked
+from sparring.tensors import clamped, constant
 from sparring.transforms.geometry import Padding, rotation, warp
 from sparring.transforms.magnitude import magnitude
 from sparring.transforms.tones import autocontrast, equalize, posterize, solarize

@@ -5,11 +5,10 @@ from jaxtyping import Float
 from kornia.geometry.transform import get_perspective_transform, warp_perspective
 from torch import Tensor
 
-from sparring.clamping import clamped
-from sparring.constants import constant
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
 from sparring.schema import check_ranges
+from sparring.tensors import clamped, constant
 from sparring.transforms.geometry import Padding, refuse_far
 
 CORNERS = ((0, 0), (1, 0), (1, 1), (0, 1))

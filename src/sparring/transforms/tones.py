@@ -9,10 +9,10 @@ from kornia.enhance import sharpness
 from torch import Tensor
 from torchvision.transforms.v2.functional import equalize  # Kornia's loses a level where k / 255 * 255 is below k
 
-from sparring.clamping import clamped
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
 from sparring.schema import checked
+from sparring.tensors import clamped
 from sparring.transforms.magnitude import magnitude
 
 Operation = Literal["solarize", "posterize", "equalize", "autocontrast", "sharpness", "invert"]
