@@ -103,8 +103,7 @@ def _say_of_sweep(out: Path) -> None:
 
 def reproduce(asked: Reproduce) -> None:
     """Train a study's arms and print its page."""
-    settings = {key: value for key, value in vars(asked).items() if key != "study"}
-    folder = run_study(asked.study, **settings)
+    folder = run_study(asked)
     CONSOLE.print((folder / "README.md").read_text(encoding="utf-8"), soft_wrap=True)
     _say(f"results       {folder / 'results.json'}, {folder / 'figure.png'}")
 

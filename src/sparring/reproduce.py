@@ -10,6 +10,7 @@ from typing import Any
 from sparring.errors import InputError, unknown
 from sparring.files import write_json
 from sparring.grid import chosen, named_arms
+from sparring.options import Reproduce
 from sparring.recipe import Recipe, from_table
 from sparring.recipe_files import read_table
 from sparring.reports import charts, curves, judge
@@ -64,49 +65,30 @@ def load_study(name: str) -> Study:
     return Study(**{**known, "recipe": table, "arms": named_arms(known["arms"], path)})
 
 
-def reproduce(
-    name: str,
-    *,
-    scale: str = "smoke",
-    out: str | Path | None = None,
-    data: str | None = None,
-    data_root: str | None = None,
-    arms: Sequence[str] = (),
-    seeds: int | None = None,
-    jobs: int = 1,
-) -> Path:
+def reproduce(asked: Reproduce) -> Path:
     """Train the arms of a study (again: go on), then write results.json, figure.png and README.md; returns the folder.
-
-    Args:
-        name: of the study: figure2, figure3, figure4, claims or no-prior.
-        scale: `smoke` (minutes, shipped data), `laptop` (hours on two cores) or `paper` (the study's own setting).
-        out: the folder of all runs and results; reproduced/NAME-SCALE, or NAME-SCALE-DATA with `data`, if not given.
-        data: other images than the scale's, a data set by name or a folder.
-        data_root: where downloaded data sets lie.
-        arms: names of those to play; all if none is named.
-        seeds: of each arm; the scale's if not given.
-        jobs: runs that train at the same time.
 
     Raises:
         InputError: if there is no such study, scale or arm, or if a run failed.
     """
-    study = load_study(name).limited(arms)
+    name, scale, data = asked.study, asked.scale, asked.data
+    study = load_study(name).limited(asked.arms)
     if scale not in SCALES:
         raise unknown("scale", scale, SCALES)
-    place = {key: value for key, value in (("data", data), ("data_root", data_root)) if value}
+    place = {key: value for key in ("data", "data_root", "seeds") if (value := getattr(asked, key)) is not None}
     table = {**SCALES[scale], **study.recipe, **place}
-    count = table["seeds"] if seeds is None else seeds
-    recipe = from_table({key: value for key, value in table.items() if key != "seeds"}, f"scale {scale}", Recipe())
-    folder = Path(out or Path("reproduced") / "-".join([name, scale, *([Path(data).absolute().name] if data else [])]))
+    seeds = table.pop("seeds")
+    recipe = from_table(table, f"scale {scale}", Recipe())
+    folder = asked.out or Path("reproduced") / "-".join([name, scale, *([Path(data).absolute().name] if data else [])])
     require_accuracy(recipe, name)
-    cells = sweep(recipe, out=folder / "runs", seeds=count, jobs=jobs, arms=study.arms)
+    cells = sweep(recipe, out=folder / "runs", seeds=seeds, jobs=asked.jobs, arms=study.arms)
     if failed := [f"{cell.path}: {cell.failure}" for cell in cells if cell.failure]:
         raise InputError(f"failed: {'; '.join(failed)}; the same command goes on with what is left")
     runs = {arm: read_runs([cell.path for cell in cells if cell.settings["arm"] == arm]) for arm in study.arms}
-    asked = {"--arms": " ".join(arms), "--seeds": seeds, "--data": data and quote(data)}
-    asked["--data-root"] = data_root and "FOLDER"
+    options = {"--arms": " ".join(asked.arms), "--seeds": asked.seeds, "--data": data and quote(data)}
+    options["--data-root"] = asked.data_root and "FOLDER"
     command = f"sparring reproduce {name} --scale {scale}"
-    command += "".join(f" {option} {value}" for option, value in asked.items() if value)
+    command += "".join(f" {option} {value}" for option, value in options.items() if value)
     return write_results(study, runs, recipe, folder, command)
 
 

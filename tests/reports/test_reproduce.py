@@ -14,6 +14,7 @@ from PIL import Image
 from sparring.assembly import build_learner
 from sparring.errors import InputError
 from sparring.grid import make_cells
+from sparring.options import Reproduce
 from sparring.recipe import Part, Recipe, from_table
 from sparring.reports import judge
 from sparring.reports.judge import BOUNDS
@@ -191,17 +192,17 @@ def test_some_arms_alone_are_judged_by_what_they_can_tell() -> None:
 
 def test_unknown_studies_scales_and_arms_are_one_line() -> None:
     with pytest.raises(InputError, match="unknown arm 'random-chian'; did you mean 'random-chain'"):
-        reproduce("no-prior", arms=["random-chian"])
+        reproduce(Reproduce("no-prior", arms=("random-chian",)))
     with pytest.raises(InputError, match="did you mean 'figure2'"):
-        reproduce("figur2")
+        reproduce(Reproduce("figur2"))
     with pytest.raises(InputError, match="unknown scale 'labtop'; did you mean 'laptop'"):
-        reproduce("figure2", scale="labtop")
+        reproduce(Reproduce("figure2", scale="labtop"))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", studies())
 def test_every_study_runs_at_smoke_scale(name: str, tmp_path: Path) -> None:
-    folder = reproduce(name, seeds=1, out=tmp_path)
+    folder = reproduce(Reproduce(name, seeds=1, out=tmp_path))
     arms = json.loads((folder / "results.json").read_text())["arms"]
     assert {row["arm"] for row in arms} == load_study(name).arms.keys()
     assert all(row["knn"] > COMMONEST for row in arms)
