@@ -82,12 +82,9 @@ def in_words(compared: Mapping[str, Any]) -> list[str]:
     for each in compared["differences"] if len(groups) <= MOST_GROUPS else ():
         ends = each["interval"] and ", ".join(f"{end:+{form}}" for end in each["interval"])
         line = f"{each['of']} over {each['against']}: {each['mean']:+{form}}" + (f" [{ends}]" if ends else "")
-        lines.append(line if _is_settled(each["interval"]) else f"{line}, not settled")
+        settled = each["interval"] and not each["interval"][0] <= 0 <= each["interval"][1]
+        lines.append(line if settled else f"{line}, not settled")
     return [*lines, *([] if compared["measure"] == "knn" else [UNLABELLED])]
-
-
-def _is_settled(interval: Sequence[float] | None) -> bool:
-    return interval is not None and not interval[0] <= 0 <= interval[1]
 
 
 def t_interval(values: Sequence[float]) -> Interval:

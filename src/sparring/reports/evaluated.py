@@ -129,12 +129,8 @@ def _name_medians(axes: Axes, medians: Sequence[Float[np.ndarray, " 2"]], names:
     order = sorted(range(len(names)), key=lambda number: float(medians[number][1]))
     heights = spread([float(medians[number][1]) for number in order], LABEL_GAP * (high - low))
     for number, height in zip(order, heights, strict=True):
-        box = {
-            "facecolor": "white",
-            "edgecolor": colormaps["tab10"](number),
-            "boxstyle": "round,pad=0.2",
-            "alpha": 0.85,
-        }
+        edge = colormaps["tab10"](number)
+        box = {"facecolor": "white", "edgecolor": edge, "boxstyle": "round,pad=0.2", "alpha": 0.85}
         place: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7, "color": INK, "bbox": box}
         axes.annotate(names[number], (float(medians[number][0]), height), **place)
 

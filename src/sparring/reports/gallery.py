@@ -17,7 +17,7 @@ LARGEST = 96
 """Pixels; larger pictures are shown smaller, so that a page stays small."""
 STAGES = {"before": "before training", "after": "after training"}
 MARGIN = 8
-SHEET_SCALE = 2
+SCALE = 2
 
 
 @dataclass(frozen=True)
@@ -46,21 +46,19 @@ class Row:
 
 def rows(folder: Path) -> list[Row]:
     """The rows of a run's gallery; empty if it has none."""
-    stages = {words: _load(folder / "gallery" / f"{name}.safetensors") for name, words in STAGES.items()}
-    stages = {words: stage for words, stage in stages.items() if stage}
+    files = {words: folder / "gallery" / f"{name}.safetensors" for name, words in STAGES.items()}
+    stages = {words: _load(file) for words, file in files.items() if file.is_file()}
     if not stages:
         return []
-    images, views = next(iter(stages.values())).get("images"), _views(stages)
-    if images is None:
-        return views
-    return [Row("Image", images), *(Row(row.title, _as_large(row.pictures, images)) for row in views)]
+    images = next(iter(stages.values()))["images"]
+    return [Row("Image", images), *(Row(title, _as_large(views, images)) for title, views in _views(stages).items())]
 
 
-def save_png(shown: list[Row], path: Path, scale: int = SHEET_SCALE) -> None:
-    """All rows on one white sheet, each with its name, `scale` times as large."""
+def save_png(shown: list[Row], path: Path) -> None:
+    """All rows on one white sheet, twice as large, each with its name."""
     strips = [row.strip() for row in shown]
-    strips = [strip.resize((strip.width * scale, strip.height * scale), 0) for strip in strips]
-    step, letters = strips[0].height + GAP * scale, ImageFont.load_default(14)
+    strips = [strip.resize((strip.width * SCALE, strip.height * SCALE), 0) for strip in strips]
+    step, letters = strips[0].height + GAP * SCALE, ImageFont.load_default(14)
     left = 2 * MARGIN + round(max(letters.getlength(row.title) for row in shown))
     sheet = Image.new("RGB", (left + max(strip.width for strip in strips), step * len(strips)), "white")
     pen = ImageDraw.Draw(sheet)
@@ -70,15 +68,15 @@ def save_png(shown: list[Row], path: Path, scale: int = SHEET_SCALE) -> None:
     sheet.save(path)
 
 
-def _views(stages: dict[str, dict[str, np.ndarray]]) -> list[Row]:
-    bases = [stage["base"] for stage in stages.values() if "base" in stage]
-    shared = len(bases) == len(stages) and all(np.array_equal(base, bases[0]) for base in bases)
-    found = [Row("Base view", bases[0])] if shared else []
+def _views(stages: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """By title: base views, once if no stage differs, and hard views, unless without an adversary they are the same."""
+    first = next(iter(stages.values()))["base"]
+    shared = all(np.array_equal(stage["base"], first) for stage in stages.values())
+    changed = not all(np.array_equal(stage["hard"], stage["base"]) for stage in stages.values())
+    found = {"Base view": first} if shared else {}
     for words, stage in stages.items():
-        if "base" in stage and not shared:
-            found.append(Row(f"Base view, {words}", stage["base"]))
-        if "hard" in stage and _is_changed(stages):
-            found.append(Row(f"Hard view, {words}", stage["hard"]))
+        found |= {} if shared else {f"Base view, {words}": stage["base"]}
+        found |= {f"Hard view, {words}": stage["hard"]} if changed else {}
     return found
 
 
@@ -89,18 +87,11 @@ def _as_large(views: np.ndarray, images: np.ndarray) -> np.ndarray:
     return views[:, :, down[:, None], right]
 
 
-def _is_changed(stages: dict[str, dict[str, np.ndarray]]) -> bool:
-    """Whether an adversary did anything at any stage: without one, hard views are base views."""
-    both = [stage for stage in stages.values() if stage.keys() >= {"base", "hard"}]
-    return not both or any(not np.array_equal(stage["hard"], stage["base"]) for stage in both)
-
-
 def _load(path: Path) -> dict[str, np.ndarray]:
-    if not path.is_file():
-        return {}
     try:
-        return {name: value for name, value in load_file(path).items() if len(value)}
-    except SafetensorError as error:
+        found = load_file(path)
+        return {name: found[name] for name in ("images", "base", "hard")}
+    except (SafetensorError, KeyError) as error:
         raise InputError(f"expected {path} to hold pictures, got {error}; delete it to report without") from error
 
 

@@ -146,21 +146,17 @@ def _section(heading: str, body: str, note: str = "") -> str:
 
 
 def _charts(name: str, panels: dict[str, list[Panel]]) -> str:
-    drawn = [(panel, _chart(panel, f"{name}-{number}")) for number, panel in enumerate(panels[name])]
     parts = []
-    for group, members in groupby(drawn, lambda member: member[0].group):
+    for group, members in groupby(enumerate(panels[name]), lambda member: member[1].group):
+        drawn = list(members)
         parts += [f"<h3>{escape(group)}</h3>"] if group else []
-        parts += [_beside(list(members))]
+        body = "".join(_chart(panel, f"{name}-{number}") for number, panel in drawn)
+        parts += [f'<div class="across-{drawn[0][1].across}">{body}</div>']
     return "".join(parts)
 
 
 def _chart(panel: Panel, name: str) -> str:
     return f'<figure class="chart"><figcaption>{escape(panel.title)}</figcaption>{charts.svg(panel, name)}</figure>'
-
-
-def _beside(members: Sequence[tuple[Panel, str]]) -> str:
-    body = "".join(chart for _, chart in members)
-    return f'<div class="across-{members[0][0].across}">{body}</div>'
 
 
 def _galleries(pictures: dict[str, list[gallery.Row]]) -> str:

@@ -90,18 +90,14 @@ def _equal_cost(runs: Sequence[Record], key: str) -> list[Section]:
     if not budget or max(costs) <= budget * (1 + ALIKE):
         return []
     fair: Shown = "Fair epochs", lambda run: str(int(run.recipe["epochs"] * budget / total_cost(run) + 1e-9))
-    body = _table(runs, key, partial(at_cost, key=key, budget=budget), fair)
-    return [("At equal cost", body, _cost_words(budget))]
-
-
-def _cost_words(budget: float) -> str:
-    return (
+    note = (
         "The last evaluation of each run until it had spent what the cheapest run spent in all, "
         f"{_millions(budget)} million encoder passes of one image (a backward pass counts as two; a logged step stands "
         "for all since the line before). This is not a fair comparison by itself: the learning rate falls to 0 at a "
         "run's own last epoch, so a dearer run is caught in the middle of its schedule. A fair one trains it anew for "
         "the number of epochs in the last column, at which it costs the same."
     )
+    return [("At equal cost", _table(runs, key, partial(at_cost, key=key, budget=budget), fair), note)]
 
 
 def _over_seeds(runs: Sequence[Record]) -> str:
