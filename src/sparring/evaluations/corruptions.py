@@ -13,7 +13,7 @@ from io import BytesIO
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from kornia.filters import gaussian_blur2d, get_gaussian_kernel2d
 from PIL import Image
 from torch import Tensor
@@ -74,35 +74,26 @@ def contrast(images: Tensor, factor: float, generator: torch.Generator) -> Tenso
 
 
 def pixelate(images: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Shrink to this share of the side and enlarge again, both by a box filter."""
-    for axis in (2, 3):
-        size = images.shape[axis]
-        small = int(size * share)
-        both = _box_filter(small, size) @ _box_filter(size, small)
-        images = (both @ images) if axis == 2 else images @ both.T
-    return images
-
-
-def _box_filter(source: int, target: int) -> Float[Tensor, "target source"]:
-    """Pillow's: the mean of the source pixels whose centres lie under a target pixel, or the one nearest to it."""
-    ratio = source / target
-    centres = (torch.arange(target) + 0.5) * ratio
-    offset = (torch.arange(source) + 0.5 - centres[:, None]) / max(ratio, 1)
-    inside = ((offset > -0.5) & (offset <= 0.5)).float()
-    return inside / inside.sum(dim=1, keepdim=True)
+    """Shrink to this share of the side and enlarge again, both by Pillow's box filter."""
+    height, width = images.shape[2:]
+    small, box = (int(width * share), int(height * share)), Image.Resampling.BOX
+    return _by_pillow(images, lambda picture: picture.resize(small, box).resize((width, height), box))
 
 
 def jpeg(images: Tensor, quality: int, generator: torch.Generator) -> Tensor:
     """Compress as JPEG, by Pillow."""
+
+    def compressed(picture: Image.Image) -> Image.Image:
+        picture.save(file := BytesIO(), "JPEG", quality=quality)
+        return Image.open(file)
+
+    return _by_pillow(images, compressed)
+
+
+def _by_pillow(images: Tensor, change: Callable[[Image.Image], Image.Image]) -> Tensor:
     pictures = as_bytes(images).permute(0, 2, 3, 1).numpy()
-    through = np.stack([_through_jpeg(picture, quality) for picture in pictures])
-    return torch.from_numpy(through).permute(0, 3, 1, 2).float() / 255
-
-
-def _through_jpeg(picture: UInt8[np.ndarray, "h w 3"], quality: int) -> UInt8[np.ndarray, "h w 3"]:
-    file = BytesIO()
-    Image.fromarray(picture).save(file, "JPEG", quality=quality)
-    return np.asarray(Image.open(file))
+    changed = np.stack([np.asarray(change(Image.fromarray(picture))) for picture in pictures])
+    return torch.from_numpy(changed).permute(0, 3, 1, 2).float() / 255
 
 
 CORRUPTIONS: dict[str, tuple[Callable[..., Tensor], tuple[object, ...]]] = {
