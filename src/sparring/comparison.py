@@ -17,10 +17,7 @@ from sparring.rounds import Pairs, partner_of
 class Comparison:
     """Embeds views with a method (its precision, BatchNorm of clean or hard views) and compares them as the pairs say.
 
-    Args:
-        method: encoder, heads and comparison.
-        pairs: which views are compared.
-        autocast: context in which the method encodes; views, adversary and losses keep full precision.
+    Args: as `Learner`.
     """
 
     def __init__(self, method: Method, pairs: Pairs, autocast: Callable[[], AbstractContextManager]) -> None:

@@ -1,12 +1,12 @@
 """What a step costs, counted where it happens: encoder forwards and backwards, in units of one forward of the batch."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from sparring.encoders import Encoder
+from sparring.module_state import holding
 
 
 @dataclass
@@ -41,14 +41,9 @@ class Meter:
         taken, self.cost = self.cost, Cost()
         return taken
 
-    @contextmanager
-    def inputs_only(self) -> Iterator[None]:
+    def inputs_only(self) -> AbstractContextManager[None]:
         """Backward passes in this context stop at the input: no weight's gradient is computed."""
-        self._inputs_only = True
-        try:
-            yield
-        finally:
-            self._inputs_only = False
+        return holding([self], "_inputs_only", value=True)
 
     def _forward(self, encoder: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
         pixels = args[0].shape[-2] * args[0].shape[-1]

@@ -20,8 +20,8 @@ from sparring.run import TAKEN, Run
 
 LOG = "train.log"
 POLL_SECONDS = 0.5
-TAIL = 8192
-"""Bytes at the end of the measurements that are looked at for the newest figures."""
+NEWEST = 8
+"""Lines at the end of the measurements that are looked at for the newest figures."""
 
 
 class Job:
@@ -36,18 +36,17 @@ class Job:
             take_lock(log, cell.path)  # held by the process, which inherits the file, until it ends
             prepare = self.run.place if self.run.begun else self.run.claim
             prepare(cell.recipe)
-            self.process = _start(_command(cell), log, environment)
+            self.process = subprocess.Popen(
+                _command(cell), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
+            )
 
     def newest(self) -> list[dict[str, float]]:
         """The last few lines of measurements."""
         file = self.run.path / "metrics.jsonl"
         if not file.exists():
             return []
-        with file.open("rb") as lines:
-            size = lines.seek(0, os.SEEK_END)
-            lines.seek(max(0, size - TAIL))
-            whole = lines.read().split(b"\n")[1 if size > TAIL else 0 : -1]
-        return [json.loads(line) for line in whole]
+        with file.open(encoding="utf-8") as lines:
+            return [json.loads(line) for line in deque(lines, NEWEST) if line.endswith("\n")]
 
     def failure(self) -> str:
         """Why the process that ended has failed, in one line; empty if it has not."""
@@ -63,10 +62,6 @@ class Job:
 def _command(cell: Cell) -> list[str]:
     """A run that has been claimed but not begun is resumed from its start."""
     return [sys.executable, "-m", "sparring", "train", "--resume", str(cell.path)]
-
-
-def _start(command: Sequence[str], log: IO[str], environment: dict[str, str]) -> subprocess.Popen:
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
 
 
 def take_lock(log: IO[str], path: Path) -> None:

@@ -212,7 +212,7 @@ class Bench(Command):
     json: bool = False
     """Print JSON instead of tables."""
 
-    calls: ClassVar[str] = "sparring.bench:bench"
+    calls: ClassVar[str] = "sparring.bench.run:bench"
 
     def __post_init__(self) -> None:
         if min(self.repetitions, self.steps) < 1:

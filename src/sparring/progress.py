@@ -84,10 +84,8 @@ class StopSignal:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def __enter__(self) -> "StopSignal":
-        if threading.current_thread() is threading.main_thread():
-            self.before = {number: signal.signal(number, self._raise) for number in (signal.SIGINT, signal.SIGTERM)}
-        else:
-            self.before = {}
+        numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+        self.before = {number: signal.signal(number, self._raise) for number in numbers}
         return self
 
     def __exit__(self, *error: object) -> None:

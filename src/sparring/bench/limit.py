@@ -1,7 +1,6 @@
 """What a training loop is held against: its own network on ready views, and the processor's matrix product."""
 
 import torch
-from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from sparring.bench.clock import Turn
@@ -13,7 +12,8 @@ MATRIX = 2048
 
 def limit(fit: Fit) -> Turn:
     """What no loop can beat: the same encoder, heads and optimiser on two views that lie ready in memory."""
-    views = [_ready(view, fit.precision) for _, view in sorted(fit.batches.training(0).views.items())]
+    views = [view.to(fit.precision) for _, view in sorted(fit.batches.training(0).views.items())]
+    views = [view.contiguous(memory_format=torch.channels_last) for view in views]
     method, optimiser = fit.learner.method, fit.optimisers[0]
     optimiser.param_groups[0]["lr"] = 1e-3
 
@@ -26,10 +26,6 @@ def limit(fit: Fit) -> Turn:
             optimiser.zero_grad()
 
     return play
-
-
-def _ready(view: Tensor, precision: torch.dtype) -> Tensor:
-    return view.to(precision).contiguous(memory_format=torch.channels_last)
 
 
 def flops_of(arena: Arena) -> int:

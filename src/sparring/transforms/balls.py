@@ -16,10 +16,6 @@ SPARSE_SHARE = 0.01
 """Share of the coordinates that one L1 step moves."""
 
 
-def _as(flat: Float[Tensor, "b n"], like: Float[Tensor, " b *p"]) -> Float[Tensor, " b *p"]:
-    return flat.view(like.shape)
-
-
 def size(params: Float[Tensor, " b *p"], norm: Norm) -> Float[Tensor, " b"]:
     """The norm of each image's parameters."""
     return torch.linalg.vector_norm(params.flatten(1), ORDERS[norm], dim=1)
@@ -37,7 +33,7 @@ def onto_l1(params: Float[Tensor, " b *p"], radius: float = 1.0) -> Float[Tensor
     places = torch.arange(1, flat.shape[1] + 1, dtype=flat.dtype, device=flat.device)
     threshold = ((sums - radius) / places).amax(dim=1, keepdim=True)
     shrunk = flat.sign() * (flat.abs() - threshold).relu()
-    return _as(torch.where(sums[:, -1:] <= radius, flat, shrunk), params)
+    return torch.where(sums[:, -1:] <= radius, flat, shrunk).view_as(params)
 
 
 def project(params: Float[Tensor, " b *p"], norm: Norm) -> Float[Tensor, " b *p"]:
@@ -47,28 +43,28 @@ def project(params: Float[Tensor, " b *p"], norm: Norm) -> Float[Tensor, " b *p"
     if norm == "l1":
         return onto_l1(params)
     flat = params.flatten(1)
-    return _as(flat / size(flat, "l2").clamp(min=1)[:, None], params)
+    return (flat / size(flat, "l2").clamp(min=1)[:, None]).view_as(params)
 
 
 def rescale(params: Float[Tensor, " b *p"], norm: Norm) -> Float[Tensor, " b *p"]:
     """The point of the same direction on the unit sphere; zero stays zero."""
     flat = params.flatten(1)
     length = size(flat, norm)
-    return _as(flat / torch.where(length == 0, 1.0, length)[:, None], params)
+    return (flat / torch.where(length == 0, 1.0, length)[:, None]).view_as(params)
 
 
 def hold(params: Float[Tensor, " b *p"], norm: Norm) -> Float[Tensor, " b *p"]:
     """Points of the box that lie outside the ball rescaled onto it, the others as they are; no sorting."""
     flat = params.flatten(1)
     length = size(flat, norm)
-    return _as(flat / torch.where(length > 1 + SLACK, length, 1.0)[:, None], params)
+    return (flat / torch.where(length > 1 + SLACK, length, 1.0)[:, None]).view_as(params)
 
 
 def largest(gradient: Float[Tensor, " b *p"], count: int) -> Float[Tensor, " b *p"]:
     """The signs of the `count` largest entries of each image, 0 elsewhere."""
     flat = gradient.flatten(1)
     places = flat.abs().topk(count, dim=1).indices
-    return _as(torch.zeros_like(flat).scatter(1, places, flat.gather(1, places).sign()), gradient)
+    return torch.zeros_like(flat).scatter(1, places, flat.gather(1, places).sign()).view_as(gradient)
 
 
 def steepest(gradient: Float[Tensor, " b *p"], norm: Norm) -> Float[Tensor, " b *p"]:
