@@ -17,15 +17,7 @@ from sparring.views import base_views
 
 
 class Batches:
-    """One rank's share of the batches of a recipe.
-
-    Args:
-        recipe: what decides them.
-        images: what is trained on.
-        device: where they are played with.
-        rank: this process's place among all.
-        ranks: how many processes share a batch.
-    """
+    """One rank's share of the batches of a recipe, on its device; `ranks` processes share a batch."""
 
     def __init__(self, recipe: Recipe, images: Images, device: torch.device, *, rank: int = 0, ranks: int = 1) -> None:
         self.recipe, self.images, self.device, self.rank, self.ranks = recipe, images, device, rank, ranks

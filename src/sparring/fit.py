@@ -28,15 +28,7 @@ CHECKPOINT_SECONDS = 60.0
 
 
 class Fit:
-    """One training run, from its start or from its last checkpoint.
-
-    Args:
-        recipe: what to train.
-        data: on which images.
-        fabric: the processes.
-        run: the folder it leaves.
-        tried: whether its parts are tried on a round first.
-    """
+    """One training run, from its start or from its last checkpoint; `tried` has its parts tried on a round first."""
 
     def __init__(self, recipe: Recipe, data: DataSet, fabric: Fabric, run: Run, *, tried: bool = True) -> None:
         self.recipe, self.data, self.fabric, self.run = recipe, data, fabric, run

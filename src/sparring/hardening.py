@@ -18,13 +18,7 @@ from sparring.rounds import Batch, base_name, partner_of
 class Hardening:
     """What an adversary is shown of one view; whatever it tries leaves the method as it was.
 
-    Args:
-        comparison: who judges.
-        penalties: what a move costs.
-        adversary: who chooses.
-        name: of the hardened view.
-        partner: the embedding it is compared with; called only if somebody asks.
-        batch: its images and its place in training.
+    `name` is that of the hardened view, `partner` the embedding it is compared with, called only if somebody asks.
     """
 
     def __init__(

@@ -63,15 +63,7 @@ class LossLog:
 
 
 class Monitor:
-    """Logs, looks and evaluations of one run; all ranks must ask, and training goes on as if nobody had looked.
-
-    Args:
-        recipe: what is trained.
-        data: on which images.
-        batches: this rank's share of them.
-        learner: what is looked at.
-        run: where it is written down.
-    """
+    """Logs, looks and evaluations of one run; all ranks must ask, and training goes on as if nobody had looked."""
 
     def __init__(self, recipe: Recipe, data: DataSet, batches: Batches, learner: Learner, run: Run) -> None:
         self.recipe, self.data, self.batches, self.learner, self.run = recipe, data, batches, learner, run

@@ -18,7 +18,6 @@ class Free(Adversary):
     as in the paper; without, an image meets what its last visit, an epoch ago, left behind.
 
     Args:
-        transform: what may change.
         image_count: number of training images; memory is image_count x parameters x 4 bytes.
         image_shape: channels, height, width of the images it will see.
         step_size: length of a step in the unit box.

@@ -25,7 +25,6 @@ class Learned(Adversary):
     the parameters inside the transform's box.
 
     Args:
-        transform: what may change.
         features: size of the feature vector it reads.
         image_shape: channels, height, width of the images it will see.
         reads: the partner's features (free), the view's own as in the study (one more encoder forward), or nothing,

@@ -17,7 +17,6 @@ class Search(Adversary):
     the sign of the gradient under L-inf and for structured parameters, the unit vector under L2.
 
     Args:
-        transform: what may change.
         steps: number of gradient steps.
         step_size: length of a step in the unit box (a fraction of the transform's bound).
         random_start: start at a uniform draw, otherwise at the identity.

@@ -40,7 +40,6 @@ class BarlowTwins(Method):
     """scale (sum_i (1 - C_ii)^2 + redundancy sum_{i != j} C_ij^2), C the cross-correlation of the views' projections.
 
     Args:
-        encoder: the backbone.
         projection: width of the three-layer projector (8192 in the paper).
         redundancy: weight of the terms off the diagonal.
         scale: of the whole; the published loss (1) is a sum over entries, too large for SGD at the other methods' rate.

@@ -18,7 +18,6 @@ class BYOL(Method):
     Departure: the momentum is constant, where the paper raises it to 1 along a cosine.
 
     Args:
-        encoder: the backbone.
         hidden: width of the hidden layers of projector and predictor (4096 in the paper).
         projection: size of the projection.
         momentum: share of itself that the target keeps in each step.

@@ -18,7 +18,6 @@ class Contrastive(Method):
     """SimCLR's encoder, head and pairs of views under any loss of `Scores`; per image the mean over its two anchors.
 
     Args:
-        encoder: the backbone.
         loss: scores to a loss per anchor.
         hidden: width of the projector's hidden layer.
         projection: size of the projection.

@@ -13,7 +13,6 @@ class MoCo(Queued):
     to the loss, it can be split into pull and push (`evaluations.negatives`).
 
     Args:
-        encoder: the backbone.
         hidden: width of the projector's hidden layer.
         projection: size of the projection.
         temperature: divides the cosine similarities.

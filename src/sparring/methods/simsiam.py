@@ -15,7 +15,6 @@ class SimSiam(Method):
     L = -(sim(p1, sg(z2)) + sim(p2, sg(z1))) / 2 per image, cosine similarity, sg = stop-gradient (Eq. 4).
 
     Args:
-        encoder: the backbone.
         projection: width of the two-layer projector.
         bottleneck: hidden width of the predictor.
 

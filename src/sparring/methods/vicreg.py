@@ -42,7 +42,6 @@ class VICReg(Method):
     """Invariance |z1 - z2|^2 / k; per view variance mean max(0, 1 - s_i) / 2 and covariance sum_{i != j} cov_ij^2 / k.
 
     Args:
-        encoder: the backbone.
         projection: width k of the three-layer expander (8192 in the paper).
         invariance: weight of the first term.
         variance: weight of the second term.

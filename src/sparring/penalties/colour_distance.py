@@ -18,7 +18,6 @@ class ColourDistance(Penalty):
 
     Args:
         budget: mean Delta E without a penalty; 2.3 is just noticeable, 10 plain at a glance.
-        weight: multiplies the penalty.
 
     Source: CIE 1976; a colour distance as the adversary's constraint: Zhao et al. 2020, "Towards Large yet
     Imperceptible Adversarial Image Perturbations with Perceptual Color Distance".

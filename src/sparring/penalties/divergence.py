@@ -29,7 +29,6 @@ class IdentityDivergence(Penalty):
 
     Args:
         transform: the adversary's, which must be a colour space.
-        weight: multiplies the penalty.
     """
 
     def __init__(self, transform: Transform, *, weight: float = 0.1) -> None:
@@ -45,7 +44,6 @@ class UniformDivergence(Penalty):
 
     Args:
         transform: the adversary's, which must be a colour space.
-        weight: multiplies the penalty.
     """
 
     def __init__(self, transform: Transform, *, weight: float = 0.1) -> None:
@@ -67,7 +65,6 @@ class EntropyBand(Penalty):
         transform: the adversary's, which must be a colour space.
         low: lowest entropy without a penalty, in [0, 1].
         high: highest, in [low, 1].
-        weight: multiplies the penalty.
     """
 
     def __init__(self, transform: Transform, *, low: float = 0.6, high: float = 1.0, weight: float = 1.0) -> None:

@@ -20,7 +20,6 @@ class HardnessBound(Penalty):
     Args:
         ratio: bound on the hard view's loss as a multiple of the view's own.
         margin: added to the bound.
-        weight: multiplies the penalty.
 
     Source: Li et al. 2020, "PointAugment: an Auto-Augmentation Framework for Point Cloud Classification".
     """

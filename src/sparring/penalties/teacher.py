@@ -21,7 +21,6 @@ class Teacher(Penalty):
         encoder: the one that is trained; copied at the start, followed after each step.
         floor: cosine below which the penalty begins, in [-1, 1].
         momentum: share of the copy that a step keeps.
-        weight: multiplies the penalty.
 
     Source: Suzuki 2022, "TeachAugment: Data Augmentation Optimization Using Teacher Knowledge".
     """
