@@ -26,14 +26,8 @@ from sparring.schema import parse_literal
 
 MARKERS = (FlagCreatePairsOff, DisallowNone)
 NO_PLACE = (
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.ENOTDIR,
-    errno.EISDIR,
-    errno.ENAMETOOLONG,
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT),
+    *(errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG),
 )
 IN_OUR_WORDS = {
     r"Error parsing [A-Z]\w+: (.*)": r"\1",

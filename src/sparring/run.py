@@ -24,14 +24,8 @@ from sparring.recipe import Recipe, from_table
 from sparring.recipe_files import dump_recipe, load_recipe
 
 FILES = (
-    "recipe.toml",
-    "environment.json",
-    "metrics.jsonl",
-    "last.ckpt",
-    "encoder.safetensors",
-    "encoder-hard.safetensors",
-    "evaluation.json",
-    "report.html",
+    *("recipe.toml", "environment.json", "metrics.jsonl", "last.ckpt", "encoder.safetensors"),
+    *("encoder-hard.safetensors", "evaluation.json", "report.html"),
 )
 FOLDERS = ("events", "gallery", "nearest", "figures")
 MERGED = ("figures", "settings")

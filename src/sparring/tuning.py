@@ -62,10 +62,6 @@ class Choice:
 
     texts: tuple[str, ...]
 
-    def like(self, value: Any) -> "Choice":
-        """Itself."""
-        return self
-
     def suggest(self, trial: "Trial", name: str) -> Any:
         """The value that a trial takes."""
         return parse_literal(trial.suggest_categorical(name, self.texts))
@@ -144,7 +140,9 @@ def tune(
     if trials < 1:
         raise InputError(f"trials: expected a whole number of at least 1, got {trials}")
     study, recipe = _study(recipe.seed), replace(recipe, evaluate_on="validation")
-    space = {name: each.like(_value_of(recipe, name)) for name, each in space.items()}
+    space = {
+        name: each.like(_value_of(recipe, name)) if isinstance(each, Range) else each for name, each in space.items()
+    }
     check_parts(_extremes(recipe, space, Path(out)))
     require_accuracy(recipe, "--search")
     found, played = list[Found](), dict[str, Cell]()
@@ -158,7 +156,8 @@ def tune(
         if knn is not None:
             study.tell(trial, knn)
     found.sort(key=lambda each: -1.0 if each.knn is None else each.knn, reverse=True)
-    _write(found, list(played.values()), Path(out))
+    summarise(list(played.values()), Path(out))
+    write_json(Path(out) / "search.json", {"measure": "knn", "trials": [asdict(each) for each in found]})
     return found
 
 
@@ -194,8 +193,3 @@ def _extremes(recipe: Recipe, space: Space, out: Path) -> list[Recipe]:
 
 def _accuracy(cells: Sequence[Cell]) -> float:
     return mean(run.require("knn") for run in read_runs([cell.path for cell in cells]))
-
-
-def _write(found: Sequence[Found], cells: Sequence[Cell], out: Path) -> None:
-    summarise(cells, out)
-    write_json(out / "search.json", {"measure": "knn", "trials": [asdict(each) for each in found]})

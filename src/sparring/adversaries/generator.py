@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sparring.adversaries.painting import convolution, map_shape, pooled, resize
+from sparring.adversaries.painting import convolution, map_shape
 from sparring.contracts import Adversary, Proposal, Transform, Turn
 from sparring.encoders import ImageShape
 from sparring.randomness import uniform
@@ -67,8 +67,9 @@ class Generator(Adversary):
             maps = block(self._with_noise(maps, generator))
         height, width = images.shape[2:]
         for layer, size in zip(self.up, (((height + 1) // 2, (width + 1) // 2), (height, width)), strict=True):
-            maps = F.relu(layer(resize(maps, size)))
-        return self.transform.project(pooled(self.last(maps), self.shape).tanh())
+            # nearest neighbours, and a convolution after them: no checkerboard (Odena et al. 2016)
+            maps = F.relu(layer(F.interpolate(maps, size)))
+        return self.transform.project(F.adaptive_avg_pool2d(self.last(maps), self.shape[1:]).tanh())
 
     def forward(
         self, images: Float[Tensor, "b c h w"], generator: torch.Generator | None = None

@@ -1,8 +1,6 @@
 """What networks that read an image and paint its parameters share: the shape they paint, and their convolutions."""
 
-import torch.nn.functional as F
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from sparring.contracts import Transform
 from sparring.encoders import ImageShape
@@ -35,13 +33,3 @@ def convolution(inputs: int, outputs: int, size: int, *, stride: int = 1, groups
         nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False, padding_mode="reflect"),
         nn.GroupNorm(groups or outputs, outputs),
     )
-
-
-def resize(maps: Float[Tensor, "b c h w"], size: tuple[int, int]) -> Float[Tensor, "b c y x"]:
-    """Nearest-neighbour upsampling; with a convolution after it there is no checkerboard (Odena et al. 2016)."""
-    return F.interpolate(maps, size, mode="nearest")
-
-
-def pooled(maps: Float[Tensor, "b c h w"], shape: tuple[int, int, int]) -> Float[Tensor, "b c y x"]:
-    """Maps at the resolution of the parameters: means over the cells of a grid."""
-    return F.adaptive_avg_pool2d(maps, shape[1:])

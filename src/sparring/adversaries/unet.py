@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sparring.adversaries.painting import convolution, map_shape, pooled, resize
+from sparring.adversaries.painting import convolution, map_shape
 from sparring.contracts import Adversary, Proposal, Transform, Turn
 from sparring.encoders import ImageShape
 from sparring.randomness import choice
@@ -70,8 +70,7 @@ class UNet(Adversary):
             skips.append(F.relu(layer(skips[-1][:, :, ::2, ::2] if skips else images)))
         maps = self.bottleneck(skips[-1].flatten(1)).view_as(skips[-1])
         for layer, skip in zip(self.up, reversed(skips), strict=True):
-            height, width = skip.shape[2:]
-            maps = F.relu(layer(torch.cat([resize(maps, (height, width)), skip], dim=1)))
+            maps = F.relu(layer(torch.cat([F.interpolate(maps, skip.shape[2:]), skip], dim=1)))
         return self.head(maps).unflatten(1, (self.masks, self.shape[0])).softmax(dim=1)
 
     def penalty(self, masks: Float[Tensor, "b n m h w"]) -> Float[Tensor, " b"]:
@@ -86,7 +85,7 @@ class UNet(Adversary):
         """Parameters from one mask of each image; `generator` draws which."""
         drawn = choice(self.masks, len(masks), generator, masks)
         one = masks[torch.arange(len(masks), device=masks.device), drawn]
-        return self.transform.project(pooled(one, self.shape))
+        return self.transform.project(F.adaptive_avg_pool2d(one, self.shape[1:]))
 
     def forward(
         self, images: Float[Tensor, "b c h w"], generator: torch.Generator | None = None

@@ -62,13 +62,10 @@ def all_against_all(
     anchors, positives = torch.cat([own, own + half]), torch.cat([own + half, own])
     logits = torch.cat([first, second]) @ everyone.T / temperature
     apart = torch.stack([anchors, positives], dim=1)
-    same = None if labels is None else _same_class(labels).scatter(1, apart, False)
+    alike = None if labels is None else labels.repeat(2)[:, None] == gather(labels).repeat(2)
+    same = None if alike is None else alike.scatter(1, apart, False)
     positive = logits.gather(1, positives[:, None]).squeeze(1)
     return Scores(positive, logits.scatter(1, apart, -torch.inf), temperature, same)
-
-
-def _same_class(labels: Int[Tensor, " b"]) -> Bool[Tensor, "a n"]:
-    return labels.repeat(2)[:, None] == gather(labels).repeat(2)[None]
 
 
 def against_queue(

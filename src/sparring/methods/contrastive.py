@@ -8,7 +8,8 @@ from torch import Tensor
 from sparring.contracts import Embedding, Method
 from sparring.encoders import Encoder
 from sparring.methods.contrast import Scores, all_against_all
-from sparring.methods.heads import check_temperature, two_layers
+from sparring.methods.heads import two_layers
+from sparring.schema import check_range
 
 Loss = Callable[[Scores], Tensor]
 """Scores of 2b anchors to a loss per anchor."""
@@ -40,7 +41,7 @@ class Contrastive(Method):
         labels: Int[Tensor, " n"] | None = None,
     ) -> None:
         super().__init__()
-        check_temperature(temperature)
+        check_range("temperature", temperature, 1e-3)
         self.encoder, self.loss, self.temperature = encoder, loss, temperature
         self.projector = two_layers(encoder.feature_size, hidden, projection, batch_norm=batch_norm)
         self.register_buffer("labels", labels, persistent=False)

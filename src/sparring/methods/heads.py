@@ -22,20 +22,10 @@ def two_layers(inputs: int, hidden: int, outputs: int, *, batch_norm: bool = Tru
 def three_layers(inputs: int, width: int) -> nn.Sequential:
     """Three linear layers of one width, BatchNorm and ReLU between them: Barlow Twins' and VICReg's."""
     check_range("projection", width, 1)
-    return nn.Sequential(
-        nn.Linear(inputs, width, bias=False),
-        nn.BatchNorm1d(width),
-        nn.ReLU(inplace=True),
-        nn.Linear(width, width, bias=False),
-        nn.BatchNorm1d(width),
-        nn.ReLU(inplace=True),
-        nn.Linear(width, width, bias=False),
-    )
-
-
-def check_temperature(temperature: float) -> None:
-    """One clear line unless similarities can be divided by it."""
-    check_range("temperature", temperature, 1e-3)
+    layers: list[nn.Module] = []
+    for size in (inputs, width):
+        layers += [nn.Linear(size, width, bias=False), nn.BatchNorm1d(width), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers, nn.Linear(width, width, bias=False))
 
 
 def check_below_1(name: str, value: float) -> None:

@@ -13,9 +13,10 @@ from sparring.encoders import Encoder
 from sparring.errors import InputError
 from sparring.gather import gather
 from sparring.methods.contrast import Scores, against_queue, info_nce, joined
-from sparring.methods.heads import check_temperature, two_layers
+from sparring.methods.heads import two_layers
 from sparring.methods.mixing import Mixing
 from sparring.methods.momentum import Target
+from sparring.schema import check_range
 
 
 class Queue(nn.Module):
@@ -77,7 +78,7 @@ class Queued(Method):
         symmetric: bool = True,
     ) -> None:
         super().__init__()
-        check_temperature(temperature)
+        check_range("temperature", temperature, 1e-3)
         self.encoder, self.temperature, self.symmetric = encoder, temperature, symmetric
         self.projector = two_layers(encoder.feature_size, hidden, projection, batch_norm=False)
         self.target = Target(self.encoder, self.projector, momentum=momentum)

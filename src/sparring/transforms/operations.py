@@ -31,13 +31,6 @@ NAMES = (
 """torchvision's, in its order."""
 
 
-def _space(ranges: Ranges, image_shape: ImageShape) -> Space:
-    wide = ranges == "wide"
-    return (
-        TrivialAugmentWide()._augmentation_space(2) if wide else AutoAugment()._augmentation_space(2, image_shape[1:])
-    )
-
-
 def _strength(name: str, magnitude: float) -> float:
     """How far a magnitude of torchvision's table lies from leaving the image as it is."""
     if name in TRANSLATIONS:
@@ -72,9 +65,11 @@ class Operations(Transform):
         self, *, image_shape: ImageShape = (3, 32, 32), ranges: Ranges = "standard", padding: Padding = "zeros"
     ) -> None:
         super().__init__()
-        checked(ranges, Ranges, "operations: ranges")
+        wide = checked(ranges, Ranges, "operations: ranges") == "wide"
         self.image_shape, self.padding = image_shape, checked(padding, Padding, "operations: padding")
-        largest = {name: table.flatten()[-1].item() for name, (table, _) in _space(ranges, image_shape).items()}
+        standard = AutoAugment()._augmentation_space(2, image_shape[1:])
+        space: Space = TrivialAugmentWide()._augmentation_space(2) if wide else standard
+        largest = {name: table.flatten()[-1].item() for name, (table, _) in space.items()}
         self.bounds = [self._bound(name, largest.get(name, 0)) for name in NAMES]
 
     @staticmethod
