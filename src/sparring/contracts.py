@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from sparring.encoders import Encoder, ImageShape
+from sparring.encoders import Encoder, ImageShape as ImageShape
 from sparring.errors import InputError
 from sparring.randomness import uniform
 from sparring.schema import check_range

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from sparring.adversaries.best_of import picked
-from sparring.contracts import Adversary, Proposal, Turn
-from sparring.encoders import ImageShape
+from sparring.contracts import Adversary, ImageShape, Proposal, Turn
 from sparring.errors import InputError
 from sparring.randomness import choice
 from sparring.schema import checked

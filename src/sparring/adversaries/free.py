@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from sparring.contracts import Adversary, Proposal, Transform, Turn
-from sparring.encoders import ImageShape
+from sparring.contracts import Adversary, ImageShape, Proposal, Transform, Turn
 from sparring.schema import TINY, check_range
 
 

@@ -6,8 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sparring.adversaries.painting import convolution, map_shape
-from sparring.contracts import Adversary, Proposal, Transform, Turn
-from sparring.encoders import ImageShape
+from sparring.contracts import Adversary, ImageShape, Proposal, Transform, Turn
 from sparring.randomness import uniform
 from sparring.schema import check_ranges
 

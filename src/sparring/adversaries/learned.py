@@ -9,8 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sparring.contracts import Adversary, Proposal, Transform, Turn
-from sparring.encoders import ImageShape
+from sparring.contracts import Adversary, ImageShape, Proposal, Transform, Turn
 from sparring.randomness import normal
 from sparring.schema import check_ranges, checked
 

@@ -2,8 +2,7 @@
 
 from torch import nn
 
-from sparring.contracts import Transform
-from sparring.encoders import ImageShape
+from sparring.contracts import ImageShape, Transform
 from sparring.errors import InputError
 
 

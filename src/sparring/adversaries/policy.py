@@ -7,8 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from sparring.contracts import Adversary, Proposal, Transform, Turn
-from sparring.encoders import ImageShape
+from sparring.contracts import Adversary, ImageShape, Proposal, Transform, Turn
 from sparring.randomness import uniform
 from sparring.schema import check_ranges
 from sparring.transforms.chain import Chain

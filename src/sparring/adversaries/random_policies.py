@@ -11,8 +11,7 @@ from torchvision import transforms as library
 
 from sparring.adversaries.chance import Chance
 from sparring.adversaries.policy import random_signs
-from sparring.contracts import Proposal, Transform, Turn
-from sparring.encoders import ImageShape
+from sparring.contracts import ImageShape, Proposal, Transform, Turn
 from sparring.errors import InputError
 from sparring.randomness import choice, uniform
 from sparring.schema import check_range

@@ -9,8 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from sparring.adversaries import Random, Search
-from sparring.contracts import Adversary, Transform, Turn
-from sparring.encoders import ImageShape
+from sparring.contracts import Adversary, ImageShape, Transform, Turn
 from sparring.errors import InputError
 from sparring.evaluations.confusion import percent_right
 from sparring.evaluations.subject import Inspection, Subject

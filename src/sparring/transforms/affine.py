@@ -6,8 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sparring.contracts import Transform
-from sparring.encoders import ImageShape
+from sparring.contracts import ImageShape, Transform
 from sparring.schema import check_ranges, checked
 from sparring.transforms.geometry import Padding, rotation, warp
 

@@ -5,8 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sparring.colours import apply_colour
-from sparring.contracts import Transform
-from sparring.encoders import ImageShape
+from sparring.contracts import ImageShape, Transform
 from sparring.schema import check_ranges
 
 NAMES = ("red", "green", "blue")

@@ -8,8 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from sparring.contracts import Transform
-from sparring.encoders import ImageShape
+from sparring.contracts import ImageShape, Transform
 from sparring.errors import InputError
 from sparring.schema import check_range, checked
 from sparring.tensors import clamped, constant

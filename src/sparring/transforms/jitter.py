@@ -5,8 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sparring import colours
-from sparring.contracts import Transform
-from sparring.encoders import ImageShape
+from sparring.contracts import ImageShape, Transform
 from sparring.errors import InputError
 from sparring.tensors import constant
 

@@ -7,8 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from sparring.contracts import Transform
-from sparring.encoders import ImageShape
+from sparring.contracts import ImageShape, Transform
 from sparring.schema import check_ranges, checked
 from sparring.tensors import clamped
 from sparring.transforms import balls

@@ -11,8 +11,7 @@ from torch import Tensor
 from torchvision.transforms import AutoAugment, TrivialAugmentWide
 
 from sparring import colours
-from sparring.contracts import Transform
-from sparring.encoders import ImageShape
+from sparring.contracts import ImageShape, Transform
 from sparring.schema import checked
 from sparring.tensors import clamped, constant
 from sparring.transforms.geometry import Padding, rotation, warp

@@ -5,8 +5,7 @@ from jaxtyping import Float
 from kornia.geometry.transform import get_perspective_transform, warp_perspective
 from torch import Tensor
 
-from sparring.contracts import Transform
-from sparring.encoders import ImageShape
+from sparring.contracts import ImageShape, Transform
 from sparring.schema import check_ranges
 from sparring.tensors import clamped, constant
 from sparring.transforms.geometry import Padding, refuse_far

@@ -3,8 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from sparring.contracts import Transform
-from sparring.encoders import ImageShape
+from sparring.contracts import ImageShape, Transform
 from sparring.errors import InputError
 from sparring.schema import check_ranges, checked
 from sparring.tensors import clamped

@@ -9,8 +9,7 @@ from kornia.enhance import sharpness
 from torch import Tensor
 from torchvision.transforms.v2.functional import equalize  # Kornia's loses a level where k / 255 * 255 is below k
 
-from sparring.contracts import Transform
-from sparring.encoders import ImageShape
+from sparring.contracts import ImageShape, Transform
 from sparring.schema import checked
 from sparring.tensors import clamped
 from sparring.transforms.magnitude import magnitude
