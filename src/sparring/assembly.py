@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sparring.contracts import Proposal, Transform
+from sparring.contracts import Adversary, Proposal, Transform
 from sparring.datasets import DataSet
 from sparring.dual_norm import with_dual_norms
 from sparring.errors import InputError, first_line
@@ -39,33 +39,28 @@ def context_of(data: DataSet) -> dict[str, Any]:
     }
 
 
-def _check_star(recipe: Recipe) -> None:
-    if recipe.adversary.name != "none" and not any(map(is_hard, views_of(recipe.pairs))):
+def _check_pairs(recipe: Recipe) -> None:
+    hard = [is_hard(name) for name in views_of(recipe.pairs)]
+    if recipe.adversary.name != "none" and not any(hard):
         raise InputError(
             'pairs: expected a star behind a view for the adversary to change, such as [["first", "second*"]], got '
             "none; without an adversary: --adversary none"
         )
-
-
-def _check_norms(recipe: Recipe) -> None:
-    if recipe.dual_norms and all(map(is_hard, views_of(recipe.pairs))):
+    if recipe.dual_norms and all(hard):
         raise InputError(
             'dual_norms: expected a clean view in pairs, whose BatchNorm the encoder keeps, such as [["first", '
             '"second*"]]; got none, so that it would stay untrained'
         )
 
 
-def _check_strength(learner: Learner, recipe: Recipe) -> None:
+def _check_strength(adversary: Adversary, recipe: Recipe) -> None:
     if (0 < recipe.strength < 1 or recipe.ramp) and recipe.adversary.name != "none":
-        learner.adversary.transform.require_identity("strength, ramp")
-
-
-def _check_sparse(learner: Learner, recipe: Recipe) -> None:
-    skips = recipe.ramp or not recipe.strength
-    if recipe.devices * recipe.nodes > 1 and skips and has_sparse_weights(learner.adversary):
+        adversary.transform.require_identity("strength, ramp")
+    skips, processes = recipe.ramp or not recipe.strength, recipe.devices * recipe.nodes
+    if processes > 1 and skips and has_sparse_weights(adversary):
         raise InputError(
             f"adversary {recipe.adversary.name}: expected one process, or a strength above 0 in every step, got "
-            f"{recipe.devices * recipe.nodes} with strength = {recipe.strength:g} and ramp = {recipe.ramp:g}"
+            f"{processes} with strength = {recipe.strength:g} and ramp = {recipe.ramp:g}"
         )
 
 
@@ -188,10 +183,8 @@ def build_learner(
         autocast=autocast,
         pixels=prod(context["image_shape"][1:]),
     )
-    _check_star(recipe)
-    _check_norms(recipe)
-    _check_strength(learner, recipe)
-    _check_sparse(learner, recipe)
+    _check_pairs(recipe)
+    _check_strength(adversary, recipe)
     if tried:
         with frozen_statistics(learner.method), alone():
             _check_contracts(learner, recipe, _tried(recipe, context, context["image_shape"][-1]))

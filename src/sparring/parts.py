@@ -2,7 +2,7 @@
 
 import inspect
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -81,7 +81,8 @@ def build(kind: str, part: Part, context: Mapping[str, Any]) -> Any:
     inner = {key: value for key, value in part.settings.items() if key in KINDS and key in asked}
     for key in part.settings.keys() - inner.keys():
         if key not in own:
-            raise _unknown_setting(f"{kind} {part.name}", key, own)
+            none = InputError(f"{kind} {part.name} takes no settings, got {key!r}")
+            raise unknown(f"setting of {kind} {part.name}", key, own) if own else none
     settings = {
         key: _setting(value, own[key].annotation, f"{kind} {part.name}: {key}", context)
         for key, value in part.settings.items()
@@ -96,10 +97,6 @@ def build(kind: str, part: Part, context: Mapping[str, Any]) -> Any:
     if kind in KINDS and not isinstance(built, KINDS[kind]):
         raise InputError(f"{kind} {part.name}: expected a {KINDS[kind].__name__}, got {type(built).__name__}")
     return built
-
-
-def _unknown_setting(part: str, key: str, own: Collection[str]) -> InputError:
-    return unknown(f"setting of {part}", key, own) if own else InputError(f"{part} takes no settings, got {key!r}")
 
 
 def _rows() -> dict[tuple[str, str], Callable[..., Any]]:

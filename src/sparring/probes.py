@@ -1,7 +1,7 @@
 """Looks at the game that change nothing: how hard the views are, and what they look like."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -118,36 +118,25 @@ def _intraclass(values: Float[Tensor, "k b p"]) -> Float[Tensor, ""]:
 
 
 @torch.no_grad()
-def nearest(
-    learner: Learner, batches: Iterable[tuple[Batch, Int[Tensor, " b"] | None]], classes: int
-) -> Float[Tensor, "2 c c"] | None:
-    """How often the nearest negative of a hard view of class i is of class j, over batches with labels; and by chance.
+def nearest_table(learner: Learner, batches: Batches, step: int, names: Sequence[str]) -> dict[str, Any] | None:
+    """Of which class the nearest negatives of hard views are, and by chance, as JSON holds it.
 
-    None for methods without scores, for negatives in a queue and for data without labels.
+    Over several batches of all ranks, which must all ask. None for methods without scores, for negatives in a queue and
+    for data without labels.
     """
     if not isinstance(learner.method, Scored):
         return None
     found = []
-    for batch, labels in batches:
-        if labels is None:
+    for batch in batches.probes(step, TABLE_BATCHES):
+        if (labels := batches.labels(batch)) is None:
             return None
         name, partner = _seats(learner, batch)
         hard = _seen(learner, name, partner, batch, learner.adversary)
-        counts = nearest_classes(learner.method, partner, hard, labels, classes)
-        if counts is None:
+        if (counts := nearest_classes(learner.method, partner, hard, labels, len(names))) is None:
             return None
-        found.append(torch.stack([counts.float(), chance_classes(labels, classes)]))
-    return torch.stack(found).sum(dim=0)
-
-
-def nearest_table(learner: Learner, batches: Batches, step: int, names: Sequence[str]) -> dict[str, Any] | None:
-    """`nearest` over several batches of all ranks, which must all ask, as JSON holds it."""
-    several = batches.probes(step, TABLE_BATCHES)
-    found = nearest(learner, ((batch, batches.labels(batch)) for batch in several), len(names))
-    if found is None:
-        return None
-    counts, chance = all_reduce_sum(found)
-    return tabled(counts, chance, names)
+        found.append(torch.stack([counts.float(), chance_classes(labels, len(names))]))
+    total, by_chance = all_reduce_sum(torch.stack(found).sum(dim=0))
+    return tabled(total, by_chance, names)
 
 
 @torch.no_grad()

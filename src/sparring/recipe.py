@@ -30,12 +30,13 @@ class Part:
 
     def table(self) -> dict[str, Any]:
         """As TOML writes it, parts inside it too."""
-        return asdict(self, dict_factory=_flat)
+        return asdict(self, dict_factory=plain)
 
 
-def _flat(entries: list[tuple[str, Any]]) -> dict[str, Any]:
+def plain(entries: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The fields of a dataclass as TOML writes them: a part's settings lie beside its name."""
     own = dict(entries)
-    return {"name": own["name"], **own["settings"]}
+    return {"name": own["name"], **own["settings"]} if own.keys() == {"name", "settings"} else own
 
 
 SHARE, ANY, ONE_UP = (0, 1), (0, math.inf), (1, math.inf)

@@ -10,7 +10,7 @@ from typing import Any
 import tomli_w
 
 from sparring.errors import InputError, unknown
-from sparring.recipe import Part, Recipe, from_table
+from sparring.recipe import Recipe, from_table, plain
 
 DEFAULT = Path(__file__).parent / "recipes" / "best.toml"
 """What is played if no recipe is named."""
@@ -55,16 +55,7 @@ def load_recipe(path: str | Path) -> Recipe:
     return from_table(read_table(Path(path)), f"recipe {path}")
 
 
-def to_table(recipe: Recipe) -> dict[str, Any]:
-    """Plain values, as TOML writes them; what is not set is left out (TOML has no null)."""
-    plain = asdict(recipe)
-    parts = {name: value.table() for name, value in vars(recipe).items() if isinstance(value, Part)}
-    penalties = [penalty.table() for penalty in recipe.penalties]
-    return {
-        key: value for key, value in {**plain, **parts, "penalties": penalties}.items() if value not in (None, [], ())
-    }
-
-
 def dump_recipe(recipe: Recipe) -> str:
-    """The recipe as TOML, such that `load_recipe` gives it back."""
-    return tomli_w.dumps(to_table(recipe))
+    """The recipe as TOML, such that `load_recipe` gives it back; what is not set is left out (TOML has no null)."""
+    table = asdict(recipe, dict_factory=plain)
+    return tomli_w.dumps({key: value for key, value in table.items() if value not in (None, [], ())})

@@ -123,8 +123,10 @@ def _table(runs: Sequence[Record], key: str, taken: Taken, *shown: Shown) -> str
     for group in groups:
         cells = recipe_cells(group.runs[0], names)
         *against, resampled = _difference(group, base, form) if group is not base else ["baseline", "", ""]
-        own = [*_statistics(group, form), *against, _span(group.epochs), *(cell(group.runs[0]) for _, cell in shown)]
-        rows.append(row(escape(cells[0]), cells[1:], [*own, resampled]))
+        values = list(group.values.values())
+        own = [str(len(values)), written(mean(values), form), f"{stdev(values):{form}}" if len(values) > 1 else ABSENT]
+        own += [*against, _span(group.epochs), *(cell(group.runs[0]) for _, cell in shown), resampled]
+        rows.append(row(escape(cells[0]), cells[1:], own))
     figures = ["Seeds", title, "Deviation", "Difference", "95\u00a0% interval", "Epoch"]
     return table([*map(heading, names), *figures, *(name for name, _ in shown), "Bootstrap"], len(names), rows)
 
@@ -136,11 +138,6 @@ class _Group:
         pairs = [(run.recipe.get("seed", 0), point) for run in runs if (point := taken(run))]
         self.runs, self.epochs = runs, [epoch for _, (epoch, _) in pairs]
         self.values = by_seed([(seed, value) for seed, (_, value) in pairs])
-
-
-def _statistics(group: _Group, form: str) -> list[str]:
-    values = list(group.values.values())
-    return [str(len(values)), written(mean(values), form), format(stdev(values), form) if len(values) > 1 else ABSENT]
 
 
 def _difference(group: _Group, base: _Group, form: str) -> list[str]:
