@@ -151,9 +151,6 @@ def list_parts(asked: List) -> None:
 
 def _row(kind: str, name: str, part: Callable[..., Any]) -> dict[str, Any]:
     about = (inspect.getdoc(part) or "").partition("\n")[0]
-    defaults = {} if kind == "data" else {key: _default(p) for key, p in settings_of(part).items()}
+    known = {} if kind == "data" else settings_of(part)
+    defaults = {key: "required" if each.default is each.empty else each.default for key, each in known.items()}
     return {"kind": kind, "name": name, "about": about, "settings": defaults}
-
-
-def _default(parameter: inspect.Parameter) -> Any:
-    return "required" if parameter.default is inspect.Parameter.empty else parameter.default

@@ -116,11 +116,8 @@ class Proposal:
 
     def of(self, played: Bool[Tensor, " b"]) -> "Proposal":
         """The same parameters, with costs and log-probabilities of the images alone for which they are played."""
-
-        def masked(values: Tensor | None) -> Tensor | None:
-            return None if values is None else values * played
-
-        return replace(self, penalty=masked(self.penalty), log_probability=masked(self.log_probability))
+        costs = {name: getattr(self, name) for name in ("penalty", "log_probability")}
+        return replace(self, **{name: values * played for name, values in costs.items() if values is not None})
 
 
 class Adversary(nn.Module, ABC):

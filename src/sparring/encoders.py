@@ -75,13 +75,8 @@ class Stage(nn.Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            *_convolution(inputs, outputs, 3),
-            nn.ReLU(inplace=True),
-            *_convolution(outputs, outputs, 3),
-            nn.ReLU(inplace=True),
-            *_convolution(outputs, outputs, 3),
-        )
+        first, second, third = (_convolution(size, outputs, 3) for size in (inputs, outputs, outputs))
+        self.body = nn.Sequential(*first, nn.ReLU(inplace=True), *second, nn.ReLU(inplace=True), *third)
         self.shortcut = nn.Sequential(*_convolution(inputs, outputs, 1))
 
     def forward(self, maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k h2 w2"]:

@@ -151,7 +151,8 @@ def tune(
         settings = {name: each.suggest(trial, name) for name, each in space.items()}
         cells = train_cells(_cells(recipe, settings, Path(out), seeds), jobs)
         played |= {cell.name: cell for cell in cells}
-        knn = None if any(cell.failure for cell in cells) else _accuracy(cells)
+        failed = any(cell.failure for cell in cells)
+        knn = None if failed else mean(run.require("knn") for run in read_runs([cell.path for cell in cells]))
         found.append(Found(settings, knn))
         if knn is not None:
             study.tell(trial, knn)
@@ -189,7 +190,3 @@ def _extremes(recipe: Recipe, space: Space, out: Path) -> list[Recipe]:
     first = {name: each.ends()[0] for name, each in space.items()}
     tried = [first, *({**first, name: end} for name, each in space.items() for end in each.ends()[1:])]
     return [cell.recipe for settings in tried for cell in _cells(recipe, settings, out, 1)]
-
-
-def _accuracy(cells: Sequence[Cell]) -> float:
-    return mean(run.require("knn") for run in read_runs([cell.path for cell in cells]))

@@ -99,11 +99,6 @@ class Residual(nn.Module):
 
 def _down(inputs: int, width: int) -> nn.Sequential:
     """To a quarter of the side."""
-    return nn.Sequential(
-        convolution(inputs, width, 9),
-        nn.ReLU(),
-        convolution(width, 2 * width, 3, stride=2),
-        nn.ReLU(),
-        convolution(2 * width, 4 * width, 3, stride=2),
-        nn.ReLU(),
-    )
+    first, second = convolution(inputs, width, 9), convolution(width, 2 * width, 3, stride=2)
+    third = convolution(2 * width, 4 * width, 3, stride=2)
+    return nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), third, nn.ReLU())

@@ -115,12 +115,8 @@ def _scatter_classes(
     if len(rest):
         drawn.append(axes.scatter(rest[:, 0], rest[:, 1], s=5, alpha=0.6, linewidths=0, color=RULE, zorder=0))
     _name_medians(axes, [np.median(places[labels == label], axis=0) for label in coloured], names)
-    _draw_legend(axes, drawn, [*names, "other classes"][: len(drawn)])
-
-
-def _draw_legend(axes: Axes, drawn: Sequence[Any], names: Sequence[str]) -> None:
-    place: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "frameon": False, "markerscale": 2}
-    axes.legend(drawn, names, **place)
+    shown = [*names, "other classes"][: len(drawn)]
+    axes.legend(drawn, shown, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, markerscale=2)
 
 
 def _name_medians(axes: Axes, medians: Sequence[Float[np.ndarray, " 2"]], names: Sequence[str]) -> None:

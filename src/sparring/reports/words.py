@@ -121,14 +121,8 @@ def _trained(run: Record) -> str:
 
 def _with_settings(recipe: dict[str, Any], table: str) -> str:
     """A part's name, with its settings where they are few."""
-    value = recipe.get(table)
-    settings = (
-        [f"{key} {_told(setting)}" for key, setting in value.items() if key != "name"]
-        if isinstance(value, dict)
-        else []
-    )
-    found = name(recipe, table)
-    return f"{found} ({', '.join(settings)})" if found and 0 < len(settings) <= 3 else found
+    value, found = recipe.get(table), name(recipe, table)
+    return _told(value) if found and isinstance(value, dict) and len(value) <= 4 else found
 
 
 def _told(setting: Any) -> str:
