@@ -92,26 +92,14 @@ class Reward(Mean):
 
 BROKEN = {
     "bytes": ("transform", Bytes, r"transform own: expected images in \[0, 1\], got values from .* to 25\d"),
-    "another size": (
-        "transform",
-        Corner,
-        r"expected images of shape .*32, 32\) in .*, got shape .*16, 16\)",
-    ),
+    "another size": ("transform", Corner, r"expected images of shape .*32, 32\) in .*, got shape .*16, 16\)"),
     "another type": ("transform", Wide, r"got shape \(4, 3, 32, 32\) in torch.float64"),
     "not a number": ("transform", Holes, "transform own: expected images .* got values from nan"),
     "nothing": ("transform", Nothing, "got NoneType"),
     "no identity": ("transform", Lighter, r"expected parameters of 0 to leave .*, got a change of up to 0\.1; "),
-    "an instance": (
-        "transform",
-        Jitter(),
-        "transform own: expected a class or a function .*, got an instance",
-    ),
+    "an instance": ("transform", Jitter(), "transform own: expected a class or a function .*, got an instance"),
     "no transform": ("transform", torch.nn.Flatten, "transform own: expected a Transform, got Flatten"),
-    "outside the box": (
-        "adversary",
-        Outside,
-        r"adversary own: expected parameters in \[-1, 1\], got values",
-    ),
+    "outside the box": ("adversary", Outside, r"adversary own: expected parameters in \[-1, 1\], got values"),
     "too few": ("adversary", Few, r"expected parameters of shape \(4, 4\) in torch.float32, got shape \(4, 1\)"),
     "no proposal": ("adversary", Bare, "adversary own: expected propose to return a Proposal, got shape"),
     "no number at zero": ("transform", Unit, "expected parameters of 0 to leave .*, got a change of up to nan"),

@@ -123,10 +123,7 @@ BAD = {
     "an accelerator that is not there": (["train", "--accelerator", "cudaa"], "cudaa"),
     "an accelerator without its library": (["train", "--accelerator", "tpu"], "'tpu' cannot be used"),
     "nodes without a launcher": (["train", "--nodes", "2"], "torchrun"),
-    "a resume that overwrites": (
-        ["train", "--resume", "nowhere", "--overwrite"],
-        "--overwrite out",
-    ),
+    "a resume that overwrites": (["train", "--resume", "nowhere", "--overwrite"], "--overwrite out"),
     "the initials of an option": (["train", "--lr", "0.1"], "--learning-rate"),
     "a seed below 0": (["train", "--seed", "-1"], "seed"),
     "a warm-up longer than training": (["train", "--warmup", "3", "--epochs", "2"], "at most the 2 epochs"),

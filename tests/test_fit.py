@@ -307,10 +307,7 @@ REFUSED_SIDES: dict[str, tuple[dict[str, Any], str]] = {
         {"views": Views(sides=(24,)), "transform": Part("chain", {"parts": ["rotation", "pixels"]})},
         "chain.* got 24",
     ),
-    "a painter": (
-        {"views": Views(sides=(32,)), "transform": Part("mask"), "adversary": Part("unet")},
-        "unet.* got 32",
-    ),
+    "a painter": ({"views": Views(sides=(32,)), "transform": Part("mask"), "adversary": Part("unet")}, "unet.* got 32"),
 }
 
 

@@ -7,14 +7,7 @@ from torch import Tensor
 
 from sparring.contracts import Embedding, Method
 from sparring.encoders import resnet12
-from sparring.evaluations.negatives import (
-    Scored,
-    chance_classes,
-    false_negatives,
-    nearest_classes,
-    negatives,
-    split,
-)
+from sparring.evaluations.negatives import Scored, chance_classes, false_negatives, nearest_classes, negatives, split
 from sparring.methods import METHODS
 from sparring.parts import build
 from sparring.randomness import seeded

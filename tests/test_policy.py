@@ -32,18 +32,7 @@ from sparring.probes import hard_views
 from sparring.randomness import generator_for, seeded
 from sparring.recipe import Part
 from sparring.rounds import Batch
-from sparring.transforms import (
-    Chain,
-    Colour,
-    Frequency,
-    Jitter,
-    Mask,
-    Operations,
-    Pixels,
-    Rotation,
-    Tone,
-    Translation,
-)
+from sparring.transforms import Chain, Colour, Frequency, Jitter, Mask, Operations, Pixels, Rotation, Tone, Translation
 from sparring.transforms.operations import NAMES
 
 SIDE, DRAWS = 32, 7000

@@ -107,13 +107,7 @@ def _number(text: str) -> float:
 
 
 def tune(
-    recipe: Recipe,
-    space: Space,
-    *,
-    out: str | Path,
-    trials: int = TRIALS,
-    seeds: int = SEEDS,
-    jobs: int = 1,
+    recipe: Recipe, space: Space, *, out: str | Path, trials: int = TRIALS, seeds: int = SEEDS, jobs: int = 1
 ) -> list[Found]:
     """Try settings that Optuna's TPE sampler proposes; write search.json, sweep.json and report.html in `out`.
 

@@ -93,10 +93,7 @@ def _coordinates(
 
 
 def crop(
-    images: Float[Tensor, "b c h w"],
-    boxes: Float[Tensor, "b 4"],
-    flips: Bool[Tensor, " b"],
-    side: int | None = None,
+    images: Float[Tensor, "b c h w"], boxes: Float[Tensor, "b 4"], flips: Bool[Tensor, " b"], side: int | None = None
 ) -> Float[Tensor, "b c h2 w2"]:
     """Cut each image's box, resize it (bilinear) to the full size or to `side`, and mirror it where `flips` says so."""
     b, _, height, width = images.shape

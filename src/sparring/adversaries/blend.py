@@ -35,11 +35,7 @@ class Blend(Adversary):
     """
 
     def __init__(
-        self,
-        opponents: Sequence[Adversary],
-        *,
-        image_shape: ImageShape = (3, 32, 32),
-        turns: Turns = "random",
+        self, opponents: Sequence[Adversary], *, image_shape: ImageShape = (3, 32, 32), turns: Turns = "random"
     ) -> None:
         if not opponents:
             raise InputError("blend: expected at least one opponent, got none")

@@ -25,12 +25,7 @@ class Free(Adversary):
     """
 
     def __init__(
-        self,
-        transform: Transform,
-        *,
-        image_count: int,
-        image_shape: ImageShape = (3, 32, 32),
-        step_size: float = 0.5,
+        self, transform: Transform, *, image_count: int, image_shape: ImageShape = (3, 32, 32), step_size: float = 0.5
     ) -> None:
         super().__init__(transform)
         check_range("free: step_size", step_size, TINY)

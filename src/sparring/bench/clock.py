@@ -26,11 +26,7 @@ class Times:
 
 
 def take_turns(
-    contestants: Mapping[str, Turn],
-    *,
-    repetitions: int,
-    steps: int,
-    say: Callable[[str], None] = lambda line: None,
+    contestants: Mapping[str, Turn], *, repetitions: int, steps: int, say: Callable[[str], None] = lambda line: None
 ) -> dict[str, Times]:
     """Each contestant plays `steps` at a time, one after another; a first turn of each warms up and is not counted."""
     seconds: dict[str, list[float]] = {name: [] for name in contestants}

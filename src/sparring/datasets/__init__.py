@@ -15,11 +15,7 @@ EVALUATED_ON = ("test", "validation")
 Loader = Callable[[int | None, Path | None], DataSet]
 """From the image size (None: the data's own) and where its files are kept (None: the cache)."""
 
-DATASETS: dict[str, Loader] = {
-    "cifar10": load_cifar10,
-    "cifar100": load_cifar100,
-    "sample": load_sample,
-}
+DATASETS: dict[str, Loader] = {"cifar10": load_cifar10, "cifar100": load_cifar100, "sample": load_sample}
 
 __all__ = ["DATASETS", "DataSet", "Images", "load_dataset", "load_folder"]
 

@@ -16,11 +16,7 @@ UNLABELLED_QUERIES = 2000  # without a test split, label-free measures read this
 
 @torch.no_grad()
 def extract(
-    encoder: nn.Module,
-    pixels: UInt8[Tensor, "n c h w"],
-    *,
-    device: torch.device | str = "cpu",
-    batch_size: int = 512,
+    encoder: nn.Module, pixels: UInt8[Tensor, "n c h w"], *, device: torch.device | str = "cpu", batch_size: int = 512
 ) -> Float[Tensor, "n d"]:
     """Features in float32 on the CPU; the encoder is in evaluation mode meanwhile. All ranks must call it."""
     was_training = encoder.training
