@@ -27,6 +27,28 @@ from sparring.transforms import TRANSFORMS, Jitter, Rotation
 SMALL = Part("resnet12", {"width": 0.0625})
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"method": Part("simclr", {"encoder": "resnet18"})}, "unknown setting of method simclr 'encoder'"),
+        ({"adversary": Part("random", {"transform": "rotation"})}, "expected its transform beside it"),
+        ({"penalties": (Part("teacher", {"encoder": "resnet18"}),)}, "unknown setting of penalty teacher 'encoder'"),
+    ],
+)
+def test_what_the_builder_fills_in_is_no_setting(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        build_learner(Recipe(encoder=SMALL, **settings), CONTEXT)
+
+
+@pytest.mark.parametrize("adversary", ["learned", "generator", "free"])
+def test_parameters_may_have_the_shape_of_images_that_are_not_square(adversary: str) -> None:
+    recipe = Recipe(encoder=SMALL, adversary=Part(adversary), transform=Part("pixels"))
+    learner = build_learner(recipe, {**CONTEXT, "image_shape": (3, 24, 32)})
+    views = {name: torch.rand(4, 3, 24, 32) for name in ("first", "second")}
+    outcome = learner(Batch(views, torch.arange(4), 0, 1.0, generator_for(0, 0)))
+    assert outcome.params["second*"].shape == (4, 3, 24, 32)
+
+
 class Bytes(Jitter):
     def forward(self, images: Any, params: Any) -> Any:
         return 255 * images

@@ -1,6 +1,7 @@
 """The command line: options are recipe keys, help is quick, bad input is one line and exit code 2."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import fields, replace
@@ -39,7 +40,7 @@ def test_every_recipe_key_is_an_option(capsys: pytest.CaptureFixture[str]) -> No
     text = capsys.readouterr().out
     keys = [f.name for f in fields(Recipe) if f.name != "views"] + [f"views.{f.name}" for f in fields(Views)]
     for key in keys:
-        assert f"--{key.replace('_', '-')} " in text, key
+        assert re.search(f"--{key.replace('_', '-')}[ ,]", text), key
 
 
 def test_the_best_recipe_is_played_if_none_is_named() -> None:
@@ -77,6 +78,23 @@ def test_dotted_settings_are_read_as_toml() -> None:
     assert chain == Part("chain", {"parts": ["rotation", "colour"]})
 
 
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["--dual-norms"], True),
+        (["--dual-norms", "true"], True),
+        (["--dual-norms=false"], False),
+        (["--recipe", "acl"], True),
+        (["--recipe", "acl", "--dual-norms"], True),
+        (["--recipe", "acl", "--dual-norms", "false"], False),
+        (["--recipe", "acl", "--no-dual-norms"], False),
+    ],
+    ids=str,
+)
+def test_what_is_true_or_false_can_be_said_either_way(words: list[str], wanted: bool) -> None:
+    assert settings(*words).dual_norms is wanted
+
+
 def test_help_needs_no_torch() -> None:
     attempt = "try: main(['--help'])\nexcept SystemExit: print('torch' in sys.modules)"
     code = f"import sys; from sparring.cli import main\n{attempt}"
@@ -87,6 +105,7 @@ def test_help_needs_no_torch() -> None:
 
 
 BAD = {
+    "a run without a name": (["train", "--run", ""], "--run"),
     "a misspelt option": (["train", "--epoch", "3"], "--epochs"),
     "a misspelt command": (["trian"], "train"),
     "a word for a whole number": (["train", "--epochs", "x"], "error: --epochs: expected a whole number, got 'x'"),

@@ -7,7 +7,7 @@ import pytest
 
 from sparring.errors import InputError
 from sparring.grid import load_grid, make_cells, parse_axes, split_values, written
-from sparring.recipe import Part, Recipe
+from sparring.recipe import Part, Recipe, Views
 
 OUT = Path("out")
 
@@ -29,6 +29,24 @@ def test_a_part_is_chosen_before_its_settings_whatever_the_order() -> None:
     for words in (["transform.degrees=10", "transform=rotation"], ["transform=rotation", "transform.degrees=10"]):
         (cell,) = make_cells(Recipe(), parse_axes(words), OUT, seeds=1)
         assert cell.recipe.transform == Part("rotation", {"degrees": 10})
+
+
+def test_axes_in_python_may_hold_parts_views_and_tuples() -> None:
+    axes = {
+        "adversary": [{"name": "replay", "opponent": Part("learned")}, "none"],
+        "penalties": [(), (Part("teacher"),)],
+    }
+    cells = make_cells(Recipe(), axes, OUT, seeds=1)
+    assert len(cells) == 4
+    assert cells[0].name == "adversary=replay-opponent=-name-learned,penalties=,seed=0"
+    assert cells[1].recipe.penalties == (Part("teacher"),)
+    (plain,) = make_cells(Recipe(), {"views": [Views(jitter=0.0)]}, OUT / "v", seeds=1)[:1]
+    assert plain.recipe.views.jitter == 0.0
+
+
+def test_numbers_are_names_where_names_are_asked_for() -> None:
+    (one, other) = make_cells(Recipe(), parse_axes(["precision=32,bf16"]), OUT, seeds=1)
+    assert (one.recipe.precision, other.recipe.precision) == ("32", "bf16")
 
 
 def test_a_star_is_part_of_a_name() -> None:

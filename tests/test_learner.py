@@ -1,17 +1,22 @@
 """One round of the game: one backward for two players, passes counted, nothing moved by a look."""
 
 import copy
+import gc
+import weakref
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
 from fits import CONTEXT, arena
 from torch import Tensor
 
-from sparring.adversaries import Learned, Random
+from sparring.adversaries import Learned, Random, Search
 from sparring.assembly import build_learner
 from sparring.contracts import Adversary, Proposal, Turn
+from sparring.dual_norm import with_dual_norms
 from sparring.encoders import resnet12
+from sparring.hardening import Hardening
 from sparring.learner import Learner
 from sparring.methods import SimSiam, simclr
 from sparring.penalties import IdentityDivergence
@@ -245,3 +250,28 @@ def test_under_autocast_no_look_cuts_the_encoders_gradient(adversary: str, photo
     batch = make_batch(photographs.float())
     learner(batch).loss.backward()
     assert all(weight.grad is not None for weight in learner.method.parameters())
+
+
+@pytest.mark.parametrize("dual", [False, True])
+def test_a_step_leaves_nothing_to_the_cycle_collector(
+    dual: bool, photographs: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hardening holds whole views: kept until Python looks for cycles, those of many steps would fill a device."""
+    alive: weakref.WeakSet[Hardening] = weakref.WeakSet()
+    build_one = Learner.hardening
+
+    def noted(*args: Any) -> Hardening:
+        alive.add(one := build_one(*args))
+        return one
+
+    monkeypatch.setattr(Learner, "hardening", noted)
+    learner = make(Search(Rotation(), steps=1))
+    if dual:
+        with_dual_norms(learner.method)
+    gc.disable()
+    try:
+        loss = learner(make_batch(photographs)).loss
+        assert len(alive) == 0
+        loss.backward()
+    finally:
+        gc.enable()

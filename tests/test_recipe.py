@@ -27,6 +27,52 @@ SHARE = st.floats(0, 1)
 SETTINGS = st.dictionaries(st.sampled_from("abc"), st.integers() | SHARE | st.booleans() | st.text(), max_size=3)
 
 
+TYPES = """
+from pathlib import Path
+import numpy as np
+from sparring import InputError, Part, Recipe, Views
+from sparring.grid import make_cells
+from sparring.recipe_files import dump_recipe
+wrong = [
+    {"epochs": 1.0}, {"precision": "fp16"}, {"dual_norms": 1}, {"strength": True}, {"knn_k": 5}, {"parts": "mine.py"},
+    {"views": {"jitter": 0}},
+]
+for settings in wrong:
+    try:
+        Recipe(**settings)
+    except InputError as error:
+        print(error)
+recipe = Recipe(
+    learning_rate=np.float32(0.5), seed=np.int64(3), ramp=2, precision=32, pairs=[["first", "second*"]],
+    penalties=[Part("teacher")], encoder=Part("timm:resnet10t"), views=Views(flip=1, sides=[0.5]),
+)
+cells = make_cells(recipe, {"learning_rate": np.logspace(-1, 0, 2)}, Path(), seeds=1)
+print([cell.name for cell in cells])
+print(repr(recipe))
+print(dump_recipe(recipe))
+"""
+
+
+def test_a_recipe_in_python_is_held_to_its_types_and_read_back_as_it_is() -> None:
+    """In a process of its own, as a user has it: here annotations are checked before the recipe can."""
+    done = subprocess.run([sys.executable, "-c", TYPES], capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert lines[:8] == [
+        "epochs: expected a whole number, got 1.0",
+        "precision: expected one of 'auto', '32', 'bf16', got 'fp16'",
+        "dual_norms: expected true or false, got 1",
+        "strength: expected a number, got True",
+        "knn_k: expected a list, each a whole number, got 5",
+        "parts: expected a list, each a text, got 'mine.py'",
+        "views: expected Views, such as sparring.Views(jitter=0.0), got {'jitter': 0}",
+        "['learning_rate=0.1,seed=3', 'learning_rate=1.0,seed=3']",
+    ]
+    again = from_table(tomllib.loads("\n".join(lines[9:])))
+    assert lines[8] == repr(again)
+    assert again.pairs == (("first", "second*"),)
+    assert again.encoder == Part("timm", {"model": "resnet10t"})
+
+
 @given(st.integers(1, 10**6), SHARE, st.text(), SETTINGS, st.lists(st.floats(0.01, 1), min_size=1), SHARE)
 def test_toml_there_and_back(
     epochs: int, strength: float, data: str, settings: dict[str, Any], ts: list[float], flip: float

@@ -40,6 +40,17 @@ def test_overwriting_clears_a_runs_own_files_and_leaves_foreign_ones(tmp_path: P
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
 
+def test_overwriting_a_folder_without_a_run_leaves_all_of_it(tmp_path: Path) -> None:
+    (tmp_path / "figures" / "old").mkdir(parents=True)
+    mine = [tmp_path / "figures" / "thesis.png", tmp_path / "report.html"]
+    for file in mine:
+        file.write_text("mine")
+    Run(tmp_path).claim(Recipe())
+    assert [file.read_text() for file in mine] == ["mine"] * 2
+    Run(tmp_path).claim(Recipe(seed=1))  # where a folder among a run's pictures is no file to delete
+    assert Run(tmp_path).recipe().seed == 1
+
+
 def test_a_foreign_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(InputError, match="other files"):

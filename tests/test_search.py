@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sparring.adversaries import Power, Search
 from sparring.contracts import Transform, Turn
-from sparring.transforms import Blur, Chain, Colour, Frequency, Gain, Mask, Pixels, Rotation, Tone
+from sparring.transforms import Blur, Chain, Colour, Frequency, Gain, Hsv, Mask, Operations, Pixels, Rotation, Tone
 
 
 class Classifier(nn.Module):
@@ -96,6 +96,30 @@ def test_black_and_white_images_have_a_slope_at_the_identity(transform: Transfor
     (slope,) = torch.autograd.grad((weights * transform(images, still)).sum(), still)
     assert slope[1].abs().max() > 0
     assert slope[0].abs().max() > 0 or isinstance(transform, Gain), "a factor leaves black as it is"
+
+
+@pytest.mark.parametrize(
+    ("transform", "places"), [(Operations(image_shape=(3, 8, 8)), (5, 8)), (Hsv(), (1, 2))], ids=["operations", "hsv"]
+)
+def test_what_moves_black_and_white_pixels_one_way_has_that_slope(
+    transform: Transform, places: tuple[int, ...]
+) -> None:
+    """Brightness and sharpness, saturation and value: the slope at the identity is one side's, of every pixel."""
+    generator = torch.Generator().manual_seed(0)
+    images = (2 * torch.rand(1, 3, 8, 8, generator=generator, dtype=torch.float64) - 0.5).clamp(0, 1)
+    weights = torch.rand(1, 3, 8, 8, generator=generator, dtype=torch.float64)
+
+    def objective(params: Tensor) -> Tensor:
+        return (weights * transform(images, params)).sum()
+
+    still = torch.zeros(1, *transform.parameter_shape((3, 8, 8)), dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(objective(still), still)
+    step = 1e-6
+    for place in places:
+        moved = torch.zeros_like(still).index_fill(1, torch.tensor(place), step)
+        inwards = (objective(still) - objective(-moved)) / step
+        assert slope[0, place].item() == pytest.approx(inwards.item(), rel=1e-4)
+        assert abs((objective(moved) - objective(still)).item() / step - slope[0, place].item()) > 0.1
 
 
 def test_power_iteration_finds_the_direction_of_strongest_curvature(photographs: Tensor) -> None:

@@ -36,11 +36,11 @@ TINY = Recipe(
 )
 WORDS = ["--image-size", "16", "--encoder.width", "0.0625", "--epochs", "2"]
 PLAYED = """
-import json, pathlib, signal, sys, time
+import json, os, pathlib, signal, sys, time
 folder, luck = pathlib.Path(sys.argv[1]), sys.argv[2]
 stopped = lambda *_: ((folder / "saved").touch(), sys.exit(130))
 signal.signal(signal.SIGTERM, stopped)
-print("begun", flush=True)
+print("begun", os.environ.get("OMP_NUM_THREADS"), flush=True)
 if luck == "endless":
     (folder / "ready").touch()
     while True: time.sleep(0.01)
@@ -168,20 +168,15 @@ def test_ctrl_c_asks_running_cells_to_save_and_starts_no_more(luck: dict[int, st
 
 
 def test_cores_are_shared_among_the_jobs(luck: dict[int, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[str] = []
     monkeypatch.setattr(jobs, "core_count", lambda: 8)
     monkeypatch.delenv("OMP_NUM_THREADS")
-    start = jobs._start
 
-    def watched(command: Any, log: Any, environment: dict[str, str]) -> Any:
-        started.append(environment["OMP_NUM_THREADS"])
-        return start(command, log, environment)
+    def threads(recipe: Recipe, out: Path, count: int) -> list[str]:
+        cells = sparring.sweep(recipe, out=out, seeds=count, jobs=count)
+        return [(cell.path / jobs.LOG).read_text().split()[1] for cell in cells]
 
-    monkeypatch.setattr(jobs, "_start", watched)
-    sparring.sweep(TINY, out=tmp_path, seeds=3, jobs=3)
-    assert started == ["2", "2", "2"]
-    sparring.sweep(replace(TINY, devices=4), out=tmp_path / "processes", seeds=1, jobs=1)
-    assert started[3:] == ["2"], "of eight cores, for each of the four processes"
+    assert threads(TINY, tmp_path / "jobs", 3) == ["2"] * 3
+    assert threads(replace(TINY, devices=4), tmp_path / "processes", 1) == ["2"], "for each of the four processes"
 
 
 def test_a_real_sweep_resumes_a_cell_from_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,6 +304,13 @@ def test_arms_can_be_played_apart(luck: dict[int, str], tmp_path: Path, capsys: 
     assert {path.name for path in out.glob("*,seed=*")} == {"late,seed=0", "one,seed=0"}
     main(["sweep", str(grid), "--out", str(out)])
     assert len(json.loads((out / "sweep.json").read_text())["groups"]) == 3
+
+
+def test_parts_inside_parts_are_written_down(luck: dict[int, str], tmp_path: Path) -> None:
+    opponent = {"name": "replay", "opponent": Part("policy")}
+    sparring.sweep(TINY, {"adversary": [opponent], "transform": ["rotation"]}, out=tmp_path / "out", seeds=1)
+    (cell,) = json.loads((tmp_path / "out" / "sweep.json").read_text())["cells"]
+    assert cell["settings"]["adversary"] == {"name": "replay", "opponent": {"name": "policy"}}
 
 
 def test_a_difference_is_settled_where_its_interval_leaves_out_0() -> None:

@@ -64,11 +64,11 @@ def _check_strength(adversary: Adversary, recipe: Recipe) -> None:
         )
 
 
-def _tried(recipe: Recipe, context: Mapping[str, Any], side: int) -> Batch:
-    """A few images of noise, views of this side."""
+def _tried(recipe: Recipe, context: Mapping[str, Any], side: int | None = None) -> Batch:
+    """A few images of noise, views of this side, or the images' own size."""
     channels, *own = context["image_shape"]
     generator = generator_for(recipe.seed, 0, stream="tried")
-    sizes = {name: own if name == "image" else [side, side] for name in base_views_of(recipe.pairs)}
+    sizes = {name: own if name == "image" or side is None else [side, side] for name in base_views_of(recipe.pairs)}
     views = {name: torch.rand(TRIED, channels, *size, generator=generator) for name, size in sizes.items()}
     places = torch.arange(TRIED) % context["image_count"]
     return Batch(views, places, 0, recipe.strength, generator)
@@ -167,6 +167,8 @@ def build_learner(
     Where it is `tried`, on a round of noise, a part that breaks its contract is one clear line.
     """
     load_parts(recipe.parts)
+    if "transform" in recipe.adversary.settings:
+        raise InputError("adversary: expected its transform beside it, as transform = ..., got one among its settings")
     encoder = build("encoder", recipe.encoder, context)
     context = {**context, "encoder": encoder, "features": encoder.feature_size}
     context["transform"] = build("transform", recipe.transform, context)
@@ -187,7 +189,7 @@ def build_learner(
     _check_strength(adversary, recipe)
     if tried:
         with frozen_statistics(learner.method), alone():
-            _check_contracts(learner, recipe, _tried(recipe, context, context["image_shape"][-1]))
+            _check_contracts(learner, recipe, _tried(recipe, context))
             _check_sides(learner, recipe, context)
         learner.meter.take()
     return learner

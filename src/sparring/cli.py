@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn, Union
 
 import tyro
-from tyro.conf import DisallowNone, FlagCreatePairsOff, subcommand
+from tyro.conf import DisallowNone, subcommand
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from sparring.errors import InputError, unknown
@@ -24,7 +24,7 @@ from sparring.recipe import PARTS, Part, Recipe, Views
 from sparring.recipe_files import DEFAULT, load_recipe, shipped_recipes
 from sparring.schema import parse_literal
 
-MARKERS = (FlagCreatePairsOff, DisallowNone)
+MARKERS = (DisallowNone,)
 NO_PLACE = (
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT),
     *(errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG),
@@ -89,6 +89,7 @@ def parse(argv: list[str]) -> Any:
         raise unknown("command", name, COMMANDS)
     if name == "sweep" and options and not options[0].startswith("-"):
         options = ["--recipe", *options]
+    options = _as_flags(options, COMMANDS[name])
     file = _option(options, "--recipe")
     plays = "settings" in {item.name for item in fields(COMMANDS[name])}
     if file and not plays:
@@ -97,6 +98,8 @@ def parse(argv: list[str]) -> Any:
         file = _resumed(options) or str(DEFAULT)  # not whatever is called so in this folder
     default = _from_file(name, file) if file else None
     command, rest = _parse(COMMANDS[name], options, prog=f"sparring {name}", default=default)
+    if getattr(command, "run", None) == Path():
+        raise InputError("--run: expected a folder, got an empty name")
     return _with_dotted(command, rest)
 
 
@@ -104,6 +107,19 @@ def _resumed(options: list[str]) -> str | None:
     """The recipe of the run to go on with."""
     run = _option(options, "--resume")
     return f"{run}/recipe.toml" if run and Path(run, "recipe.toml").is_file() else None
+
+
+def _as_flags(words: list[str], kind: type) -> list[str]:
+    """What is true or false as tyro has it: `--dual-norms false` and `--dual-norms=false` are `--no-dual-norms`."""
+    flags = {f"--{item.name.replace('_', '-')}" for item in (*fields(kind), *fields(Recipe)) if item.type is bool}
+    read: list[str] = []
+    for word in words:
+        name, equals, value = word.partition("=")
+        if word in ("true", "false") and read and read[-1] in flags:
+            name, equals, value = read.pop(), "=", word
+        wanted = {"true": name, "false": f"--no-{name.removeprefix('--')}"}
+        read.append(wanted[value] if name in flags and equals and value in wanted else word)
+    return read
 
 
 def _from_file(name: str, file: str) -> Any:

@@ -130,7 +130,7 @@ def make_cells(
     """
     if seeds < 1:
         raise InputError(f"seeds: expected a whole number of at least 1, got {seeds}")
-    if empty := [name for name, values in axes.items() if not values]:
+    if empty := [name for name, values in axes.items() if not len(values)]:
         raise InputError(f"{empty[0]}: expected at least one value to try, got none")
     for name, table in (arms or {}).items():
         if twice := sorted(axes.keys() & table.keys()):
@@ -177,6 +177,7 @@ def written(value: Any) -> str:
     """A value as a piece of a folder's name: a part is its name and its settings."""
     table = value.table() if isinstance(value, Part) else value
     if isinstance(table, dict):
+        table = {key: each.table() if isinstance(each, Part) else each for key, each in table.items()}
         words = [str(each) if key == "name" else f"{key}={each}" for key, each in table.items()]
         return written("-".join(words))
     text = str(value).lower() if isinstance(value, bool) else str(value)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache, cached_property
+from functools import cached_property
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -33,7 +33,7 @@ class Hardening:
         self.comparison, self.penalties, self.adversary = comparison, penalties, adversary
         self.name, self.partner, self.batch = name, partner, batch
         self.images = batch.views[base_name(name)]
-        self.rival = cache(self._rival)
+        self.rivals: dict[bool, Embedding] = {}  # no functools.cache, which would keep each step's batch alive
 
     def turn(self) -> Turn:
         """All that the adversary may look at."""
@@ -55,11 +55,12 @@ class Hardening:
 
     def hardness(self, params: Float[Tensor, " b *p"], side: int = 0, running: bool = False) -> Float[Tensor, " b"]:
         """As `Turn.hardness`: the loss per image under these parameters, less their penalties."""
-        rival = self.rival(running)  # before the statistics change: the partner is encoded as in training
+        rival = self._rival(running)  # before the statistics change: the partner is encoded as in training
         tried = self.move(params)
         small = F.interpolate(tried.hard, side, mode="bilinear", antialias=True) if side else tried.hard
         with self._statistics(running):
-            return self._loss(small, rival) - self.cost_of(tried)
+            loss = self._loss(small, rival)
+        return loss - self.cost_of(tried)
 
     def cost_of(self, move: Move) -> Float[Tensor, " b"]:
         """What all penalties together ask for a move."""
@@ -77,9 +78,11 @@ class Hardening:
         """
         if not has_dual_norms(self.comparison.method):
             return self.partner()
-        view = self.batch.views[partner_of(self.name, self.comparison.pairs)]
-        with self._statistics(running):
-            return self.comparison.glance(view, self.batch.indices, hard=True)
+        if running not in self.rivals:
+            view = self.batch.views[partner_of(self.name, self.comparison.pairs)]
+            with self._statistics(running):
+                self.rivals[running] = self.comparison.glance(view, self.batch.indices, hard=True)
+        return self.rivals[running]
 
     def _statistics(self, running: bool) -> AbstractContextManager[None]:
         return running_statistics(self.comparison.method) if running else nullcontext()
@@ -90,6 +93,6 @@ class Hardening:
             return self.comparison.loss(self.name, rival, embedding)
 
     def _frozen_loss(self, view: Float[Tensor, "b c _ _"]) -> Float[Tensor, " b"]:
-        rival = self.rival(False)
+        rival = self._rival(False)
         with frozen_weights(self.comparison.method):
             return self._loss(view, rival)

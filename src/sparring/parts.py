@@ -18,7 +18,7 @@ from sparring.evaluations import EVALUATIONS
 from sparring.methods import METHODS
 from sparring.penalties import PENALTIES
 from sparring.recipe import Part
-from sparring.schema import checked
+from sparring.schema import checked, listed
 from sparring.transforms import TRANSFORMS
 
 TABLES: dict[str, Mapping[str, Callable[..., Any]]] = {
@@ -65,7 +65,7 @@ def _setting(value: Any, hint: Any, name: str, context: Mapping[str, Any]) -> An
     if inner is None:
         return checked(value, hint, name)
     if get_origin(hint) is Sequence:
-        return [build(CONTRACTS[inner], Part.of(each, name), context) for each in checked(value, list, name)]
+        return [build(CONTRACTS[inner], Part.of(each, name), context) for each in listed(value, name)]
     return build(CONTRACTS[inner], Part.of(value, name), context)
 
 
@@ -78,7 +78,11 @@ def build(kind: str, part: Part, context: Mapping[str, Any]) -> Any:
     if isinstance(constructor, nn.Module):
         raise InputError(f"{kind} {part.name}: expected a class or a function in the table, got an instance")
     own, asked = settings_of(constructor), inspect.signature(constructor).parameters
-    inner = {key: value for key, value in part.settings.items() if key in KINDS and key in asked}
+    inner = {
+        key: value
+        for key, value in part.settings.items()
+        if key in asked and (kind, key) == ("adversary", "transform")  # an opponent inside another brings its own
+    }
     for key in part.settings.keys() - inner.keys():
         if key not in own:
             none = InputError(f"{kind} {part.name} takes no settings, got {key!r}")
@@ -88,7 +92,6 @@ def build(kind: str, part: Part, context: Mapping[str, Any]) -> Any:
         for key, value in part.settings.items()
         if key not in inner
     }
-    # an opponent inside a blend brings its own transform
     context = {**context, **{key: build(key, Part.of(value, key), context) for key, value in inner.items()}}
     missing = [name for name, each in own.items() if each.default is each.empty and name not in settings]
     if missing:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal, get_type_hints
 
 from sparring.errors import InputError, unknown
-from sparring.schema import check_neighbours, check_ranges, checked
+from sparring.schema import check_neighbours, check_ranges, checked, listed
 
 
 @dataclass(frozen=True)
@@ -15,17 +15,21 @@ class Part:
     name: str
     settings: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        name, colon, model = self.name.partition(":")  # timm:resnet10t
+        if colon:
+            object.__setattr__(self, "name", name)
+            object.__setattr__(self, "settings", {"model": model, **self.settings})
+
     @classmethod
     def of(cls, value: "Part | str | dict[str, Any]", where: str = "part") -> "Part":
         """Read `"colour"`, `"timm:resnet10t"` or `{name = "colour", a_max = 0.2}`."""
         if isinstance(value, Part):
             return cls(value.name, value.settings)
         if isinstance(value, str):
-            name, _, model = value.partition(":")
-            return cls(name, {"model": model} if model else {})
+            return cls(value)
         if isinstance(value, dict) and isinstance(value.get("name"), str):
-            own = cls.of(value["name"])
-            return cls(own.name, {**own.settings, **{key: v for key, v in value.items() if key != "name"}})
+            return cls(value["name"], {key: each for key, each in value.items() if key != "name"})
         raise InputError(f'{where}: expected a name or {{name = "...", ...}}, got {value!r}')
 
     def table(self) -> dict[str, Any]:
@@ -88,6 +92,7 @@ class Views:
     above; the images' own if not given."""
 
     def __post_init__(self) -> None:
+        _check_types(self, "views.")
         check_ranges(self, VIEW_RANGES, "views.")
         for side in self.sides:
             if not (0 < side <= 1 or (1 < side < math.inf and side == int(side))):
@@ -205,9 +210,22 @@ class Recipe:
         for penalty in self.penalties:
             if not isinstance(penalty, Part):
                 raise InputError(f"penalties: expected Parts, such as sparring.Part({str(penalty)!r}), got {penalty!r}")
+        if not isinstance(self.views, Views):
+            raise InputError(f"views: expected Views, such as sparring.Views(jitter=0.0), got {self.views!r}")
+        _check_types(self)
         check_ranges(self, RANGES)
         check_neighbours(self.knn_k, self.knn_t)
         _check_pairs(self.pairs)
+
+
+def _check_types(owner: "Recipe | Views", prefix: str = "") -> None:
+    """Hold plain fields to their types: whole numbers become floats, lists tuples, numpy's numbers Python's."""
+    for name, hint in get_type_hints(type(owner)).items():
+        value = getattr(owner, name)
+        kept = tuple(value) if hint == tuple[Part, ...] else value
+        if not (hint in (Part, Views) or hint == tuple[Part, ...]):
+            kept = checked(value, hint, f"{prefix}{name}")
+        object.__setattr__(owner, name, kept)
 
 
 def _check_pairs(pairs: tuple[tuple[str, str], ...]) -> None:
@@ -220,8 +238,7 @@ def _check_pairs(pairs: tuple[tuple[str, str], ...]) -> None:
 
 
 def _from_table(kind: type, table: dict[str, Any], where: str, start: Any) -> Any:
-    hints = get_type_hints(kind)
-    known = {item.name for item in fields(kind)}
+    hints, known = get_type_hints(kind), {item.name for item in fields(kind)}
     changes = {}
     for key, value in table.items():
         if key not in known:
@@ -234,8 +251,10 @@ def _value(value: Any, hint: Any, name: str, start: Any) -> Any:
     if hint is Part:
         return Part.of(value, name)
     if hint == tuple[Part, ...]:
-        return tuple(Part.of(each, name) for each in checked(value, list, name))
+        return tuple(Part.of(each, name) for each in listed(value, name))
     if is_dataclass(hint) and isinstance(hint, type):
+        if isinstance(value, hint):
+            return value
         return _from_table(hint, checked(value, dict, name), name, start)
     return checked(value, hint, name)
 

@@ -80,6 +80,8 @@ def reproduce(asked: Reproduce) -> Path:
     seeds = table.pop("seeds")
     recipe = from_table(table, f"scale {scale}", Recipe())
     folder = asked.out or Path("reproduced") / "-".join([name, scale, *([Path(data).absolute().name] if data else [])])
+    if (folder / "README.md").exists() and not (folder / "results.json").exists():
+        raise InputError(f"{folder}: expected a folder for this study, got one with a README.md; choose another --out")
     require_accuracy(recipe, name)
     cells = sweep(recipe, out=folder / "runs", seeds=seeds, jobs=asked.jobs, arms=study.arms)
     if failed := [f"{cell.path}: {cell.failure}" for cell in cells if cell.failure]:

@@ -67,11 +67,11 @@ class Run:
     def claim(self, recipe: Recipe) -> None:
         """Make this the folder of a new run: clear an earlier run's own files, leave all others, write the recipe."""
         self.make()
-        for name in FILES:
-            (self.path / name).unlink(missing_ok=True)
-        for folder in FOLDERS:
-            for file in (self.path / folder).glob("*"):
-                file.unlink()
+        if self.recipe_path.is_file():  # else nothing here is a run's
+            inside = [file for folder in FOLDERS for file in (self.path / folder).glob("*")]
+            for file in (*map(self.path.joinpath, FILES), *inside):
+                if file.is_file():
+                    file.unlink()
         self.place(recipe)
 
     def make(self) -> None:

@@ -4,6 +4,7 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -39,13 +40,15 @@ def describe(hint: Any) -> str:
 
 
 def _scalar(value: Any, hint: Any) -> Any:
-    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+    if hint is float and isinstance(value, Real) and not isinstance(value, bool):
         if not math.isfinite(value):
             raise TypeError
         return float(value)
+    if hint is int and isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value)
     if hint is Path and isinstance(value, str):
         return Path(value)
-    if isinstance(hint, type) and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
+    if isinstance(hint, type) and hint is not int and isinstance(value, hint):
         return value
     raise TypeError
 
@@ -64,9 +67,10 @@ def _sequence(value: Any, hint: Any) -> tuple[Any, ...]:
 def _convert(value: Any, hint: Any) -> Any:
     origin = get_origin(hint)
     if origin is Literal:
-        if value not in get_args(hint):
+        known = get_args(hint)
+        if value not in known and str(value) not in known:  # 32 for "32", as TOML and --set read it
             raise TypeError
-        return value
+        return value if value in known else str(value)
     if origin in (Union, UnionType):
         options = [option for option in get_args(hint) if option is not NoneType]
         return None if value is None else _convert(value, options[0])
@@ -91,6 +95,11 @@ def checked(value: Any, hint: Any, name: str) -> Any:
         return _convert(value, hint)
     except TypeError:
         raise InputError(f"{name}: expected {describe(hint)}, got {value!r}") from None
+
+
+def listed(value: Any, name: str) -> list[Any]:
+    """A list, or a tuple as one."""
+    return list(value) if isinstance(value, tuple) else checked(value, list, name)
 
 
 def check_ranges(owner: object, ranges: Mapping[str, tuple[float, float]], prefix: str = "") -> None:

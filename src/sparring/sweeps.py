@@ -177,9 +177,10 @@ def _differences(groups: Groups) -> list[dict[str, Any]]:
 
 def _plain(value: Any) -> Any:
     """As JSON holds it."""
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    return value.table() if isinstance(value, Part) else value
+    value = value.table() if isinstance(value, Part) else value
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _row(cell: Cell, record: Record | None) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 
-def clamped(pixels: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+def clamped(pixels: Float[Tensor, " *shape"]) -> Float[Tensor, " *shape"]:
     """Hold pixels in [0, 1]; in place where they need no gradient, so give what nobody else holds.
 
     The slope is 1 on the bounds, too, as torch's own clamp had it until 2026 and has it no longer: otherwise a search
@@ -27,7 +27,8 @@ def constant(values: tuple[Any, ...], like: Tensor) -> Tensor:
 
     Sent to a device once: sent in every step they would make a GPU wait.
     """
-    return _sent(values, like.dtype, like.device)
+    make = _sent if type(like) in (Tensor, nn.Parameter) else _sent.__wrapped__  # what torch.export tries is not kept
+    return make(values, like.dtype, like.device)
 
 
 @lru_cache(256)

@@ -199,6 +199,13 @@ def test_unknown_studies_scales_and_arms_are_one_line() -> None:
         reproduce(Reproduce("figure2", scale="labtop"))
 
 
+def test_a_readme_that_is_no_studys_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("mine")
+    with pytest.raises(InputError, match="choose another --out"):
+        reproduce(Reproduce("figure2", out=tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", studies())
 def test_every_study_runs_at_smoke_scale(name: str, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from sparring.contracts import ImageShape, Transform
 from sparring.schema import check_ranges
-from sparring.tensors import constant
+from sparring.tensors import clamped, constant
 
 NAMES = ("hue", "saturation", "value")
 FLOOR = 1e-8  # of a divisor: grey pixels have no hue and black ones no saturation
@@ -63,8 +63,8 @@ class Hsv(Transform):
     def forward(self, images: Float[Tensor, "b 3 h w"], params: Float[Tensor, "b 3"]) -> Float[Tensor, "b 3 h w"]:
         turns, saturation, value = self._physical(params)[:, :, None, None].unbind(dim=1)
         hue, top, chroma = hue_and_chroma(images)
-        tops = (top * value).clamp(max=1)
-        depth = tops * (chroma / top.clamp(min=FLOOR) * saturation).clamp(max=1)
+        tops = clamped(top * value)
+        depth = tops * clamped(chroma / top.clamp(min=FLOOR) * saturation)
         k = ((hue + 6 * turns)[:, None] + constant((5, 3, 1), images)[:, None, None]).remainder(6)
         falls = (2 - (k - 2).abs()).clamp(0, 1)
         return tops[:, None] - depth[:, None] * falls

@@ -6,7 +6,6 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
-from kornia.enhance import sharpness
 from torch import Tensor
 from torchvision.transforms import AutoAugment, TrivialAugmentWide
 
@@ -18,6 +17,7 @@ from sparring.transforms.geometry import Padding, rotation, warp
 from sparring.transforms.magnitude import magnitude
 from sparring.transforms.tones import autocontrast, equalize, posterize, solarize
 
+SMOOTH = (((1, 1, 1), (1, 5, 1), (1, 1, 1)),)
 Ranges = Literal["standard", "wide"]
 Space = dict[str, tuple[Tensor, bool]]
 """torchvision's table: by operation, its magnitudes from the weakest on and whether their sign is drawn."""
@@ -40,6 +40,12 @@ def _strength(name: str, magnitude: float) -> float:
 def _after(outer: Float[Tensor, "b 2 3"], inner: Float[Tensor, "b 2 3"]) -> Float[Tensor, "b 2 3"]:
     """One matrix that maps by `inner` and then by `outer`."""
     return outer[..., :2] @ inner + F.pad(outer[..., 2:], (2, 0))
+
+
+def _detail(images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    """What each pixel has beyond its smoothed neighbourhood, as Pillow smooths; nothing on the border."""
+    smooth = constant(SMOOTH, images).expand(images.shape[1], 1, 3, 3) / 13
+    return F.pad(images[..., 1:-1, 1:-1] - F.conv2d(images, smooth, groups=images.shape[1]), (1, 1, 1, 1))
 
 
 class Operations(Transform):
@@ -111,7 +117,7 @@ class Operations(Transform):
         images = warp(images, self.matrix(params, *images.shape[-2:]), self.padding)
         images = self._recolour(images, params)
         sharper, bits, above, *blends = (each[:, None, None, None] for each in self._physical(params)[8:])
-        images = sharpness(images, 1 + sharper.flatten())
+        images = clamped(images + sharper * _detail(images))
         images = posterize(images, ALL_BITS - magnitude(bits).round())
         images = torch.where(above == 0, images, solarize(images, 1 - magnitude(above) / WHITE))
         for blend, operation in zip(blends, (autocontrast, equalize, lambda image: 1 - image), strict=True):

@@ -1,0 +1,17 @@
+"""Fixed values are sent to a device once, and what is not real is not kept."""
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from sparring.tensors import constant
+
+
+def test_fixed_values_are_made_once_and_never_kept_from_an_export() -> None:
+    """torch.export plays with tensors without values; one that stayed would be given to whoever asks next."""
+    values, like = (0.125, 0.25, 0.625), torch.zeros(2)
+    with FakeTensorMode() as mode:
+        assert type(constant(values, mode.from_tensor(like))) is not torch.Tensor
+    first = constant(values, like)
+    assert type(first) is torch.Tensor
+    assert first.tolist() == list(values)
+    assert constant(values, like) is first
