@@ -43,7 +43,7 @@ def test_training_written_with_a_plain_loop(images: Images, model: nn.Module, mo
     twin.load_state_dict(model.state_dict())
     train_on_labels(model, Batches(recipe, images, torch.device("cpu")), recipe)
 
-    optimiser = torch.optim.SGD(twin.parameters(), lr=0.1 * 8 / 256, momentum=0.9, weight_decay=0.01)
+    optimiser = torch.optim.SGD(twin.parameters(), lr=0.1 * 8 / 256, momentum=0.9, weight_decay=0.01, nesterov=True)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: (1 + math.cos(math.pi * step / 6)) / 2)
     assert images.labels is not None
     for step in range(6):

@@ -10,14 +10,14 @@ from sparring.reports.compare import difference
 HERE = Path(__file__).parent
 ACCENT, MUTED = "#2a78d6", "#6b7280"
 LOSSES = {"simclr": "SimCLR", "oracle": "told the labels: no false negatives"}
-ARMS = {"": "alone", "-noise": "third view:\nrandom noise", "-clae": "third view:\nattacked"}
+ARMS = {"": "alone", "-noise": "third view:\nrandom noise", "-fgsm": "third view:\nattacked"}
 
 
 def main() -> None:
     """A panel for each loss, a thin line for each seed, a thick one for the mean; the attack's cost beside it."""
     arms = {name: arm["knn"] for name, arm in json.loads((HERE / "results.json").read_text()).items()}
     costs = {
-        loss: {seed: arms[f"{loss}-clae"][seed] - arms[f"{loss}-noise"][seed] for seed in arms[loss]} for loss in LOSSES
+        loss: {seed: arms[f"{loss}-fgsm"][seed] - arms[f"{loss}-noise"][seed] for seed in arms[loss]} for loss in LOSSES
     }
     figure = Figure(figsize=(7.2, 3.2), layout="constrained")
     for axes, (loss, title) in zip(figure.subplots(1, 2, sharey=True), LOSSES.items(), strict=True):
