@@ -290,7 +290,7 @@ def test_sides_up_to_1_are_shares_of_the_images(whole: int, pixels: tuple[int, .
 
 @pytest.mark.parametrize("side", [0.0, -0.5, 1.5, math.nan, math.inf])
 def test_sides_that_are_neither_shares_nor_pixels_are_refused(side: float) -> None:
-    with pytest.raises(InputError, match="views.sides: expected"):
+    with pytest.raises(InputError, match=r"views\.sides: expected"):
         Views(sides=(0.5, side))
 
 
