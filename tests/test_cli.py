@@ -78,23 +78,6 @@ def test_dotted_settings_are_read_as_toml() -> None:
     assert chain == Part("chain", {"parts": ["rotation", "colour"]})
 
 
-@pytest.mark.parametrize(
-    ("words", "wanted"),
-    [
-        (["--dual-norms"], True),
-        (["--dual-norms", "true"], True),
-        (["--dual-norms=false"], False),
-        (["--recipe", "acl"], True),
-        (["--recipe", "acl", "--dual-norms"], True),
-        (["--recipe", "acl", "--dual-norms", "false"], False),
-        (["--recipe", "acl", "--no-dual-norms"], False),
-    ],
-    ids=str,
-)
-def test_what_is_true_or_false_can_be_said_either_way(words: list[str], wanted: bool) -> None:
-    assert settings(*words).dual_norms is wanted
-
-
 def test_help_needs_no_torch() -> None:
     attempt = "try: main(['--help'])\nexcept SystemExit: print('torch' in sys.modules)"
     code = f"import sys; from sparring.cli import main\n{attempt}"
@@ -106,6 +89,7 @@ def test_help_needs_no_torch() -> None:
 
 BAD = {
     "a run without a name": (["train", "--run", ""], "--run"),
+    "neither true nor false": (["train", "--dual-norms=yes"], "expected true or false"),
     "a misspelt option": (["train", "--epoch", "3"], "--epochs"),
     "a misspelt command": (["trian"], "train"),
     "a word for a whole number": (["train", "--epochs", "x"], "error: --epochs: expected a whole number, got 'x'"),

@@ -51,6 +51,18 @@ def test_overwriting_a_folder_without_a_run_leaves_all_of_it(tmp_path: Path) -> 
     assert Run(tmp_path).recipe().seed == 1
 
 
+def test_a_run_is_known_until_all_else_of_it_is_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut off in the middle of clearing, the next --overwrite must still see a run."""
+    run, gone = Run(tmp_path), list[str]()
+    run.claim(Recipe())
+    run.append({"step": 0, "epoch": 0.0, "loss": 1.0})
+    unlink = Path.unlink
+    monkeypatch.setattr(Path, "unlink", lambda path, **kind: (gone.append(path.name), unlink(path, **kind)))
+    run.claim(Recipe(seed=1))
+    assert gone[-1] == "recipe.toml"
+    assert "metrics.jsonl" in gone
+
+
 def test_a_foreign_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(InputError, match="other files"):

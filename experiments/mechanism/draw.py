@@ -1,4 +1,7 @@
-"""Draw each arm's seed 0 into figure.png and results.json: python draw.py FOLDER_OF_THE_SWEEP"""
+"""Draw each arm's seed 0 into figure.png, of a sweep's folder and into results.json, or of what that holds.
+
+python draw.py [FOLDER_OF_THE_SWEEP]
+"""
 
 import json
 import sys
@@ -70,13 +73,15 @@ def draw(runs: dict[str, Lines], path: Path) -> None:
     figure.savefig(path, dpi=150)
 
 
-def main(folder: Path) -> None:
+def gather(folder: Path) -> None:
+    """Write results.json."""
     runs = {run.label.partition(",")[0]: run for run in read_runs([folder / f"{arm},seed=0" for arm in COLOURS])}
     done = {arm: [line for line in run.lines if "knn" in line] for arm, run in runs.items()}
     commits = {arm: run.environment["commit"] for arm, run in runs.items()}
     (HERE / "results.json").write_text(json.dumps({"commits": commits, "evaluations": done}, indent=1) + "\n")
-    draw(done, HERE / "figure.png")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    if len(sys.argv) > 1:
+        gather(Path(sys.argv[1]))
+    draw(json.loads((HERE / "results.json").read_text())["evaluations"], HERE / "figure.png")

@@ -90,6 +90,7 @@ def parse(argv: list[str]) -> Any:
     if name == "sweep" and options and not options[0].startswith("-"):
         options = ["--recipe", *options]
     options = _as_flags(options, COMMANDS[name])
+    _option(options, "--run")  # an empty one is refused, which would else be this folder
     file = _option(options, "--recipe")
     plays = "settings" in {item.name for item in fields(COMMANDS[name])}
     if file and not plays:
@@ -98,8 +99,6 @@ def parse(argv: list[str]) -> Any:
         file = _resumed(options) or str(DEFAULT)  # not whatever is called so in this folder
     default = _from_file(name, file) if file else None
     command, rest = _parse(COMMANDS[name], options, prog=f"sparring {name}", default=default)
-    if getattr(command, "run", None) == Path():
-        raise InputError("--run: expected a folder, got an empty name")
     return _with_dotted(command, rest)
 
 
@@ -114,11 +113,13 @@ def _as_flags(words: list[str], kind: type) -> list[str]:
     flags = {f"--{item.name.replace('_', '-')}" for item in (*fields(kind), *fields(Recipe)) if item.type is bool}
     read: list[str] = []
     for word in words:
-        name, equals, value = word.partition("=")
         if word in ("true", "false") and read and read[-1] in flags:
-            name, equals, value = read.pop(), "=", word
+            word = f"{read.pop()}={word}"
+        name, equals, value = word.partition("=")
         wanted = {"true": name, "false": f"--no-{name.removeprefix('--')}"}
-        read.append(wanted[value] if name in flags and equals and value in wanted else word)
+        if name in flags and equals and value not in wanted:
+            raise InputError(f"{name}: expected true or false, got {value!r}")
+        read.append(wanted[value] if name in flags and equals else word)
     return read
 
 

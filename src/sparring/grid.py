@@ -63,8 +63,9 @@ def chosen(arms: Mapping[str, dict[str, Any]], names: Sequence[str]) -> dict[str
     """The arms of these names; all if none is named."""
     if names and not arms:
         raise InputError(f"--arms: expected a recipe with [[arms]] to choose from, got none for {names[0]!r}")
-    for name in set(names) - arms.keys():
-        raise unknown("arm", name, arms)
+    for name in names:
+        if name not in arms:
+            raise unknown("arm", name, arms)
     return {name: table for name, table in arms.items() if name in names or not names}
 
 

@@ -60,7 +60,7 @@ class Hardening:
         small = F.interpolate(tried.hard, side, mode="bilinear", antialias=True) if side else tried.hard
         with self._statistics(running):
             loss = self._loss(small, rival)
-        return loss - self.cost_of(tried)
+        return loss - self.cost_of(tried)  # asked as in training, whatever the statistics of the loss
 
     def cost_of(self, move: Move) -> Float[Tensor, " b"]:
         """What all penalties together ask for a move."""

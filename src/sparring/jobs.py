@@ -20,8 +20,8 @@ from sparring.run import TAKEN, Run
 
 LOG = "train.log"
 POLL_SECONDS = 0.5
-NEWEST = 8
-"""Lines at the end of the measurements that are looked at for the newest figures."""
+TAIL = 8192
+"""Bytes at the end of the measurements that are looked at for the newest figures."""
 
 
 class Job:
@@ -45,8 +45,11 @@ class Job:
         file = self.run.path / "metrics.jsonl"
         if not file.exists():
             return []
-        with file.open(encoding="utf-8") as lines:
-            return [json.loads(line) for line in deque(lines, NEWEST) if line.endswith("\n")]
+        with file.open("rb") as lines:
+            size = lines.seek(0, os.SEEK_END)
+            lines.seek(max(0, size - TAIL))
+            whole = lines.read().split(b"\n")[1 if size > TAIL else 0 : -1]
+        return [json.loads(line) for line in whole]
 
     def failure(self) -> str:
         """Why the process that ended has failed, in one line; empty if it has not."""

@@ -1,47 +1,12 @@
 """A recipe: everything that decides how a run goes, typed, read from and written to TOML. Imports no torch."""
 
 import math
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal, get_type_hints
 
 from sparring.errors import InputError, unknown
+from sparring.part import Part as Part, plain as plain
 from sparring.schema import check_neighbours, check_ranges, checked, listed
-
-
-@dataclass(frozen=True)
-class Part:
-    """A registered part by name, with settings that its constructor takes."""
-
-    name: str
-    settings: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        name, colon, model = self.name.partition(":")  # timm:resnet10t
-        if colon:
-            object.__setattr__(self, "name", name)
-            object.__setattr__(self, "settings", {"model": model, **self.settings})
-
-    @classmethod
-    def of(cls, value: "Part | str | dict[str, Any]", where: str = "part") -> "Part":
-        """Read `"colour"`, `"timm:resnet10t"` or `{name = "colour", a_max = 0.2}`."""
-        if isinstance(value, Part):
-            return cls(value.name, value.settings)
-        if isinstance(value, str):
-            return cls(value)
-        if isinstance(value, dict) and isinstance(value.get("name"), str):
-            return cls(value["name"], {key: each for key, each in value.items() if key != "name"})
-        raise InputError(f'{where}: expected a name or {{name = "...", ...}}, got {value!r}')
-
-    def table(self) -> dict[str, Any]:
-        """As TOML writes it, parts inside it too."""
-        return asdict(self, dict_factory=plain)
-
-
-def plain(entries: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The fields of a dataclass as TOML writes them: a part's settings lie beside its name."""
-    own = dict(entries)
-    return {"name": own["name"], **own["settings"]} if own.keys() == {"name", "settings"} else own
-
 
 SHARE, ANY, ONE_UP = (0, 1), (0, math.inf), (1, math.inf)
 RANGES = {
@@ -207,7 +172,7 @@ class Recipe:
         for name in PARTS:
             if not isinstance(value := getattr(self, name), Part):
                 raise InputError(f"{name}: expected a Part, such as sparring.Part({str(value)!r}), got {value!r}")
-        for penalty in self.penalties:
+        for penalty in listed(self.penalties, "penalties"):
             if not isinstance(penalty, Part):
                 raise InputError(f"penalties: expected Parts, such as sparring.Part({str(penalty)!r}), got {penalty!r}")
         if not isinstance(self.views, Views):
@@ -222,10 +187,9 @@ def _check_types(owner: "Recipe | Views", prefix: str = "") -> None:
     """Hold plain fields to their types: whole numbers become floats, lists tuples, numpy's numbers Python's."""
     for name, hint in get_type_hints(type(owner)).items():
         value = getattr(owner, name)
-        kept = tuple(value) if hint == tuple[Part, ...] else value
-        if not (hint in (Part, Views) or hint == tuple[Part, ...]):
-            kept = checked(value, hint, f"{prefix}{name}")
-        object.__setattr__(owner, name, kept)
+        if hint not in (Part, Views):
+            value = tuple(value) if hint == tuple[Part, ...] else checked(value, hint, f"{prefix}{name}")
+        object.__setattr__(owner, name, value)
 
 
 def _check_pairs(pairs: tuple[tuple[str, str], ...]) -> None:

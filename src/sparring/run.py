@@ -69,7 +69,8 @@ class Run:
         self.make()
         if self.recipe_path.is_file():  # else nothing here is a run's
             inside = [file for folder in FOLDERS for file in (self.path / folder).glob("*")]
-            for file in (*map(self.path.joinpath, FILES), *inside):
+            own = map(self.path.joinpath, reversed(FILES))  # the recipe last: by it a run is known
+            for file in (*inside, *own):
                 if file.is_file():
                     file.unlink()
         self.place(recipe)

@@ -1,0 +1,43 @@
+"""A part of a recipe: what is registered under a name, and its settings. Imports no torch."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from sparring.errors import InputError
+
+
+@dataclass(frozen=True)
+class Part:
+    """A registered part by name, with settings that its constructor takes."""
+
+    name: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise InputError(f"part: expected a name, got {self.name!r}")
+        name, _, model = self.name.partition(":")
+        if model:  # timm:resnet10t
+            object.__setattr__(self, "name", name)
+            object.__setattr__(self, "settings", {"model": model, **self.settings})
+
+    @classmethod
+    def of(cls, value: "Part | str | dict[str, Any]", where: str = "part") -> "Part":
+        """Read `"colour"`, `"timm:resnet10t"` or `{name = "colour", a_max = 0.2}`."""
+        if isinstance(value, Part):
+            return cls(value.name, value.settings)
+        if isinstance(value, str):
+            return cls(value)
+        if isinstance(value, dict) and isinstance(value.get("name"), str):
+            return cls(value["name"], {key: each for key, each in value.items() if key != "name"})
+        raise InputError(f'{where}: expected a name or {{name = "...", ...}}, got {value!r}')
+
+    def table(self) -> dict[str, Any]:
+        """As TOML writes it, parts inside it too."""
+        return asdict(self, dict_factory=plain)
+
+
+def plain(entries: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The fields of a dataclass as TOML writes them: a part's settings lie beside its name."""
+    own = dict(entries)
+    return {"name": own["name"], **own["settings"]} if own.keys() == {"name", "settings"} else own
