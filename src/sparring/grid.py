@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sparring.errors import InputError, unknown
+from sparring.part import tabled
 from sparring.recipe import Part, Recipe, from_table
 from sparring.recipe_files import read_table
 from sparring.schema import checked, parse_literal
@@ -176,10 +177,8 @@ def with_value(recipe: Recipe, name: str, value: Any) -> Recipe:
 
 def written(value: Any) -> str:
     """A value as a piece of a folder's name: a part is its name and its settings."""
-    table = value.table() if isinstance(value, Part) else value
-    if isinstance(table, dict):
-        table = {key: each.table() if isinstance(each, Part) else each for key, each in table.items()}
-        words = [str(each) if key == "name" else f"{key}={each}" for key, each in table.items()]
+    if isinstance(value, Part | dict):
+        words = [str(each) if key == "name" else f"{key}={each}" for key, each in tabled(value).items()]
         return written("-".join(words))
     text = str(value).lower() if isinstance(value, bool) else str(value)
     word = re.sub(r"[^\w.+=-]+", "-", text.replace("*", "+"))  # a shell reads stars

@@ -41,3 +41,11 @@ def plain(entries: list[tuple[str, Any]]) -> dict[str, Any]:
     """The fields of a dataclass as TOML writes them: a part's settings lie beside its name."""
     own = dict(entries)
     return {"name": own["name"], **own["settings"]} if own.keys() == {"name", "settings"} else own
+
+
+def tabled(value: Any) -> Any:
+    """A value as JSON and TOML hold it: parts in it, at any depth, as their tables."""
+    value = value.table() if isinstance(value, Part) else value
+    if isinstance(value, dict):
+        return {key: tabled(each) for key, each in value.items()}
+    return [tabled(each) for each in value] if isinstance(value, list | tuple) else value

@@ -14,6 +14,7 @@ from sparring.errors import InputError
 from sparring.files import write_json
 from sparring.grid import SEEDS, Cell, make_cells
 from sparring.jobs import LOG, play, take_lock
+from sparring.part import tabled
 from sparring.parts import ADDED, TABLES, load_parts
 from sparring.placement import changed, located
 from sparring.progress import SweepDisplay
@@ -175,19 +176,11 @@ def _differences(groups: Groups) -> list[dict[str, Any]]:
     ]
 
 
-def _plain(value: Any) -> Any:
-    """As JSON holds it."""
-    value = value.table() if isinstance(value, Part) else value
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
-
-
 def _row(cell: Cell, record: Record | None) -> dict[str, Any]:
     figures = {name: record.last(name) for name in FIGURES} if record else {}
     return {
         "name": cell.name,
-        "settings": {key: _plain(value) for key, value in cell.settings.items()},
+        "settings": tabled(cell.settings),
         "seed": cell.recipe.seed,
         "finished": Run(cell.path).finished,
         "failure": cell.failure,
