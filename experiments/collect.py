@@ -15,10 +15,11 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sparring.errors import InputError, unknown
-from sparring.reports.compare import difference
+from sparring.reports.compare import Difference, difference
 from sparring.reports.cost import total_cost
 from sparring.reports.record import Record, read_runs
 
@@ -107,12 +108,8 @@ def draw(arms: dict[str, dict[str, Any]], rival: str, path: Path) -> None:
         points = [
             value - arms[rival]["knn"][seed] for seed, value in arms[arm]["knn"].items() if seed in arms[rival]["knn"]
         ]
-        fill = ACCENT if len(points) > 1 else "none"
         if arm != rival:
-            axes.plot(points, [place] * len(points), "o", mec=ACCENT, mfc=fill, ms=4, alpha=0.7)
-        if interval := (arm != rival and found[arm].interval):
-            axes.plot(interval, [place] * 2, color=ACCENT, lw=1.2)
-            axes.plot([means[arm]] * 2, [place - 0.25, place + 0.25], color=ACCENT, lw=2)
+            mark(axes, place, points, found[arm], ACCENT)
     axes.margins(x=0.06)
     edge = axes.get_xlim()[0]
     for arm in far:
@@ -135,6 +132,15 @@ def draw(arms: dict[str, dict[str, Any]], rival: str, path: Path) -> None:
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.set_ylim(-0.6, len(order) - 0.4)
     figure.savefig(path, dpi=150)
+
+
+def mark(axes: Axes, place: float, points: list[float], found: Difference, colour: str) -> None:
+    """One row: a dot for each seed, hollow where there is one, a line over the interval with its middle marked."""
+    fill = colour if len(points) > 1 else "none"
+    axes.plot(points, [place] * len(points), "o", mec=colour, mfc=fill, ms=4, alpha=0.7)
+    if found.interval:
+        axes.plot(found.interval, [place] * 2, color=colour, lw=1.2)
+        axes.plot([found.mean] * 2, [place - 0.25, place + 0.25], color=colour, lw=2)
 
 
 def _named(arm: str, own: dict[str, Any]) -> str:

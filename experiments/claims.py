@@ -1,0 +1,102 @@
+"""Draw docs/pictures/claims.png, every claim of docs/study.md as points between two arms: python experiments/claims.py.
+
+All points are of the experiments' results.json, paired by seed.
+"""
+
+import json
+from pathlib import Path
+
+from collect import MUTED, mark
+from matplotlib.figure import Figure
+
+from sparring.reports.compare import Difference, difference
+
+HERE = Path(__file__).parent
+GAIN, LOSS = "#2a78d6", "#c2410c"
+CLAIMS = {
+    "1  Negatives: attacked views against SimCLR": [
+        ("signed step of 0.03 over as much noise", "oracle", "simclr-fgsm", "simclr-noise"),
+        ("the same, told which negatives are false", "oracle", "oracle-fgsm", "oracle-noise"),
+        ("CLAE over SimCLR alone", "oracle", "simclr-clae", "simclr"),
+        ("CLAE over as much noise", "oracle", "simclr-clae", "simclr-clae-noise"),
+    ],
+    "2  SimSiam and pixels": [
+        ("random pixels over vanilla", "simsiam", "random-pixels", "vanilla"),
+        ("signed step of 8/255 over vanilla", "simsiam", "fgsm-pixels", "vanilla"),
+    ],
+    "3, 4  A learned colour": [
+        ("over vanilla, SimSiam, 10 epochs", "screening", "learned-softmax", "vanilla"),
+        ("over vanilla, SimCLR, 8 epochs", "fast", "learned-softmax", "vanilla"),
+        ("over vanilla, SimCLR, 40 epochs", "finals", "learned-softmax", "vanilla"),
+        ("over the same at random, 40 epochs", "finals", "learned-softmax", "random-softmax"),
+        ("over random greys, 40 epochs", "finals", "learned-softmax", "random-grey"),
+        ("clothes (k = 20): over the hand-made policy", "clothing", "hand-made-softmax", "hand-made"),
+        ("clothes (k = 20): over random greys", "clothing", "hand-made-softmax", "hand-made-random-grey"),
+    ],
+    "5  Other structure, SimSiam, over vanilla": [
+        (f"{how} {what}", "simsiam", f"{how}-{what}", "vanilla")
+        for what in ("rotation", "jitter", "translation")
+        for how in ("learned", "random")
+    ],
+    "6  Constraint: over vanilla, SimCLR, 8 epochs": [
+        ("none", "fast", "learned-softmax", "vanilla"),
+        ("entropy within a band", "fast", "learned-entropy-band", "vanilla"),
+        ("mix, at most 0.8", "fast", "learned-mix-0.8", "vanilla"),
+        ("divergence from the identity", "fast", "learned-kl-identity", "vanilla"),
+        ("mix, at most 0.4", "fast", "learned-mix", "vanilla"),
+        ("doubly stochastic", "fast", "learned-doubly-stochastic", "vanilla"),
+    ],
+    "Without a hand-made policy: over it": [
+        ("CIFAR-10, 40 epochs: learned", "finals", "learned-chain-blind", "vanilla"),
+        ("the same: at random", "finals", "random-chain", "vanilla"),
+        ("clothes (k = 20), 40 epochs: learned", "clothing", "learned-chain-blind", "hand-made"),
+        ("the same: at random", "clothing", "random-chain", "hand-made"),
+        ("EuroSAT, 40 epochs: learned masks", "eurosat-40", "learned-mask", "hand-made"),
+        ("the same: at random", "eurosat-40", "random-mask", "hand-made"),
+    ],
+}
+
+
+def main() -> None:
+    """A row for each pair of arms, blue or red where the 95 % interval is above or below 0, else grey."""
+    figure = Figure(figsize=(7.2, 9.4), layout="constrained")
+    axes = figure.subplots()
+    axes.axvline(0, color=MUTED, lw=1, zorder=0)
+    ticks, place = {}, 0.0
+    for claim, rows in CLAIMS.items():
+        ticks[place] = claim
+        for words, experiment, arm, rival in rows:
+            place += 1
+            arms = json.loads((HERE / experiment / "results.json").read_text())
+            ours, theirs = arms[arm]["knn"], arms[rival]["knn"]
+            points = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
+            found = difference(ours, theirs)
+            assert found
+            mark(axes, place, points, found, _colour(found))
+            ticks[place] = words
+            axes.annotate(_figure(found), (1.02, place), xycoords=("axes fraction", "data"), va="center", size=7.5)
+        place += 1.6
+    axes.set_yticks(list(ticks), list(ticks.values()), fontsize=8)
+    for label in axes.get_yticklabels():
+        label.set_weight("bold" if label.get_text() in CLAIMS else "normal")
+    axes.set_ylim(place - 1, -0.8)
+    axes.set_xlabel(
+        "kNN accuracy at the last epoch, points: a dot for a seed, a line for the 95 % interval", fontsize=8
+    )
+    axes.tick_params(labelsize=8, length=0)
+    axes.grid(axis="x", alpha=0.25)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    figure.savefig(HERE.parent / "docs" / "pictures" / "claims.png", dpi=150)
+
+
+def _colour(found: Difference) -> str:
+    low, high = found.interval or (-1, 1)
+    return GAIN if low > 0 else LOSS if high < 0 else MUTED
+
+
+def _figure(found: Difference) -> str:
+    return f"{found.mean:+.1f}" + (f" ({found.seeds} seed{'s' * (found.seeds > 1)})" if found.seeds != 3 else "")
+
+
+if __name__ == "__main__":
+    main()
