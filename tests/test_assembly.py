@@ -229,6 +229,7 @@ def test_a_trained_adversary_can_be_had_again(tmp_path: Path, photographs: Tenso
     recipe = Recipe(epochs=1, image_size=16, encoder=SMALL, transform=Part("rotation"))
     run = sparring.train(recipe, run=tmp_path / "run")
     learner = sparring.load_learner(run)
+    assert not any(module.training for module in learner.modules())
     encoder = sparring.load_encoder(run)
     assert all(
         torch.equal(own, encoder.state_dict()[name]) for name, own in learner.method.encoder.state_dict().items()
@@ -271,6 +272,7 @@ def test_grey_images_are_known() -> None:
     coloured[::3, 0] += 1
     assert Images(grey, None, ()).is_grey()
     assert not Images(coloured, None, ()).is_grey()
+    assert Images(grey.clamp(max=16), None, ()).brightest() == 16
 
 
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in PARTS for name in TABLES[kind]])

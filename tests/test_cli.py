@@ -93,8 +93,24 @@ BAD = {
     "a misspelt option": (["train", "--epoch", "3"], "--epochs"),
     "a misspelt command": (["trian"], "train"),
     "a word for a whole number": (["train", "--epochs", "x"], "error: --epochs: expected a whole number, got 'x'"),
+    "a fraction for a whole number": (
+        ["train", "--epochs", "2.5"],
+        "error: --epochs: expected a whole number, got '2.5'",
+    ),
+    "an option without its value": (["train", "--epochs"], "error: --epochs: expected a value, got none"),
+    "no run": (["evaluate"], "error: expected PATH, got none: The run's folder"),
+    "a view's setting out of range": (["train", "--views.flip", "2"], "error: views.flip: expected a number in [0, 1]"),
+    "an inline table cut short": (
+        ["train", "--transform", '{name = "x"'],
+        "error: --transform: expected an inline TOML",
+    ),
+    "a folder without its option": (["train", "/"], "did you mean --data /?"),
+    "a word of an option": (["train", "--size", "9"], "did you mean '--batch-size' or '--image-size'?"),
+    "a word of one option": (["train", "--k", "20"], "did you mean '--knn-k'?"),
+    "an option like no other": (["train", "--gpu"], "none of the"),
+    "an encoder without its model": (["train", "--encoder", "timm"], "try --encoder.model VALUE"),
     "a word for a number": (["train", "--learning-rate", "x"], "error: --learning-rate: expected a number, got 'x'"),
-    "one of a pair": (["train", "--pairs", "first"], "error: --pairs: expected values of its type, got 'first'"),
+    "one of a pair": (["train", "--pairs", "first"], "error: --pairs: expected what the help shows, got 'first'"),
     "no such choice": (["train", "--precision", "64"], "--precision: expected one of 'auto', '32', 'bf16', got '64'"),
     "no epochs": (["train", "--epochs", "0"], "at least 1"),
     "an unknown transform": (["train", "--transform", "colr"], "colour"),
@@ -151,6 +167,17 @@ def test_bad_input_is_one_line_and_exit_code_2(
     monkeypatch.chdir(tmp_path)
     assert remedy in refused(words, capsys)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes")])
+def test_too_little_memory_is_one_line(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def train(asked: object) -> None:
+        raise error
+
+    monkeypatch.setattr("sparring.commands.train", train)
+    assert "expected enough memory" in refused(["train"], capsys)
 
 
 def test_bad_keys_in_a_recipe_name_the_nearest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -240,4 +267,4 @@ def test_evaluate_refuses_what_no_knn_can_use_before_it_measures(
     ):
         assert name in refused(["evaluate", run, *words], capsys)
     main(["evaluate", run, "--k", "100000"])
-    assert "clipped to the 3068 training images" in capsys.readouterr().err
+    assert "k = 100000 is clipped to the 3068 training images" in capsys.readouterr().err

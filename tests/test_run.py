@@ -109,16 +109,21 @@ def test_names_in_any_script_are_kept_under_any_locale(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_that_fails_to_write_leaves_the_last_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = Run(tmp_path)
-    assert run.load_checkpoint(Recipe()) is None
-    run.save_checkpoint({"step": 1, "weights": torch.arange(3)}, Recipe())
+    run, save = Run(tmp_path), torch.save
 
     def full_disk(state: object, path: Path) -> None:
         path.write_bytes(b"half")
-        raise OSError(28, "no space left on device")
+        raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 2783296 vs 2783184")
 
     monkeypatch.setattr(torch, "save", full_disk)
-    with pytest.raises(InputError, match=r"last\.ckpt: .*no space.*what was saved before is kept"):
+    with pytest.raises(InputError, match=r"last\.ckpt: .*No space.*; make room") as error:
+        run.save_checkpoint({"step": 0}, Recipe())
+    assert "is kept" not in str(error.value)
+    monkeypatch.setattr(torch, "save", save)
+    assert run.load_checkpoint(Recipe()) is None
+    run.save_checkpoint({"step": 1, "weights": torch.arange(3)}, Recipe())
+    monkeypatch.setattr(torch, "save", full_disk)
+    with pytest.raises(InputError, match=r"last\.ckpt: .*No space.*what was saved before is kept"):
         run.save_checkpoint({"step": 2}, Recipe())
     assert not list(tmp_path.glob("*.tmp"))
     state = run.load_checkpoint(Recipe())
@@ -206,6 +211,19 @@ def test_commands_to_type_are_found_by_the_shell(
     monkeypatch.setattr("sys.argv", [called, "train"])
     monkeypatch.setattr("shutil.which", lambda name: found)
     assert Run(Path("runs/mine")).again == f"{said} train --resume runs/mine"
+
+
+def test_figures_made_otherwise_are_not_kept_under_new_settings(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+
+    def save(share: float, epochs: int) -> dict[str, float]:
+        settings = {"finetune": {"shares": [share], "epochs": epochs}}
+        run.save_evaluation("sample", {"figures": {f"finetune/share={share}": 70.0}, "settings": settings})
+        return run.evaluations()["sample"]["figures"]
+
+    assert list(save(0.1, 100)) == ["finetune/share=0.1"]
+    assert list(save(1.0, 100)) == ["finetune/share=0.1", "finetune/share=1.0"]
+    assert list(save(0.5, 1)) == ["finetune/share=0.5"]
 
 
 def test_a_fit_that_converges_at_last_is_no_longer_called_unconverged(tmp_path: Path) -> None:

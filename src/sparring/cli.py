@@ -17,7 +17,7 @@ import tyro
 from tyro.conf import DisallowNone, subcommand
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-from sparring.errors import InputError, unknown
+from sparring.errors import InputError, first_line, unknown
 from sparring.grid import load_grid, with_value
 from sparring.options import COMMANDS
 from sparring.recipe import PARTS, Part, Recipe, Views
@@ -30,13 +30,21 @@ NO_PLACE = (
     *(errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG),
 )
 IN_OUR_WORDS = {
-    r"Error parsing [A-Z]\w+: (.*)": r"\1",
+    r"Error parsing (?:[A-Z]\w+|settings\.\w+): (.*)": r"\1",
+    r"Error parsing (\S+): (expected .*)": r"\1: \2",
     r"Error parsing (\S+): invalid literal for int\(\) with base 10: (.*)": r"\1: expected a whole number, got \2",
+    r"Error parsing (\S+): no type matching INT .*\['(.*)'\]": r"\1: expected a whole number, got '\2'",
     r"Error parsing (\S+): could not convert string to float: (.*)": r"\1: expected a number, got \2",
-    r"Error parsing (\S+): Could not .*arguments:? \[(.*?)\].*": r"\1: expected values of its type, got \2",
+    r"Error parsing (\S+): Could not .*arguments:? \[(.*?)\].*": r"\1: expected what the help shows, got \2",
+    r"Missing from .*?: (\S+) (.*)\. \(required\)": r"expected \1, got none: \2",
+    r"Missing value for argument '(\S+)'.*": r"\1: expected a value, got none",
     r"invalid choice (\S+) for argument '(\S+)'\. Expected one of \((.*)\)": r"\2: expected one of \3, got \1",
 }
 """What tyro says of values, and what we say."""
+
+NO_MEMORY = "MemoryError|OutOfMemory|can't allocate memory|out of memory"
+"""What Python and torch say where memory is short."""
+LESS_MEMORY = "try a smaller --batch-size or --image-size, or a narrower encoder"
 
 REGISTRY = ConstructorRegistry()
 
@@ -61,6 +69,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         parse(list(sys.argv[1:] if argv is None else argv))()
     except InputError as error:
         _stop(f"error: {' '.join(str(error).split())}", 2)
+    except (MemoryError, RuntimeError) as error:
+        if not re.search(NO_MEMORY, f"{type(error).__name__}: {error}"):
+            raise
+        _stop(f"error: expected enough memory, got: {first_line(error) or 'none'}; {LESS_MEMORY}", 2)
     except BrokenPipeError:  # the reader of a pipe has seen enough
         sys.stdout = None
     except OSError as error:
@@ -174,6 +186,8 @@ def _with_dotted(command: Any, words: list[str]) -> Any:
         part, dot, key = option.partition(".")
         if word in shipped_recipes():
             raise InputError(f"unknown option {word!r}; did you mean --recipe {word}?")
+        if recipe and Path(word).is_dir():
+            raise InputError(f"unknown option {word!r}; did you mean --data {word}?")
         if not (word.startswith("--") and dot and part in PARTS and recipe):
             raise unknown("option", word, _options_of(command))
         text = value if equals else next(remaining, None)

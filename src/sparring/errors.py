@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 LISTED = 30  # names that still make one readable line
+MOST_NEAR = 3
 
 
 class InputError(ValueError):
@@ -14,12 +15,15 @@ class InputError(ValueError):
 def unknown(kind: str, got: str, known: Iterable[str]) -> InputError:
     """The error for a name that does not exist: names the nearest one, or all of them if none is near."""
     names = sorted(known)
-    short = [name for name in names if len(got.strip("-")) > 1 and _initials(name) == got.strip("-")]
-    near = short or get_close_matches(got, names, n=1, cutoff=0.5)
+    word = got.strip("-")
+    whole = [name for name in names if word in re.split(r"\W|_", name.strip("-"))]  # --size: --image-size
+    short = [name for name in names if len(word) > 1 and _initials(name) == word]
+    bare = {name.strip("-"): name for name in names}
+    near = whole[:MOST_NEAR] or short or [bare[each] for each in get_close_matches(word, bare, n=1, cutoff=0.65)]
     listed = (
         f"expected one of: {', '.join(names)}" if len(names) <= LISTED else f"none of the {len(names)} known is near"
     )
-    hint = f"did you mean {near[0]!r}?" if near else listed
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else listed
     return InputError(f"unknown {kind} {got!r}; {hint}")
 
 

@@ -62,6 +62,9 @@ def evaluate(asked: Evaluate) -> None:
         raise InputError(
             f"{run.path}: expected a folder to keep figures in, got one that refuses; {error.strerror}"
         ) from None
+    if not asked.json:
+        kept = {"features": asked.features, "figures": run.path / "figures"}
+        CONSOLE.print("\n".join(f"{name:<13} {path}" for name, path in kept.items() if path), soft_wrap=True)
     if findings.refused:
         raise findings.refused
 
@@ -102,7 +105,8 @@ def _print(findings: Findings, asked: Evaluate, data: str, subject: Subject) -> 
             )
         )
         return
-    table = Table("measure", "value", title=f"{asked.run} on {images:,} {_kind(subject)} of {data}")
+    CONSOLE.print(f"{asked.run} on {images:,} {_kind(subject)} of {data}", soft_wrap=True)
+    table = Table("measure", "value")
     for name, value in table_rows(findings.figures):
         table.add_row(name, value)
     CONSOLE.print(table)

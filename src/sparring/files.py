@@ -4,6 +4,7 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+import errno
 import json
 import os
 import re
@@ -18,7 +19,8 @@ from sparring.errors import InputError, first_line
 
 FULL = "PytorchStreamWriter|inline_container"
 """What torch says where a disk is full."""
-LOST = "what was saved before is kept: make room or choose another place, and go on"
+KEPT = "what was saved before is kept: "
+REMEDY = "make room or choose another place, and go on"
 
 Line = dict[str, Any]
 """What was measured at one moment, by name."""
@@ -39,7 +41,10 @@ def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
             temporary.unlink(missing_ok=True)
         if isinstance(error, RuntimeError) and not re.search(FULL, str(error)):
             raise
-        raise InputError(f"{path}: expected a file that can be written, got {_reason(error)}; {LOST}") from error
+        kept = KEPT if path.exists() else ""
+        raise InputError(
+            f"{path}: expected a file that can be written, got {_reason(error)}; {kept}{REMEDY}"
+        ) from error
 
 
 def _open_as_usual(file: Path) -> None:
@@ -77,7 +82,8 @@ def check_writable(path: Path) -> None:
 
 
 def _reason(error: Exception) -> str:
-    said = (isinstance(error, OSError) and error.strerror) or first_line(error)
+    full = os.strerror(errno.ENOSPC) if re.search(FULL, str(error)) else ""
+    said = (isinstance(error, OSError) and error.strerror) or full or first_line(error)
     return f"an error ({said})"
 
 

@@ -17,7 +17,7 @@ from sparring.errors import InputError, unknown
 from sparring.evaluations import EVALUATIONS
 from sparring.methods import METHODS
 from sparring.penalties import PENALTIES
-from sparring.recipe import Part
+from sparring.recipe import PARTS, Part
 from sparring.schema import checked, listed
 from sparring.transforms import TRANSFORMS
 
@@ -95,7 +95,8 @@ def build(kind: str, part: Part, context: Mapping[str, Any]) -> Any:
     context = {**context, **{key: build(key, Part.of(value, key), context) for key, value in inner.items()}}
     missing = [name for name, each in own.items() if each.default is each.empty and name not in settings]
     if missing:
-        raise InputError(f"{kind} {part.name}: expected the setting {missing[0]!r}, got none")
+        remedy = f"; try --{kind}.{missing[0].replace('_', '-')} VALUE" if kind in PARTS else ""
+        raise InputError(f"{kind} {part.name}: expected the setting {missing[0]!r}, got none{remedy}")
     built = constructor(**{name: value for name, value in context.items() if name in asked}, **settings)
     if kind in KINDS and not isinstance(built, KINDS[kind]):
         raise InputError(f"{kind} {part.name}: expected a {KINDS[kind].__name__}, got {type(built).__name__}")

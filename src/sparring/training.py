@@ -29,6 +29,9 @@ from sparring.reports import write_report
 from sparring.run import TAKEN, Run
 from sparring.schedules import check_ranks
 
+DARK = 32
+"""Twelve bits read as sixteen end at 16."""
+
 
 def launch(recipe: Recipe) -> Fabric:
     """Start the processes that a recipe asks for."""
@@ -190,8 +193,10 @@ def _about(data: DataSet, recipe: Recipe) -> str:
     """How many images there are, and what was decided about them."""
     tested = f", {len(data.test):,} {recipe.evaluate_on}" if data.test else ""
     count = f"data  {len(data.train):,} training{tested} images"
-    grey = "the images look grey: a colour adversary changes little" if data.train.is_grey() else ""
-    return "; ".join(filter(None, (count, data.note, _about_neighbours(data, recipe), grey)))
+    grey = "the images look grey: changing their colour changes little" if data.train.is_grey() else ""
+    bright = data.train.brightest()
+    dark = f"the images are nearly black, at most {bright} of 255: stretch them first" if bright < DARK else ""
+    return "; ".join(filter(None, (count, data.note, _about_neighbours(data, recipe), grey, dark)))
 
 
 def _about_neighbours(data: DataSet, recipe: Recipe) -> str:

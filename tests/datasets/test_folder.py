@@ -3,6 +3,7 @@
 import errno
 import multiprocessing
 import os
+import time
 
 import numpy as np
 import pytest
@@ -371,8 +372,9 @@ def test_a_cache_that_cannot_be_written_is_one_line(root, tmp_path, monkeypatch)
         load(root)
 
 
-def test_an_interrupted_decode_leaves_nothing(root, cache, monkeypatch):
+def test_an_interrupted_decode_leaves_nothing(root, tmp_path, monkeypatch):
     write(root, "0.png")
+    monkeypatch.setenv("SPARRING_CACHE", str(tmp_path / "misspelt" / "deep"))
 
     def interrupt(path, image_size):
         raise KeyboardInterrupt
@@ -381,8 +383,27 @@ def test_an_interrupted_decode_leaves_nothing(root, cache, monkeypatch):
         patch.setattr(folder_module, "read_image", interrupt)
         with pytest.raises(KeyboardInterrupt):
             load(root)
-        assert not (cache / "decoded").exists()
+        assert not (tmp_path / "misspelt").exists()
     assert len(load(root).train) == 1
+
+
+def test_what_a_killed_decode_left_is_removed_a_day_later(root, cache):
+    write(root, "0.png")
+    load(root)
+    (entry,) = (cache / "decoded").iterdir()
+    old, new = (entry.with_name(f".{entry.name}-{end}") for end in ("old", "new"))
+    for scratch in (entry.rename(old), new):
+        scratch.mkdir(exist_ok=True)
+    os.utime(old, (0, time.time() - 25 * 3600))
+    load(root)
+    assert new.is_dir()  # somebody may be at it
+    assert not old.exists()
+
+
+def test_images_that_do_not_fit_on_the_disk_are_told_before_they_are_read(root, cache):
+    write(root, "0.png")
+    with pytest.raises(InputError, match=r"GB needed at --image-size 9999999.*set SPARRING_CACHE"):
+        load_dataset(str(root), image_size=9_999_999)
 
 
 def test_folders_alike_but_for_content_are_told_apart(tmp_path):

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -17,9 +18,11 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from sparring.errors import InputError
+from sparring.files import sync
 from sparring.memory import bounded
 
 BATCH = 512  # images that are resized at a time
+STALE_SECONDS = 24 * 3600
 
 
 def cache_folder() -> Path:
@@ -37,8 +40,9 @@ def once(entry: Path, build: Callable[[Path], None]) -> Path:
     if entry.is_dir():
         return entry
     scratch = entry.with_name(f".{entry.name}-{uuid4().hex}")
-    is_new = not entry.parent.exists()
+    made = [folder for folder in entry.parents if not folder.exists()]
     try:
+        _sweep_out(entry)
         scratch.mkdir(parents=True)
         build(scratch)
         _publish(scratch, entry)
@@ -49,15 +53,27 @@ def once(entry: Path, build: Callable[[Path], None]) -> Path:
         ) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-        if is_new:
-            with suppress(OSError):
-                entry.parent.rmdir()  # if nothing came of it: a misspelt folder is not left behind
+        with suppress(OSError):
+            for folder in made:
+                folder.rmdir()  # if nothing came of it: a misspelt folder is not left behind
     return entry
 
 
+def _sweep_out(entry: Path) -> None:
+    """Remove what processes that were killed have left half built of this entry."""
+    for scratch in entry.parent.glob(f".{entry.name}-*"):
+        with suppress(OSError):
+            if time.time() - scratch.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(scratch, ignore_errors=True)
+
+
 def _publish(scratch: Path, entry: Path) -> None:
+    for file in scratch.iterdir():
+        sync(file)  # or after a power cut the name may be there and the pixels not
+    sync(scratch)
     try:
         scratch.rename(entry)
+        sync(entry.parent)
     except OSError:
         if not entry.is_dir():  # if it is, another process was first, with the same content
             raise

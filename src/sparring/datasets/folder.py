@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -67,6 +68,10 @@ def _is_document(file: File) -> bool:
 
 def _decode(scratch: Path, *, folder: Path, files: Sequence[File], image_size: int) -> None:
     """Fill a cache entry: the pixels of all readable files, and which files were skipped and why."""
+    needed, free = len(files) * 3 * image_size**2, shutil.disk_usage(scratch).free
+    if needed > free:
+        room = f"{needed / 1e9:,.1f} GB needed at --image-size {image_size}, {free / 1e9:,.1f} GB free"
+        raise OSError(errno.ENOSPC, room)
     reasons: dict[int, str] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata and of large images, once per file
@@ -81,7 +86,8 @@ def _blocks(
 ) -> Iterator[UInt8[np.ndarray, "_ 3 s s"]]:
     """Decode in the order of `files`, a chunk at a time; fills `reasons` with those that cannot be read."""
     root = os.fspath(folder)
-    bar = Progress(console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    bar = Progress(console=console, transient=True, disable=not console.is_terminal)
     with bar, ThreadPoolExecutor() as pool:  # Pillow decodes outside Python's lock
         task = bar.add_task("reading images", total=len(files))
         for start in range(0, len(files), CHUNK):

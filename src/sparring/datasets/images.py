@@ -46,13 +46,20 @@ class Images:
     def digest(self) -> str:
         """Tells these images from others: by labels and names of files, not what is in them; or by a hundred images."""
         labels = b"" if self.labels is None else self.labels.numpy().tobytes()
-        some = repr(self.files).encode() if self.files else self.pixels[:: -(-len(self) // SAMPLED)].numpy().tobytes()
+        some = repr(self.files).encode() if self.files else self._some().numpy().tobytes()
         return blake2b(labels + some, digest_size=8).hexdigest()
 
     def is_grey(self) -> bool:
         """Whether red, green and blue are alike in some hundred images spread evenly."""
-        some = self.pixels[:: -(-len(self) // SAMPLED)]
+        some = self._some()
         return bool((some[:, :1] == some).all())
+
+    def brightest(self) -> int:
+        """The largest value, of 255, in some hundred images spread evenly."""
+        return int(self._some().max())
+
+    def _some(self) -> UInt8[Tensor, "_ 3 h w"]:
+        return self.pixels[:: -(-len(self) // SAMPLED)]
 
 
 def check_images(images: Images, what: str) -> None:

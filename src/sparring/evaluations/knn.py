@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from sparring.evaluations.subject import Subject
 
 
+SMALLER = "kNN accuracy says more with a smaller k (--knn-k 20; in sparring evaluate --k 20)"
+
+
 def knn_scores(
     queries: Float[Tensor, "m d"],
     bank: Float[Tensor, "n d"],
@@ -52,9 +55,9 @@ def about_k(ks: Sequence[int], labels: Int[Tensor, " n"] | None) -> str:
     counts, most = labels.bincount(), max(ks)
     smallest = int(counts[counts > 0].min())
     if most > len(labels):
-        return f"k is clipped to the {len(labels)} training images"
+        return f"k = {most} is clipped to the {len(labels)} training images: {SMALLER}"
     few = f"k = {most} is more than the {smallest} training images of the smallest class"
-    return f"{few}: kNN accuracy says more with a smaller k" if most > smallest else ""
+    return f"{few}: {SMALLER}" if most > smallest else ""
 
 
 class Knn:
