@@ -21,6 +21,7 @@ from runs import CLASSES, PER_CLASS, measured, same_weights, small
 from safetensors.torch import load_file
 
 import sparring
+import sparring.fit
 from sparring.assembly import build_learner, context_of
 from sparring.batches import Batches
 from sparring.datasets import load_dataset
@@ -31,7 +32,7 @@ from sparring.parts import build
 from sparring.recipe import Part, Recipe, Views
 from sparring.recipe_files import dump_recipe
 from sparring.run import Run
-from sparring.schedules import epoch_order, learning_rate_at, strength_at, views_at
+from sparring.schedules import count_steps, epoch_order, learning_rate_at, strength_at, views_at
 
 
 def test_a_run_leaves_all_that_was_promised(folder: Path, tmp_path: Path) -> None:
@@ -75,7 +76,7 @@ def test_interrupted_by_ctrl_c_and_resumed_equals_uninterrupted(
 ) -> None:
     recipe = small(folder, **RESUMED[case])
     whole = sparring.train(recipe, run=tmp_path / "whole")
-    original = sparring.fit.Fit.round  # type: ignore[attr-defined]
+    original = sparring.fit.Fit.round
 
     def interrupted(fit: Any) -> Any:
         outcome = original(fit)
@@ -83,7 +84,7 @@ def test_interrupted_by_ctrl_c_and_resumed_equals_uninterrupted(
             os.kill(os.getpid(), signal.SIGINT)
         return outcome
 
-    monkeypatch.setattr(sparring.fit.Fit, "round", interrupted)  # type: ignore[attr-defined]
+    monkeypatch.setattr(sparring.fit.Fit, "round", interrupted)
     with pytest.raises(KeyboardInterrupt, match="--resume"):
         sparring.train(recipe, run=tmp_path / "parts")
     monkeypatch.undo()
@@ -257,6 +258,8 @@ def test_schedules() -> None:
 
 
 def test_weakening_views_fall_in_steps() -> None:
+    with pytest.raises(InputError, match=r"views_anneal: expected less than the 10 epochs .*, got 10; try .* 1$"):
+        count_steps(Recipe(epochs=10, views_anneal=10), 1000, 1)
     recipe = Recipe(epochs=10, views_anneal=2)
     hues = [views_at(recipe, 5 * epoch, 5).hue for epoch in range(10)]
     assert hues == pytest.approx([0.1, 0.1, 0.08, 0.08, 0.06, 0.06, 0.04, 0.04, 0.02, 0.02])
@@ -332,7 +335,7 @@ def test_a_replayed_batch_shows_the_same_views_again(folder: Path, tmp_path: Pat
 def test_a_lazy_adversary_moves_every_few_steps(folder: Path, tmp_path: Path) -> None:
     recipe = small(folder, epochs=1, adversary_every=3, adversary_learning_rate=0.1)
     weights: list[torch.Tensor] = []
-    original = sparring.fit.Fit.round  # type: ignore[attr-defined]
+    original = sparring.fit.Fit.round
     with pytest.MonkeyPatch.context() as patch:
 
         def watched(fit: Any) -> Any:
@@ -340,7 +343,7 @@ def test_a_lazy_adversary_moves_every_few_steps(folder: Path, tmp_path: Path) ->
             weights.append(fit.learner.adversary.head.weight.detach().clone())
             return outcome
 
-        patch.setattr(sparring.fit.Fit, "round", watched)  # type: ignore[attr-defined]
+        patch.setattr(sparring.fit.Fit, "round", watched)
         sparring.train(recipe, run=tmp_path / "run")
     moved = [not torch.equal(a, b) for a, b in pairwise(weights)]
     assert moved == [False, False, True, False]
@@ -375,7 +378,7 @@ def test_numbers_that_are_none_are_neither_saved_nor_measured(
 ) -> None:
     """Between two log lines the clock may ask for a checkpoint, and an epoch may end."""
     monkeypatch.setattr("sparring.fit.CHECKPOINT_SECONDS", 0.0)
-    original = sparring.fit.Fit.round  # type: ignore[attr-defined]
+    original = sparring.fit.Fit.round
 
     def spoiled(fit: Any) -> Any:
         outcome = original(fit)
@@ -385,7 +388,7 @@ def test_numbers_that_are_none_are_neither_saved_nor_measured(
             next(fit.learner.method.parameters()).data[0] = math.nan
         return outcome
 
-    monkeypatch.setattr(sparring.fit.Fit, "round", spoiled)  # type: ignore[attr-defined]
+    monkeypatch.setattr(sparring.fit.Fit, "round", spoiled)
     with pytest.raises(InputError, match=r"at epoch 0\.6, so training stops; what was saved before is kept"):
         sparring.train(small(folder, log_every=100), run=tmp_path / "run")
     run = Run.open(tmp_path / "run")

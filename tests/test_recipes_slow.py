@@ -23,6 +23,7 @@ def test_a_whole_epoch(path: Path, tmp_path: Path) -> None:
         "batch_size": 128,
         "replays": 1,
         "warmup": 0.0,
+        "views_anneal": 0,
         "encoder": Part("resnet12", {"width": 0.0625}),
     }
     run = Run.open(sparring.train(replace(load_recipe(path), **small), run=tmp_path / "run"))

@@ -215,8 +215,12 @@ class Run:
         """Add what was found on a data set to what was found before, whole or not at all."""
         known = self.evaluations()
         before, fresh = known.get(data, {}), {name.partition("/")[0] for name in record.get("figures", {})}
-        for name in [name for name in before.get("figures", {}) if name.endswith("/unconverged")]:
-            if name.partition("/")[0] in fresh:  # a fit that was made again, and may have converged
+        then, now = before.get("settings", {}), record.get("settings", {})
+        stale = {each for each in then.keys() & now.keys() if _protocol(then[each]) != _protocol(now[each])}
+        for name in list(before.get("figures", {})):
+            evaluation = name.partition("/")[0]
+            again = name.endswith("/unconverged") and evaluation in fresh  # a fit, which may have converged now
+            if again or evaluation in stale:
                 del before["figures"][name]
         old, new = _classes(before), _classes(record)
         if old and new and old != new:
@@ -239,6 +243,11 @@ class Run:
             return dict(json.loads(self.environment_path.read_text(encoding="utf-8")))
         except (FileNotFoundError, ValueError):
             return {}
+
+
+def _protocol(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """How figures are made; lists say which, such as the shares of a training set."""
+    return {name: value for name, value in settings.items() if not isinstance(value, list | tuple)}
 
 
 def _classes(record: Mapping[str, Any]) -> list[str]:

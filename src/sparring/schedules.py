@@ -60,6 +60,10 @@ def count_steps(recipe: Recipe, images: int, ranks: int) -> int:
         if (got := getattr(recipe, name)) > recipe.epochs:
             expected = f"expected at most the {recipe.epochs} epochs of training, got {got:g}"
             raise InputError(f"{name}: {expected}; try --{name} {recipe.epochs / 10:g}")
+    if recipe.views_anneal >= recipe.epochs:
+        expected = f"expected less than the {recipe.epochs} epochs of training, or views never weaken"
+        tried = f"try --views-anneal {min(recipe.epochs - 1, max(1, recipe.epochs // 20))}"
+        raise InputError(f"views_anneal: {expected}, got {recipe.views_anneal}; {tried}")
     check_ranks(recipe, ranks)
     if images < 2:
         raise InputError(f"{recipe.data}: expected at least 2 training images, got {images}")

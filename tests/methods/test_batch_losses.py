@@ -6,6 +6,9 @@ import pytest
 import torch
 from lightly.loss import BarlowTwinsLoss, VICRegLoss
 
+from sparring.contracts import Embedding
+from sparring.encoders import resnet12
+from sparring.methods import BarlowTwins, VICReg
 from sparring.methods.barlow import barlow_twins
 from sparring.methods.vicreg import vicreg_loss
 
@@ -42,18 +45,18 @@ def barlow_by_loops(x, y, redundancy=5e-3):
     return loss
 
 
-def vicreg_by_loops(x, y):
+def vicreg_by_loops(x, y, invariance=25, variance=25, covariance=1):
     x, y = x.tolist(), y.tolist()
     b, k = len(x), len(x[0])
-    loss = 25 * sum((x[n][i] - y[n][i]) ** 2 for n in range(b) for i in range(k)) / (b * k)
+    loss = invariance * sum((x[n][i] - y[n][i]) ** 2 for n in range(b) for i in range(k)) / (b * k)
     for z in (x, y):
         means, squares = column_moments(z)
-        loss += 25 * sum(max(0.0, 1 - math.sqrt(s / (b - 1) + 1e-4)) for s in squares) / k / 2
+        loss += variance * sum(max(0.0, 1 - math.sqrt(s / (b - 1) + 1e-4)) for s in squares) / k / 2
         for i in range(k):
             for j in range(k):
                 if i != j:
                     c = sum((z[n][i] - means[i]) * (z[n][j] - means[j]) for n in range(b)) / (b - 1)
-                    loss += c**2 / k
+                    loss += covariance * c**2 / k
     return loss
 
 
@@ -62,6 +65,16 @@ def test_mean_equals_loops(spread):
     x, y = projections(spread=spread)
     assert LOSSES["barlow"][0](x, y).mean().item() == pytest.approx(barlow_by_loops(x, y), rel=1e-10)
     assert LOSSES["vicreg"][0](x, y).mean().item() == pytest.approx(vicreg_by_loops(x, y), rel=1e-10)
+
+
+def test_a_method_weighs_each_term_by_its_own_setting():
+    x, y = projections(spread=0.3)
+    one, other = Embedding(x, x), Embedding(y, y)
+    barlow = BarlowTwins(resnet12(width=1 / 16), projection=5, redundancy=0.2, scale=0.7).compare(one, other)
+    assert barlow.mean().item() == pytest.approx(0.7 * barlow_by_loops(x, y, 0.2), rel=1e-10)
+    weights = {"invariance": 2.0, "variance": 3.0, "covariance": 50.0}
+    vicreg = VICReg(resnet12(width=1 / 16), projection=5, **weights).compare(one, other)
+    assert vicreg.mean().item() == pytest.approx(vicreg_by_loops(x, y, **weights), rel=1e-10)
 
 
 @pytest.mark.parametrize("spread", [0.3, 1.0])

@@ -120,6 +120,30 @@ def test_moco_equals_loops(symmetric):
         assert loss[i].item() == pytest.approx((forth + back) / 2 if symmetric else forth, rel=1e-10)
 
 
+def of_others(queue, i):
+    """What a queue holds of other images than the i-th."""
+    return [key for key, image in zip(queue.keys.tolist(), queue.images.tolist(), strict=True) if image != i]
+
+
+def test_an_images_own_keys_are_no_negatives_of_it():
+    method = make(MoCo, queue=9, temperature=T)
+    method.after_step({"first": embedding(3), "second": embedding(4)})
+    first, second = embedding(1), embedding(2)
+    loss = method.compare(first, second)
+    assert [9 - len(of_others(method.queue, i)) for i in range(6)] == [2, 2, 2, 1, 1, 1]
+    for i in range(6):
+        forth = info_nce(first.projection[i].tolist(), second.target[i].tolist(), of_others(method.queue, i))
+        back = info_nce(second.projection[i].tolist(), first.target[i].tolist(), of_others(method.queue, i))
+        assert loss[i].item() == pytest.approx((forth + back) / 2, rel=1e-10)
+
+
+def test_hard_keys_are_mixed_from_other_images():
+    mixing, query = Mixing(hardest=2, pairs=1, queries=1).double(), F.normalize(normal(1, 4))
+    queue = F.normalize(torch.cat([query, normal(3, 4, seed=1)]))
+    own = torch.tensor([[True, False, False, False]])
+    assert torch.equal(mixing(query, queue, own), mixing(query, queue[1:], own[:, 1:]))
+
+
 def test_moco_parity_with_lightly():
     method = make(MoCo, queue=7, temperature=T, symmetric=False)
     first, second, peer = embedding(1), embedding(2), NTXentLoss(T, memory_bank_size=(7, 4))
@@ -133,11 +157,13 @@ def test_a_queue_is_first_in_first_out():
     queue = Queue(5, 3).double()
     start, older, newer = queue.keys.clone(), normal(2, 3), normal(2, 3, seed=1)
     torch.testing.assert_close(start.norm(dim=1), torch.ones(5, dtype=torch.float64))
-    queue.push(older)
-    queue.push(newer)
+    queue.push(older, torch.tensor([3, 4]))
+    queue.push(newer, torch.tensor([5, 3]))
     torch.testing.assert_close(queue.keys, torch.cat([F.normalize(newer), F.normalize(older), start[:1]]))
-    queue.push(normal(8, 3, seed=2))
+    assert queue.images.tolist() == [5, 3, 3, 4, -1]
+    queue.push(normal(8, 3, seed=2), torch.arange(8))
     torch.testing.assert_close(queue.keys, F.normalize(normal(8, 3, seed=2))[:5])
+    assert queue.images.tolist() == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +185,7 @@ def test_queue_may_move_before_the_backward_pass():
         first.indices = second.indices = torch.arange(6)
         losses = [method.compare(first, second).mean() for _ in range(2)]
         expected = torch.autograd.grad(losses[0], list(method.encoder.parameters()), retain_graph=True)
-        method.queue.push(normal(6, 4))
+        method.queue.push(normal(6, 4), torch.arange(6, 12))
         found = torch.autograd.grad(losses[1], list(method.encoder.parameters()))
         assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True)), name
 
@@ -216,9 +242,9 @@ def test_pcl_is_moco_until_it_has_clusters():
     )
 
 
-def clustered():
+def clustered(*, symmetric=True):
     """PCL after two steps that showed it all twelve images."""
-    method = METHODS["pcl"]()
+    method = make(PCL, queue=7, temperature=T, images_per_cluster=(4, 3), every=2, symmetric=symmetric)
     for step in range(2):
         views = {name: embedding(3 * step + i) for i, name in enumerate(("first", "second*"))}
         for view in views.values():
@@ -239,9 +265,10 @@ def test_pcl_remembers_the_clean_view_and_clusters_when_due():
     assert [len(clustering.centres) for clustering in method.clusterings] == [3, 4]
 
 
-def test_pcl_equals_loops():
-    method = clustered()
-    first, second, queue = embedding(7), embedding(8), method.queue.keys.tolist()
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_pcl_equals_loops(symmetric):
+    method = clustered(symmetric=symmetric)
+    first, second = embedding(7), embedding(8)
     loss = method.compare(first, second)
 
     def one(query, key, i):
@@ -253,12 +280,12 @@ def test_pcl_equals_loops():
             ]
             own = logits[clustering.own[i]]
             terms.append(-math.log(math.exp(own) / sum(math.exp(logit) for logit in logits)))
-        return info_nce(query, key, queue) + sum(terms) / len(terms)
+        return info_nce(query, key, of_others(method.queue, i)) + sum(terms) / len(terms)
 
     for i in range(6):
         forth = one(first.projection[i].tolist(), second.target[i].tolist(), i)
         back = one(second.projection[i].tolist(), first.target[i].tolist(), i)
-        assert loss[i].item() == pytest.approx((forth + back) / 2, rel=1e-10)
+        assert loss[i].item() == pytest.approx((forth + back) / 2 if symmetric else forth, rel=1e-10)
 
 
 def test_concentrations():
@@ -283,6 +310,13 @@ def test_k_means_finds_what_is_apart_and_bears_a_collapse():
     assert k_means(torch.ones(9, 3), 3)[0].isfinite().all()
 
 
+def test_pcl_clusters_once_an_epoch():
+    method = make(PCL, images_per_cluster=(4,))  # 12 images, 6 a step
+    for clustered in (False, True):
+        method.after_step({"first": embedding(1), "second": embedding(2)})
+        assert (method.clusterings[0].own >= 0).any() == clustered
+
+
 def test_fewer_images_than_clusters_change_nothing():
     method = make(PCL, images_per_cluster=(1,), every=1)
     method.after_step({"first": embedding(1), "second": embedding(2)})
@@ -297,8 +331,8 @@ def test_fewer_images_than_clusters_change_nothing():
         (MoCo, {"temperature": 0.0}, "temperature: expected a number of at least 0.001, got 0.0"),
         (mochi, {"queue": 8, "hardest": 9}, "mochi: expected hardest to be at most the queue's 8, got 9"),
         (mochi, {"pairs": 0}, "mochi: expected at least 1 of each"),
-        (PCL, {"every": 0}, "pcl: expected at least 1 step and 1 image"),
-        (PCL, {"images_per_cluster": ()}, "pcl: expected at least 1 step and 1 image"),
+        (PCL, {"every": -1}, "pcl: expected 0 or more steps and at least 1 image"),
+        (PCL, {"images_per_cluster": ()}, "pcl: expected 0 or more steps and at least 1 image"),
     ],
 )
 def test_bad_settings(kind, settings, text):

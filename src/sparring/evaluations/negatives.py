@@ -54,7 +54,7 @@ def split(method: Scored, first: Embedding, second: Embedding) -> Split:
 
 def classes_of_negatives(scores: Scores, labels: Int[Tensor, " b"]) -> Int[Tensor, " n"] | None:
     """Of both views of all images of all ranks; None where the negatives are a queue's keys, which have no labels."""
-    if scores.kept().all():  # among the views of a batch each anchor meets itself, which is no negative
+    if scores.queued:
         return None
     return gather(labels).repeat(2)
 

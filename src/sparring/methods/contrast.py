@@ -21,6 +21,8 @@ class Scores:
     temperature: float
     same: Bool[Tensor, "a n"] | None = None
     """Whether a negative is a false one: another image of the anchor's class; only where labels are known."""
+    queued: bool = False
+    """Whether negatives are a queue's keys, of which no labels are known."""
 
     def kept(self) -> Bool[Tensor, "a n"]:
         """Which entries of `negative` are negatives."""
@@ -30,7 +32,7 @@ class Scores:
 def joined(one: Scores, other: Scores) -> Scores:
     """The anchors of both, each with its own positive and negatives."""
     positive, negative = torch.cat([one.positive, other.positive]), torch.cat([one.negative, other.negative])
-    return Scores(positive, negative, one.temperature)
+    return Scores(positive, negative, one.temperature, queued=one.queued)
 
 
 def info_nce(scores: Scores, *, itself: bool = False) -> Float[Tensor, " a"]:
@@ -69,8 +71,13 @@ def all_against_all(
 
 
 def against_queue(
-    query: Float[Tensor, "b k"], key: Float[Tensor, "b k"], queue: Float[Tensor, "q k"], temperature: float
+    query: Float[Tensor, "b k"],
+    key: Float[Tensor, "b k"],
+    queue: Float[Tensor, "q k"],
+    own: Bool[Tensor, "b q"],
+    temperature: float,
 ) -> Scores:
-    """Each query as an anchor, its key as the positive, the queue as negatives (MoCo)."""
+    """Each query as an anchor, its key as the positive, the queue as negatives (MoCo) but for keys of its own image."""
     query, key = F.normalize(query), F.normalize(key)
-    return Scores((query * key).sum(dim=1) / temperature, query @ queue.T / temperature, temperature)
+    negative = (query @ queue.T / temperature).masked_fill(own, -torch.inf)
+    return Scores((query * key).sum(dim=1) / temperature, negative, temperature, queued=True)

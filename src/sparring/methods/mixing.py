@@ -2,7 +2,7 @@
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from sparring.errors import InputError
@@ -46,9 +46,11 @@ class Mixing(nn.Module):
         self.clock[1] += 1
 
     @torch.no_grad()
-    def forward(self, query: Float[Tensor, "b k"], queue: Float[Tensor, "q k"]) -> Float[Tensor, "b s k"]:
+    def forward(
+        self, query: Float[Tensor, "b k"], queue: Float[Tensor, "q k"], own: Bool[Tensor, "b q"]
+    ) -> Float[Tensor, "b s k"]:
         """Synthetic negatives of each query; all vectors have length 1."""
-        negatives = queue[(query @ queue.T).topk(self.hardest, dim=1).indices]
+        negatives = queue[(query @ queue.T).masked_fill(own, -torch.inf).topk(self.hardest, dim=1).indices]
         left, right = negatives[:, self.places[0]], negatives[:, self.places[1]]
         left = torch.cat([left[:, : self.pairs], query[:, None].expand_as(left[:, self.pairs :])], dim=1)
         return F.normalize(self.shares * left + (1 - self.shares) * right, dim=2)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sparring.contracts import Embedding
 from sparring.encoders import Encoder
 from sparring.errors import InputError
-from sparring.gather import gather
+from sparring.gather import gather, ranks
 from sparring.methods.prototypes import Clustering
 from sparring.methods.queued import Queued
 
@@ -27,7 +27,7 @@ class PCL(Queued):
         image_count: number of images in the data set.
         temperature: also the mean concentration of the clusters.
         images_per_cluster: one number for each granularity (on average; the paper's: 51, 26, 13).
-        every: steps between clusterings (the paper: one epoch).
+        every: steps between clusterings; 0 is one epoch, as in the paper.
 
     Source: Li et al. 2021, "Prototypical Contrastive Learning of Unsupervised Representations".
     """
@@ -47,7 +47,7 @@ class PCL(Queued):
         queue: int = 4096,
         symmetric: bool = True,
         images_per_cluster: tuple[int, ...] = (200, 100, 50),
-        every: int = 390,
+        every: int = 0,
     ) -> None:
         super().__init__(
             encoder,
@@ -58,8 +58,8 @@ class PCL(Queued):
             queue=queue,
             symmetric=symmetric,
         )
-        if not images_per_cluster or min(every, *images_per_cluster) < 1:
-            raise InputError(f"pcl: expected at least 1 step and 1 image, got {every=}, {images_per_cluster=}")
+        if not images_per_cluster or every < 0 or min(images_per_cluster) < 1:
+            raise InputError(f"pcl: expected 0 or more steps and at least 1 image, got {every=}, {images_per_cluster=}")
         self.every = every
         sizes = [max(2, image_count // images) for images in images_per_cluster]
         clusterings = [Clustering(image_count, size, projection, temperature) for size in sizes]
@@ -79,9 +79,11 @@ class PCL(Queued):
 
     def after_step(self, embeddings: Mapping[str, Embedding]) -> None:
         super().after_step(embeddings)
-        self._remember(next(iter(embeddings.values())))
+        first = next(iter(embeddings.values()))
+        self._remember(first)
         self.steps.add_(1)
-        if int(self.steps) % self.every == 0:  # a sync, once a step
+        epoch = max(1, len(self.bank) // (ranks() * len(first.features)))
+        if int(self.steps) % (self.every or epoch) == 0:  # a sync, once a step
             for clustering in self.clusterings:
                 clustering.fit(self.bank)
 

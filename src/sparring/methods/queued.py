@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from sparring.contracts import Embedding, Method
@@ -30,18 +30,22 @@ class Queue(nn.Module):
     """
 
     keys: Tensor
+    images: Tensor
+    """Whose keys they are, by place in the data set; -1 at first."""
 
     def __init__(self, size: int, width: int) -> None:
         super().__init__()
         if size < 1:
             raise InputError(f"queue: expected at least 1 key, got {size}")
         self.register_buffer("keys", F.normalize(torch.randn(size, width)))
+        self.register_buffer("images", torch.full((size,), -1))
 
     @torch.no_grad()
-    def push(self, keys: Float[Tensor, "b k"]) -> None:
+    def push(self, keys: Float[Tensor, "b k"], images: Int[Tensor, " b"]) -> None:
         """Enter keys; the oldest leave."""
         new = gather(F.normalize(keys.detach())).to(self.keys.dtype)
         self.keys.copy_(torch.cat([new, self.keys])[: len(self.keys)])
+        self.images.copy_(torch.cat([gather(images), self.images])[: len(self.images)])
 
 
 def keys_of(embeddings: Mapping[str, Embedding], *, symmetric: bool) -> Float[Tensor, "n k"]:
@@ -58,7 +62,8 @@ def keys_of(embeddings: Mapping[str, Embedding], *, symmetric: bool) -> Float[Te
 class Queued(Method):
     """InfoNCE of q1 (online) with k2 (target) against the queue; symmetric: the mean with q2 and k1.
 
-    The queue enters the keys of all views of a step if symmetric, else of the second view (hardened, if it was).
+    The queue enters the keys of all views of a step if symmetric, else of the second view (hardened, if it was). An
+    image's own keys, which a queue longer than an epoch holds, are no negatives of it; the papers keep them.
 
     Args: as `MoCo`.
     """
@@ -99,15 +104,20 @@ class Queued(Method):
     def _find(self, query: Embedding, key: Embedding) -> Scores:
         assert key.target is not None
         queue = self.queue.keys.clone()  # a copy: the queue may move on before the backward pass
-        scores = against_queue(query.projection, key.target, queue, self.temperature)
+        assert query.indices is not None
+        own = query.indices[:, None] == self.queue.images
+        scores = against_queue(query.projection, key.target, queue, own, self.temperature)
         if self.mixing is None:
             return scores
-        own = F.normalize(query.projection)
-        synthetic = torch.einsum("bk,bsk->bs", own, self.mixing(own, queue)) / self.temperature
+        anchors = F.normalize(query.projection)
+        synthetic = torch.einsum("bk,bsk->bs", anchors, self.mixing(anchors, queue, own)) / self.temperature
         return replace(scores, negative=torch.cat([scores.negative, synthetic], dim=1))
 
     def after_step(self, embeddings: Mapping[str, Embedding]) -> None:
         self.target.follow(self.encoder, self.projector)
-        self.queue.push(keys_of(embeddings, symmetric=self.symmetric))
+        keys = keys_of(embeddings, symmetric=self.symmetric)
+        places = next(iter(embeddings.values())).indices
+        assert places is not None
+        self.queue.push(keys, places.repeat(len(keys) // len(places)))
         if self.mixing is not None:
             self.mixing.redraw()
