@@ -13,6 +13,7 @@ from sparring.dual_norm import DualNorm, with_dual_norms, without_dual_norms
 from sparring.encoders import resnet12
 from sparring.learner import Learner
 from sparring.methods import BYOL, SimSiam
+from sparring.probes import hardness
 from sparring.randomness import generator_for, seeded
 from sparring.recipe import Part, Recipe
 from sparring.rounds import Batch
@@ -76,6 +77,17 @@ def test_a_search_sees_both_views_through_the_layers_of_hard_ones(running: bool,
     first, second = hard.encode(batch.views["first"]), hard.encode(Rotation()(batch.views["second"], params))
     assert torch.allclose(found, hard.compare(first, second), atol=1e-12)
     assert all(torch.equal(value, before[name]) for name, value in dual.state_dict().items())
+
+
+def test_a_look_sees_hard_views_through_the_layers_that_a_round_does(photographs: Tensor) -> None:
+    dual = make(True)
+    for each in (each for each in dual.modules() if isinstance(each, DualNorm) and each.hard.affine):
+        nn.init.constant_(each.hard.weight, 0.5)
+    embeddings = dual(make_batch(photographs)).embeddings
+    figures = hardness(dual, make_batch(photographs))
+    for who, view in (("adversary", "second*"), ("clean", "second")):
+        expected = dual.method.compare(embeddings["first"], embeddings[view]).mean().item()
+        assert figures[f"hardness/{who}"] == pytest.approx(expected, abs=1e-12)
 
 
 def test_what_is_kept_is_the_clean_network(photographs: Tensor) -> None:

@@ -9,11 +9,15 @@ from fits import normal
 from torch import Tensor
 
 from sparring.contracts import Features
+from sparring.datasets import DataSet, Images
 from sparring.errors import InputError
-from sparring.evaluations import Collapse, FewShot
+from sparring.evaluations import Collapse, FewShot, Lidar, Linear, Subject
 from sparring.evaluations.collapse import SMALLEST, alignment, uniformity
 from sparring.evaluations.few_shot import draw_episodes, episode_accuracies
 from sparring.evaluations.lidar import RIDGE, lidar
+from sparring.randomness import generator_for
+from sparring.recipe import Views
+from sparring.views import as_bytes, base_view
 
 LABELS = torch.tensor([0] * 9 + [1] * 30 + [2] * 12 + [4] * 25 + [5] * 11)
 
@@ -58,6 +62,21 @@ def test_few_shot_figures_of_separable_and_of_senseless_features() -> None:
     margin = figures["few_shot/ways=5,shots=5/ci95"] / 1.96 * 4
     assert abs(figures["few_shot/ways=5,shots=5"] - 20) < max(margin, 1)
     assert 0 < margin < 4
+
+
+def test_few_shot_reads_directions_from_the_banks_mean_and_tells_its_margin() -> None:
+    """CL2N: neither a shift of all features nor how far an image lies from the bank's mean matters."""
+    labels, probe = torch.arange(120) % 4, FewShot(ways=3, shots=(2,), queries=5, episodes=30)
+    bank, queries = normal(50, 6, seed=1) + 2, normal(120, 6) + 1.5 * F.one_hot(labels, 6)
+    centre, lengths = bank.mean(dim=0), 1 + torch.arange(120)[:, None] % 7
+    figures = probe(Features(bank, queries, None, labels))
+    moved = Features(bank + 5, centre + lengths * (queries - centre) + 5, None, labels)
+    assert probe(moved) == pytest.approx(figures)
+    accuracies = probe.accuracies(F.normalize(queries - centre), labels, 2)
+    mean = sum(accuracies.tolist()) / 30
+    error = math.sqrt(sum((each - mean) ** 2 for each in accuracies.tolist()) / 29 / 30)
+    expected = {"few_shot/ways=3,shots=2": 100 * mean, "few_shot/ways=3,shots=2/ci95": 196 * error}
+    assert figures == pytest.approx(expected)
 
 
 def test_too_few_classes_for_an_episode_are_one_line() -> None:
@@ -114,3 +133,15 @@ def test_lidar_counts_the_directions_that_tell_images_apart() -> None:
     assert lidar(views).item() == pytest.approx(3, rel=0.02)
     same = torch.zeros(30, 4, 3)
     assert lidar(same).isfinite()
+
+
+def test_lidar_reads_views_as_the_run_drew_them(photographs: Tensor) -> None:
+    """By hand: each view from a draw of its own, rounded to bytes as images are."""
+    pixels, views = (255 * photographs).round().to(torch.uint8), Views(crop_scale=(0.6, 0.8), jitter=0.0)
+    encoder = torch.nn.Sequential(torch.nn.AvgPool2d(16), torch.nn.Flatten())
+    data = DataSet("photographs", Images(pixels, None, ()), None)
+    figures = Lidar(views=3, seed=2)(Subject(encoder, data, views, Linear()))
+    drawn = [as_bytes(base_view(pixels, views, generator_for(2, number, 0, "lidar"))) for number in range(3)]
+    features = torch.stack([encoder(view.float() / 255) for view in drawn], dim=1)
+    assert figures["lidar"] == pytest.approx(lidar(features).item(), rel=1e-3)
+    assert figures["alignment"] == pytest.approx(alignment(features[:, 0], features[:, 1]).item(), rel=1e-3)

@@ -71,11 +71,11 @@ def test_the_run_s_encoder_stays_as_it_is_and_colours_are_left_out(
     monkeypatch.setattr(finetune, "train_on_labels", noted)
     encoder = model[0].eval()
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
-    views = Views(crop_scale=(0.5, 1.0), hue=0.3)
+    views = Views(crop_scale=(0.5, 1.0), hue=0.3, sides=(16,))
     subject = Subject(encoder, DataSet("photographs", images, images), views, Linear())
     figures = FineTune(shares=(0.25, 1.0), epochs=1)(subject)
     assert figures.keys() == {"finetune/share=0.25", "finetune/share=1"}
     assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
     assert sizes == [6, 24]  # two of eight images of each class
     assert [recipe.batch_size for recipe in seen] == sizes
-    assert seen[0].views == replace(views, jitter=0.0, grey=0.0)
+    assert seen[0].views == replace(views, jitter=0.0, grey=0.0, sides=())

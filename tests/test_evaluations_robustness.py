@@ -87,6 +87,18 @@ def test_figures_are_accuracies_of_the_attacked_images(ready: tuple[nn.Module, T
         Robustness(eps=8)
 
 
+def test_an_attack_has_its_bound_and_its_steps_in_units_of_pixels(ready: tuple[nn.Module, Tensor, Tensor]) -> None:
+    """The last images that the classifier sees are those of PGD: three steps of a fifth of the bound."""
+    classifier, images, labels = ready
+    seen: list[Tensor] = []
+    hook = classifier.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    Robustness(eps=0.1, step=0.02, steps=3, seed=4).figures(classifier, images, labels)
+    hook.remove()
+    draws = generator_for(4, 0, 0, "robustness")
+    fifths = attacked(classifier, images, labels, lambda t: Search(t, steps=3, step_size=0.2), eps=0.1, generator=draws)
+    assert torch.allclose(seen[-1], fifths, atol=1e-12)
+
+
 @pytest.fixture(scope="module")
 def pixels(photographs: Tensor) -> Tensor:
     return (255 * photographs).round().to(torch.uint8)

@@ -87,6 +87,7 @@ def test_one_backward_equals_two_passes(photographs: Tensor) -> None:
         (Part("search", {"steps": 1}), 3, 8),
         (Part("search", {"steps": 5}), 7, 16),
         (Part("best_of", {"draws": 4}), 6, 10),
+        (Part("best_of", {"draws": 4, "side": 16}), 6, 7),  # a look at a quarter of the pixels costs a quarter
     ],
     ids=str,
 )

@@ -11,8 +11,8 @@ from sparring.adversaries import Blend, Free, Learned, Random, Search
 from sparring.contracts import Adversary, Embedding, Proposal, Turn
 from sparring.encoders import resnet12
 from sparring.learner import Learner
-from sparring.methods import MoCo, SimSiam
-from sparring.penalties import HardnessBound
+from sparring.methods import BYOL, MoCo, SimSiam
+from sparring.penalties import HardnessBound, IdentityDivergence, Teacher
 from sparring.randomness import generator_for, seeded
 from sparring.rounds import Batch, base_views_of
 from sparring.transforms import Colour, Pixels, Rotation
@@ -94,6 +94,24 @@ def test_a_search_looks_at_the_strength_it_will_play_at(photographs: Tensor) -> 
     assert not torch.allclose(at_full, losses, atol=1e-3)
 
 
+def test_what_a_search_looks_at_is_less_what_it_would_pay(photographs: Tensor) -> None:
+    """By hand: twice the divergence from the identity."""
+    seen: list[tuple[Tensor, Tensor]] = []
+    colour = Colour(a_max=0.8)
+
+    class Judge(Random):
+        def propose(self, turn: Turn) -> Proposal:
+            params = self.transform.sample(turn.images, turn.generator)
+            seen.append((params, turn.hardness(params)))
+            return Proposal(params)
+
+    outcome = make(Judge(colour), penalties=[IdentityDivergence(colour, weight=2.0)])(make_batch(photographs))
+    ((params, losses),) = seen
+    paid = -2 * colour.matrix(params).diagonal(dim1=1, dim2=2).log().mean(dim=1)
+    assert torch.allclose(losses, outcome.comparison - paid, atol=1e-9)
+    assert outcome.penalties["second*"].item() == pytest.approx(paid.mean().item(), abs=1e-9)
+
+
 def test_a_sampled_choice_is_reinforced_by_its_advantage(photographs: Tensor) -> None:
     """Williams 1992: the gradient on the score is the image's comparison less the batch's mean, over the batch size."""
 
@@ -137,6 +155,18 @@ def test_a_penalty_lowers_what_the_adversary_ascends_and_leaves_the_encoder(phot
     )
     expected = [a - b for a, b in zip(gradients(without.loss, free.adversary), own, strict=True)]
     assert close(gradients(priced.loss, dear.adversary), expected)
+
+
+def test_an_adversary_pays_its_own_penalty_and_those_of_the_recipe(photographs: Tensor) -> None:
+    class Costly(Random):
+        def propose(self, turn: Turn) -> Proposal:
+            return replace(super().propose(turn), penalty=torch.full((len(turn.images),), 0.25).double())
+
+    colour = Colour(a_max=0.8)
+    outcome = make(Costly(colour), penalties=[IdentityDivergence(colour, weight=2.0)])(make_batch(photographs))
+    divergence = -colour.matrix(outcome.params["second*"]).diagonal(dim1=1, dim2=2).log().mean().item()
+    assert outcome.penalties["second*"].item() == pytest.approx(0.25 + 2 * divergence, abs=1e-9)
+    assert outcome.loss.item() == pytest.approx(outcome.comparison.mean().item() - 0.25 - 2 * divergence, abs=1e-9)
 
 
 def propose(adversary: Adversary, photographs: Tensor, step: int = 0) -> Tensor:
@@ -197,6 +227,21 @@ def test_a_penalty_weighs_as_much_as_the_pairs_that_it_is_for(photographs: Tenso
     bounded = make(learned(), pairs=pairs, penalties=[HardnessBound(ratio=0.0, margin=-5.0)])
     expected = [-gradient for gradient in gradients(free(batch).loss, free.adversary)]
     assert close(gradients(bounded(batch).loss, bounded.adversary), expected)
+
+
+def test_after_a_step_the_methods_target_and_the_penaltys_teacher_follow(photographs: Tensor) -> None:
+    with seeded(0):
+        method = BYOL(resnet12(width=0.0625), hidden=16, projection=8, momentum=0.5)
+        teacher = Teacher(method.encoder, momentum=0.5)
+    learner = Learner(method, learned(), penalties=[teacher]).double()
+    outcome = learner(make_batch(photographs))
+    slow = (next(method.target.parameters()), next(teacher.teacher.parameters()))
+    online = next(method.encoder.parameters())
+    before = online.detach().clone()
+    with torch.no_grad():
+        online.add_(1.0)
+    learner.after_step(outcome)
+    assert all(torch.allclose(own, before + 0.5, atol=1e-12) for own in slow)
 
 
 def chosen(learner: Learner, photographs: Tensor, partner: Embedding) -> Tensor:

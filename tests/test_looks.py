@@ -104,9 +104,13 @@ def test_places_are_spread_from_end_to_end() -> None:
 
 def test_a_run_keeps_which_class_the_nearest_negatives_are_of(folder: Path, tmp_path: Path) -> None:
     run = sparring.train(small(folder, epochs=1, method=SIMCLR), run=tmp_path / "run")
-    for stage in ("before", "after"):
-        found = json.loads((run / "nearest" / f"{stage}.json").read_text())
+    tables = [json.loads((run / "nearest" / f"{stage}.json").read_text()) for stage in ("before", "after")]
+    for found in tables:
         assert found["classes"] == ["class0", "class1", "class2"]
+        assert found["views"] == [20, 20, 20]
         assert all(sum(row) == pytest.approx(1, abs=1e-3) for row in found["shares"])
+    before, after = tables
+    assert before["chance"] == after["chance"], "which depends on the images alone"
+    assert before["shares"] != after["shares"]
     without = sparring.train(small(folder, epochs=1), run=tmp_path / "without")
     assert not (without / "nearest").exists()

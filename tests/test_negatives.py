@@ -7,7 +7,15 @@ from torch import Tensor
 
 from sparring.contracts import Embedding, Method
 from sparring.encoders import resnet12
-from sparring.evaluations.negatives import Scored, chance_classes, false_negatives, nearest_classes, negatives, split
+from sparring.evaluations.negatives import (
+    Scored,
+    chance_classes,
+    false_negatives,
+    nearest_classes,
+    negatives,
+    split,
+    tabled,
+)
 from sparring.methods import METHODS
 from sparring.parts import build
 from sparring.randomness import seeded
@@ -111,6 +119,19 @@ def test_chance_is_the_mean_over_every_choice_of_a_nearest_negative() -> None:
         for j in (j for j in range(2 * IMAGES) if j % IMAGES != i):
             expected[labels[i], labels[j % IMAGES]] += 1 / (2 * IMAGES - 2)
     assert torch.allclose(chance_classes(labels, 4), expected)
+
+
+def test_a_table_of_nearest_negatives_holds_shares_of_a_classes_views() -> None:
+    counts, chance = (
+        torch.tensor([[3.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0] * 3]),
+        torch.eye(3) * torch.tensor([1.0, 0.5, 0]),
+    )
+    assert tabled(counts, chance, ("a", "b", "c")) == {
+        "classes": ["a", "b", "c"],
+        "views": [4, 2, 0],
+        "shares": [[0.75, 0.25, 0.0], [0.5, 0.5, 0.0], [0.0] * 3],
+        "chance": [0.25, 0.25, 0.0],
+    }
 
 
 def test_the_nearest_negative_is_counted_under_its_own_class() -> None:

@@ -45,14 +45,15 @@ def test_an_image_is_painted_whatever_else_is_in_the_batch(
         assert not torch.allclose(first[1], second[1], atol=1e-6)
 
 
-def conv(maps: Tensor, weights: dict[str, Tensor], name: str, stride: int = 1) -> Tensor:
-    """Reflected borders, convolution, each channel of each image to mean 0 and variance 1, scale and shift."""
+def conv(maps: Tensor, weights: dict[str, Tensor], name: str, stride: int = 1, groups: int = 0) -> Tensor:
+    """Reflected borders, convolution, each channel (or group) of an image to mean 0 and variance 1, scale and shift."""
     kernel, scale, shift = (weights[f"{name}.{key}"] for key in ("0.weight", "1.weight", "1.bias"))
     out = F.conv2d(F.pad(maps, [kernel.shape[-1] // 2] * 4, mode="reflect"), kernel, stride=stride)
     for image in out:
-        for c in range(len(image)):
-            centred = image[c] - image[c].mean()
-            image[c] = scale[c] * centred / (centred.square().mean() + 1e-5).sqrt() + shift[c]
+        for own in torch.arange(len(image)).chunk(groups or len(image)):
+            centred = image[own] - image[own].mean()
+            normal = centred / (centred.square().mean() + 1e-5).sqrt()
+            image[own] = scale[own, None, None] * normal + shift[own, None, None]
     return out
 
 
@@ -83,6 +84,32 @@ def test_the_generator_written_out(photographs: Tensor) -> None:
     out = F.conv2d(F.pad(maps, [4] * 4, mode="reflect"), weights["last.weight"], weights["last.bias"]).tanh()
     expected = out / out.abs().sum(dim=(1, 2, 3), keepdim=True)
     assert torch.allclose(found, expected, rtol=0, atol=1e-14)
+
+
+@torch.no_grad()
+def test_the_u_net_written_out(photographs: Tensor) -> None:
+    """Every other pixel on the way down, three linear layers at the bottom, each depth's maps beside on the way up."""
+    with seeded(0):
+        painter = UNet(Mask(form="free"), width=8, masks=3).double()
+    weights, draws, skips = painter.state_dict(), generator_for(5, 0), list[Tensor]()
+    for name, value in weights.items():
+        if ".1." in name or "bias" in name:
+            value.add_(0.3 * torch.rand(value.shape, generator=draws))
+    maps = photographs[:2]
+    for layer in range(4):
+        skips.append(conv(maps, weights, f"down.{layer}", groups=8).relu())
+        maps = skips[-1][:, :, ::2, ::2]
+    flat = skips[-1].flatten(1)
+    for layer in (0, 2, 4):
+        flat = (flat @ weights[f"bottleneck.{layer}.weight"].T + weights[f"bottleneck.{layer}.bias"]).relu()
+    maps = flat.view_as(skips[-1])
+    for layer, skip in enumerate(reversed(skips)):
+        times = skip.shape[-1] // maps.shape[-1]
+        maps = maps.repeat_interleave(times, dim=2).repeat_interleave(times, dim=3)
+        maps = conv(torch.cat([maps, skip], dim=1), weights, f"up.{layer}", groups=8).relu()
+    logits = torch.einsum("nc,bchw->bnhw", weights["head.weight"][:, :, 0, 0], maps)
+    expected = (logits + weights["head.bias"][:, None, None]).softmax(dim=1)[:, :, None]
+    assert torch.allclose(painter.share_out(photographs[:2]), expected, rtol=0, atol=1e-12)
 
 
 def test_viewmakers_budget_is_spent_to_the_last_bit_and_on_many_pixels(photographs: Tensor) -> None:

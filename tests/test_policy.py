@@ -13,6 +13,7 @@ from torchvision import transforms as library
 from sparring.adversaries import (
     Absent,
     AutoAugment,
+    BestOf,
     Blend,
     Free,
     Learned,
@@ -377,6 +378,26 @@ def test_learner_and_blend_pass_the_step_on(photographs: Tensor) -> None:
     for step in range(3):
         learner.after_step(learner(Batch(views, torch.arange(12), step, 1.0, generator_for(0, step))))
     assert [(replay.steps, replay.copies) for replay in replays] == [(3, 3), (3, 1)]
+
+
+def test_who_has_opponents_passes_on_their_optimisers_and_the_step() -> None:
+    inner = [Replay(Constant(), every=1) for _ in range(3)]
+    player = Blend([BestOf(Rotation(), opponent=inner[0]), Replay(inner[1]), inner[2]])
+    player.after_step()
+    assert [replay.steps for replay in inner] == [1, 1, 1]
+    groups = [group for optimiser in player.optimisers(0.1) for group in optimiser.param_groups]
+    trained = {id(weight) for group in groups for weight in group["params"]}
+    assert trained == {id(weight) for replay in inner for weight in replay.opponent.parameters()}
+
+
+def test_what_is_not_played_is_not_reinforced(photographs: Tensor) -> None:
+    with seeded(0):
+        method = SimSiam(resnet12(width=0.0625), projection=16, bottleneck=8)
+    policy = Policy(Rotation(), slots=1, levels=3)
+    learner = Learner(method, policy, probability=0.0).double()
+    views = {"first": photographs, "second": photographs.flip(3)}
+    outcome = learner(Batch(views, torch.arange(12), 0, 1.0, generator_for(0, 0)))
+    assert torch.autograd.grad(outcome.loss, policy.logits)[0].abs().max() == 0
 
 
 def test_a_blend_reinforces_each_image_for_the_opponent_that_hardened_it() -> None:

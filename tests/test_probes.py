@@ -91,6 +91,21 @@ def test_a_stranger_is_another_images_view(photographs: Tensor) -> None:
     assert {"negatives/clean/false_weight", "negatives/adversary/false_weight"} <= figures.keys()
 
 
+def test_players_are_held_against_their_transform_by_chance_and_against_the_view_itself(photographs: Tensor) -> None:
+    with seeded(0):
+        learner = make(Learned(Rotation(degrees=90), features=32))
+    batch = batches(photographs)[0]
+    first, second = batch.views.values()
+    draws = generator_for(0, 0, stream="adversary")
+    chance = 2 * torch.rand(len(second), 1, generator=draws).double() - 1
+    seen = {"clean": second, "random": Rotation(degrees=90)(second, chance)}
+    partner = learner.comparison.glance(first, batch.indices)
+    figures = hardness(learner, batch)
+    for who, view in seen.items():
+        loss = learner.method.compare(partner, learner.comparison.glance(view, batch.indices)).mean()
+        assert figures[f"hardness/{who}"] == pytest.approx(loss.item(), abs=1e-12)
+
+
 def test_chance_is_held_against_no_chance(photographs: Tensor) -> None:
     """Its control would be itself, and it would be told from it by nothing but the draw."""
     learned, chance = (

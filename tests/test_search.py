@@ -1,6 +1,7 @@
 """Searches against a kept library and against their definitions."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import foolbox
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from sparring.adversaries import Power, Search
 from sparring.contracts import Transform, Turn
 from sparring.transforms import Blur, Chain, Colour, Frequency, Gain, Hsv, Mask, Operations, Pixels, Rotation, Tone
+from sparring.transforms.balls import size
 
 
 class Classifier(nn.Module):
@@ -138,6 +140,21 @@ def test_power_iteration_finds_the_direction_of_strongest_curvature(photographs:
     assert found is not None
     leading = torch.linalg.eigh(hessian).eigenvectors[:, -1]
     assert torch.allclose((found.flatten(1) @ leading).abs(), torch.ones(3).double(), atol=1e-6)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_power_looks_a_little_way_along_and_then_goes_to_the_bound(norm: Any, photographs: Tensor) -> None:
+    images, pixels, looks = photographs[:3], Pixels(norm=norm), list[Tensor]()
+
+    def hardness(params: Tensor, side: int = 0, running: bool = False) -> Tensor:
+        looks.append(size(params, norm))
+        return (params - 1).square().flatten(1).sum(dim=1)
+
+    played = replace(turn(images, lambda views: views, pixels), hardness=hardness)
+    found = Power(pixels, iterations=2, xi=0.2).propose(played).params
+    assert found is not None
+    assert [each.tolist() for each in looks] == [pytest.approx([0.2] * 3)] * 2
+    assert size(found, norm).tolist() == pytest.approx([1.0] * 3)
 
 
 def test_a_chain_moves_each_part_its_own_steepest_way(photographs: Tensor) -> None:

@@ -118,6 +118,7 @@ def test_without_labels_groups_are_compared_by_rankme(tmp_path: Path) -> None:
     summarise(cells, tmp_path)
     kept = json.loads((tmp_path / "sweep.json").read_text())
     assert (kept["measure"], [group["mean"] for group in kept["groups"]]) == ("rankme", [9.5, 15.5])
+    assert [group["deviation"] for group in kept["groups"]] == pytest.approx([0.5**0.5, 12.5**0.5])
     assert [(each["mean"], each["seeds"]) for each in kept["differences"]] == [(6.0, 2)]
 
 

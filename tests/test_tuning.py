@@ -14,7 +14,7 @@ from sparring.errors import InputError
 from sparring.grid import Cell
 from sparring.recipe import Part, Recipe
 from sparring.run import Run
-from sparring.tuning import Choice, Found, Range, _value_of, parse_space, tune
+from sparring.tuning import Choice, Found, Range, _study, _value_of, parse_space, tune
 
 TINY = Recipe(image_size=16, encoder=Part("resnet12", {"width": 0.0625}), batch_size=512, epochs=2)
 SPACE = parse_space(["learning_rate=0.001:1:log", "batch_size=256:512", "adversary=none,random"])
@@ -86,6 +86,20 @@ def test_whole_ends_are_no_whole_numbers_where_the_setting_is_none() -> None:
         assert ends == [1, 7]
         assert all(type(end) is kind for end in ends), name
     assert _value_of(recipe, "no.such") is None
+
+
+def test_a_study_seeks_the_top_by_the_seed_alone() -> None:
+    def proposed(seed: int) -> list[float]:
+        study, drawn = _study(seed), list[float]()
+        for _ in range(30):
+            trial = study.ask()
+            drawn.append(trial.suggest_float("x", 0, 1))
+            study.tell(trial, drawn[-1])
+        return drawn
+
+    drawn = proposed(0)
+    assert drawn == proposed(0) != proposed(1)
+    assert sum(drawn[-10:]) / 10 > 0.75
 
 
 def test_the_best_comes_first_by_the_mean_over_seeds_at_the_last_epoch(unlucky: list[str], tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What the laws of transforms leave open: exact identities, what parameters mean physically, what the log is told."""
 
 import math
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -183,6 +184,17 @@ def test_the_colour_matrix_is_named_to_from() -> None:
     assert colour(image, params)[0, 0].item() == pytest.approx(0.9, abs=1e-9)
     assert colour.describe(params)["colour/r_from_b"].item() == pytest.approx(1, abs=1e-9)
     assert colour.describe(params)["colour/b_from_r"].item() == pytest.approx(1 / 3, abs=1e-9)
+
+
+def test_a_doubly_stochastic_matrix_is_a_mean_of_permutations_by_their_sharpened_logits() -> None:
+    colour = Colour(space="doubly_stochastic", a_max=0.6, sharpness=2.0)
+    amount, *logits = (0.5, 0.3, -1.0, 0.7, 0.0, 1.0, -0.2)
+    weights = [math.exp(2 * logit) for logit in logits]
+    expected = (1 - 0.3) * torch.eye(3).double()
+    for order, weight in zip(permutations(range(3)), weights, strict=True):
+        for row, column in enumerate(order):
+            expected[row, column] += 0.3 * weight / sum(weights)
+    assert torch.allclose(colour.matrix(torch.tensor([[amount, *logits]]).double())[0], expected, atol=1e-12)
 
 
 def test_a_search_that_starts_at_the_identity_can_leave_it() -> None:

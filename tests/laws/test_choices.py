@@ -145,6 +145,23 @@ def test_the_memory_of_free_stays_in_the_box(step_size: float) -> None:
     assert torch.equal(player.memory.weight, expected)
 
 
+def test_the_memory_of_free_starts_as_chance_does() -> None:
+    with seeded(0):
+        player, ball = Free(Jitter(), image_count=3000), Free(Pixels(norm="l2"), image_count=5)
+    for column in player.memory.weight.detach().unbind(dim=1):
+        assert kstest(column.numpy(), "uniform", args=(-1, 2)).pvalue > 1e-3
+    assert torch.allclose(ball.memory.weight.norm(dim=1), torch.ones(5))
+
+
+def test_noise_of_logits_is_added_before_the_tanh() -> None:
+    with seeded(0):
+        player = Learned(Jitter(), features=FEATURES, logit_noise=0.3).double()
+    features = normal(COUNT, FEATURES)
+    draws = torch.randn(COUNT, 4, generator=generator_for(0, 0)).double()
+    expected = player.head(F.layer_norm(features, (FEATURES,))) + 0.3 * draws
+    assert torch.allclose(player.choose(features, generator_for(0, 0)), expected.tanh(), atol=1e-12)
+
+
 def test_the_learned_head_written_out() -> None:
     """tanh(W norm(features) + b), features normalised per image: neither their scale nor a shift of all matters."""
     with seeded(0):

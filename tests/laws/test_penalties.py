@@ -1,5 +1,6 @@
 """The laws that every registered penalty obeys, and what each one measures."""
 
+import copy
 import math
 
 import pytest
@@ -130,9 +131,60 @@ def test_the_teacher_follows_the_encoder(photographs: Tensor) -> None:
     teacher = build("penalty", Part("teacher", {"momentum": 0.9}), {"encoder": encoder})
     before = {name: value.clone() for name, value in teacher.teacher.state_dict().items()}
     with torch.no_grad():
+        encoder(photographs)  # moves its statistics
         for weight in encoder.parameters():
             weight.add_(1.0)
     teacher.after_step(encoder)
-    for name, value in encoder.named_parameters():
-        assert torch.allclose(teacher.teacher.state_dict()[name], 0.9 * before[name] + 0.1 * value)
+    for name, value in encoder.state_dict().items():
+        expected = 0.9 * before[name] + 0.1 * value if value.is_floating_point() else value
+        assert torch.allclose(teacher.teacher.state_dict()[name], expected), name
     assert all(not weight.requires_grad for weight in teacher.parameters())
+
+
+def test_the_teacher_judges_in_evaluation_mode_by_what_the_cosine_lacks_of_the_floor(photographs: Tensor) -> None:
+    transform = Colour(a_max=0.8)
+    with seeded(0):
+        encoder = resnet12(width=0.0625).double()
+    for norm in (each for each in encoder.modules() if isinstance(each, torch.nn.BatchNorm2d)):
+        norm.momentum = 1.0
+    encoder(photographs)  # by the first statistics features of an untrained encoder hardly differ
+    played = move(transform, photographs, 1.0)
+    cosines = torch.cosine_similarity(copy.deepcopy(encoder).eval()(played.hard), encoder.eval()(photographs))
+    floor = cosines.median().item()
+    penalty = build("penalty", Part("teacher", {"floor": floor}), {"encoder": encoder.train()}).train()
+    before = copy.deepcopy(penalty.state_dict())
+    cost = penalty(played)
+    assert torch.allclose(cost, (floor - cosines).clamp(min=0), atol=1e-12)
+    assert 0 < (cost > 0).sum() < len(photographs)
+    assert all(torch.equal(value, before[name]) for name, value in penalty.state_dict().items())
+
+
+def test_the_colour_distance_of_greys_is_that_of_their_lightness() -> None:
+    """L* is 100 for white and 116 Y^(1/3) - 16 for grey, Y = ((0.5 + 0.055) / 1.055)^2.4; half of the pixels change."""
+    lightness = 116 * ((0.5 + 0.055) / 1.055) ** (2.4 / 3) - 16
+    grey, transform = torch.full((1, 3, 4, 4), 0.5).double(), Colour()
+    hard = torch.cat([grey[..., :2], torch.ones_like(grey[..., 2:])], dim=3)
+    played = Move(grey, hard, torch.zeros(1, 10).double(), transform, darkness)
+    for budget in (10.0, 5.0):
+        cost = build("penalty", Part("colour_distance", {"budget": budget}), {})(played)
+        assert cost.item() == pytest.approx((100 - lightness) / 2 / budget - 1, abs=1e-3)
+    assert build("penalty", Part("colour_distance", {"budget": 24.0}), {})(played).item() == 0
+
+
+def test_the_entropy_band_is_left_on_either_side_in_units_of_log_3(photographs: Tensor) -> None:
+    """Uniform rows have an entropy of 1, the identity's of 0."""
+    for transform, entropy in ((Colour(space="softmax"), 1.0), (Colour(), 0.0)):
+        for low, high in ((0.6, 0.75), (0.0, 1.0)):
+            penalty = build("penalty", Part("entropy_band", {"low": low, "high": high}), {"transform": transform})
+            expected = max(0.0, low - entropy, entropy - high)
+            assert penalty(move(transform, photographs, 0.0)).tolist() == pytest.approx([expected] * 12, abs=1e-9)
+
+
+def test_the_hardness_bound_is_a_multiple_of_the_views_own_loss(photographs: Tensor) -> None:
+    played = move(Colour(a_max=0.8), photographs, 1.0)
+    hard, clean = darkness(played.hard), darkness(photographs)
+    margin = (hard - 0.5 * clean).median().item()
+    cost = build("penalty", Part("hardness_bound", {"ratio": 0.5, "margin": margin}), {})(played)
+    expected = [2 * max(0.0, h - (0.5 * c + margin)) for h, c in zip(hard.tolist(), clean.tolist(), strict=True)]
+    assert cost.tolist() == pytest.approx(expected, abs=1e-12)
+    assert 0 < (cost > 0).sum() < len(photographs)

@@ -129,6 +129,14 @@ def test_the_share_of_a_gap(arms: Any, tmp_path: Path) -> None:
     }
 
 
+def test_the_share_of_a_gap_is_taken_over_the_seeds_that_all_have(arms: Any, tmp_path: Path) -> None:
+    ends = {"low": [40.0] * 3, "high": [50.0] * 4, "most": [49.0] * 3 + [0.0], "some": [42.0] * 2}
+    assert shares(arms, ends, tmp_path) == {
+        "most": (pytest.approx(0.9), "held"),
+        "some": (pytest.approx(0.2), "open: fewer than 3 seeds"),
+    }
+
+
 def test_a_gap_is_not_judged_by_one_seed(arms: Any, tmp_path: Path) -> None:
     ends = {"low": [40.0], "high": [50.0], "most": [49.0], "some": [42.0]}
     assert {verdict for _, verdict in shares(arms, ends, tmp_path).values()} == {"open: fewer than 3 seeds"}

@@ -1,5 +1,6 @@
 """The crop against the base views' own crop, and what its parameters mean."""
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -15,6 +16,13 @@ def test_a_box_of_whole_pixels_is_the_base_views_crop(photographs: Tensor) -> No
     expected = crop(photographs, boxes, torch.zeros(len(photographs), dtype=torch.bool))
     inner = (slice(None), slice(None), slice(1, -1), slice(1, -1))
     assert torch.allclose(transform(photographs, params)[inner], expected[inner], atol=1e-9)
+
+
+def test_the_aspect_ratio_reaches_its_bound_either_way() -> None:
+    params = torch.tensor([[1.0, 1.0, 0.0, 0.0], [1.0, -1.0, 0.0, 0.0], [1.0, 0.5, 0.0, 0.0]]).double()
+    width, height, *_ = Crop(area=0.3, ratio=2.0).box(params).unbind(dim=1)
+    assert (width / height).tolist() == pytest.approx([2, 0.5, 2**0.5])
+    assert (width * height).tolist() == pytest.approx([0.3] * 3)
 
 
 def test_the_box_stays_inside_the_image_and_has_its_area() -> None:
