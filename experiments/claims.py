@@ -15,10 +15,11 @@ HERE = Path(__file__).parent
 GAIN, LOSS = "#2a78d6", "#c2410c"
 CLAIMS = {
     "1  Negatives: attacked views against SimCLR": [
-        ("signed step of 0.03 over as much noise", "oracle", "simclr-fgsm", "simclr-noise"),
+        ("signed step of 0.03 over SimCLR alone", "oracle", "simclr-fgsm", "simclr"),
+        ("the same, over noise within that bound", "oracle", "simclr-fgsm", "simclr-noise"),
         ("the same, told which negatives are false", "oracle", "oracle-fgsm", "oracle-noise"),
         ("CLAE over SimCLR alone", "oracle", "simclr-clae", "simclr"),
-        ("CLAE over as much noise", "oracle", "simclr-clae", "simclr-clae-noise"),
+        ("CLAE over noise within its bound", "oracle", "simclr-clae", "simclr-clae-noise"),
     ],
     "2  SimSiam and pixels": [
         ("random pixels over vanilla", "simsiam", "random-pixels", "vanilla"),
@@ -46,7 +47,7 @@ CLAIMS = {
         ("mix, at most 0.4", "fast", "learned-mix", "vanilla"),
         ("doubly stochastic", "fast", "learned-doubly-stochastic", "vanilla"),
     ],
-    "Without a hand-made policy: over it": [
+    "In place of the hand-made policy, over it": [
         ("CIFAR-10, 40 epochs: learned", "finals", "learned-chain-blind", "vanilla"),
         ("the same: at random", "finals", "random-chain", "vanilla"),
         ("clothes (k = 20), 40 epochs: learned", "clothing", "learned-chain-blind", "hand-made"),

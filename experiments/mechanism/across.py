@@ -11,7 +11,10 @@ from matplotlib.figure import Figure
 
 HERE = Path(__file__).parent
 SOURCES = {
-    "fast": ("vanilla", "random-softmax", "random-grey", "learned-softmax"),
+    "fast": (
+        *("vanilla", "random-softmax", "random-grey", "learned-softmax", "learned-entropy-band", "learned-mix-0.8"),
+        *("learned-kl-identity", "learned-mix", "learned-doubly-stochastic"),
+    ),
     "no-prior": ("random-chain", "random-grey-chain", "learned-chain", "learned-chain-blind", "learned-chain-noise"),
 }
 """By experiment: the arms; `hand-made` of no-prior is vanilla of fast."""
