@@ -1,4 +1,4 @@
-"""Draw docs/pictures/claims.png, every claim of docs/study.md as points between two arms: python experiments/claims.py.
+"""Draw docs/pictures/claims.png, the main comparisons of docs/study.md: python experiments/claims.py.
 
 All points are of the experiments' results.json, paired by seed.
 """
@@ -91,7 +91,9 @@ def main() -> None:
 
 
 def _colour(found: Difference) -> str:
-    low, high = found.interval or (-1, 1)
+    if not found.interval:
+        return MUTED
+    low, high = found.interval
     return GAIN if low > 0 else LOSS if high < 0 else MUTED
 
 

@@ -106,6 +106,7 @@ BAD = {
     ),
     "a folder without its option": (["train", "/"], "did you mean --data /?"),
     "a word of an option": (["train", "--size", "9"], "did you mean '--batch-size' or '--image-size'?"),
+    "the beginning of an option": (["train", "--ep", "3"], "did you mean '--epochs'?"),
     "a word of one option": (["train", "--k", "20"], "did you mean '--knn-k'?"),
     "an option like no other": (["train", "--gpu"], "none of the"),
     "an encoder without its model": (["train", "--encoder", "timm"], "try --encoder.model VALUE"),
@@ -169,7 +170,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes")])
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("C10 Out of Memory.")])
 def test_too_little_memory_is_one_line(
     error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -178,6 +179,15 @@ def test_too_little_memory_is_one_line(
 
     monkeypatch.setattr("sparring.commands.train", train)
     assert "expected enough memory" in refused(["train"], capsys)
+
+
+def test_an_error_of_another_kind_is_not_called_too_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def train(asked: object) -> None:
+        raise RuntimeError("shapes differ")
+
+    monkeypatch.setattr("sparring.commands.train", train)
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        main(["train"])
 
 
 def test_bad_keys_in_a_recipe_name_the_nearest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

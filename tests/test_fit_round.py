@@ -73,6 +73,7 @@ def logged(fit: Fit) -> tuple[Outcome, dict[str, float]]:
 
 
 def test_a_line_of_the_log_tells_the_cost_of_its_own_step(folder: Path, tmp_path: Path) -> None:
+    """Two passes forward and two, at twice their cost, back; not those of both rounds."""
     assert logged(make(small(folder), tmp_path / "run"))[1]["cost"] == 6
 
 
@@ -87,7 +88,7 @@ def test_the_log_tells_of_choices_at_the_strength_that_was_played(folder: Path, 
 
 def test_ranks_draw_views_and_opponents_of_their_own() -> None:
     """Of one image in all places, so that chance alone can tell the ranks apart."""
-    pixels = torch.randint(256, (1, 3, 16, 16), dtype=torch.uint8).repeat(60, 1, 1, 1)
+    pixels = torch.arange(768, dtype=torch.uint8).view(1, 3, 16, 16).repeat(60, 1, 1, 1)
     images, recipe = Images(pixels, None, ()), Recipe(batch_size=12)
     one, other = (Batches(recipe, images, torch.device("cpu"), rank=rank, ranks=2).training(0) for rank in (0, 1))
     assert not torch.equal(one.views["first"], other.views["first"])

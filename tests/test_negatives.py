@@ -122,10 +122,8 @@ def test_chance_is_the_mean_over_every_choice_of_a_nearest_negative() -> None:
 
 
 def test_a_table_of_nearest_negatives_holds_shares_of_a_classes_views() -> None:
-    counts, chance = (
-        torch.tensor([[3.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0] * 3]),
-        torch.eye(3) * torch.tensor([1.0, 0.5, 0]),
-    )
+    counts = torch.tensor([[3.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0] * 3])
+    chance = torch.tensor([1.0, 0.5, 0.0]).diag()
     assert tabled(counts, chance, ("a", "b", "c")) == {
         "classes": ["a", "b", "c"],
         "views": [4, 2, 0],

@@ -42,9 +42,9 @@ IN_OUR_WORDS = {
 }
 """What tyro says of values, and what we say."""
 
-NO_MEMORY = "MemoryError|OutOfMemory|can't allocate memory|out of memory"
+NO_MEMORY = r"(?i)memoryerror|out ?of ?memory|(can't|cannot) allocate memory|not enough memory"
 """What Python and torch say where memory is short."""
-LESS_MEMORY = "try a smaller --batch-size or --image-size, or a narrower encoder"
+LESS_MEMORY = "try less at a time: in training a smaller --batch-size or --image-size, or a narrower encoder"
 
 REGISTRY = ConstructorRegistry()
 
@@ -186,7 +186,7 @@ def _with_dotted(command: Any, words: list[str]) -> Any:
         part, dot, key = option.partition(".")
         if word in shipped_recipes():
             raise InputError(f"unknown option {word!r}; did you mean --recipe {word}?")
-        if recipe and Path(word).is_dir():
+        if recipe and word and Path(word).is_dir():
             raise InputError(f"unknown option {word!r}; did you mean --data {word}?")
         if not (word.startswith("--") and dot and part in PARTS and recipe):
             raise unknown("option", word, _options_of(command))

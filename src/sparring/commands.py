@@ -117,6 +117,7 @@ def preview(asked: Preview) -> None:
         )
     check_writable(out)
     data = load_data(recipe)
+    # one image is refused by its number, not by its batch
     small = replace(recipe, batch_size=max(2, min(PREVIEW_BATCH, len(data.train))), ramp=0.0)
     with seeded(recipe.seed, "weights"):
         learner = build_learner(small, context_of(data))

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 LISTED = 30  # names that still make one readable line
-MOST_NEAR = 3
+MOST_NEAR = 3  # of several that share a word, as many as one reads
 
 
 class InputError(ValueError):
@@ -16,10 +16,12 @@ def unknown(kind: str, got: str, known: Iterable[str]) -> InputError:
     """The error for a name that does not exist: names the nearest one, or all of them if none is near."""
     names = sorted(known)
     word = got.strip("-")
-    whole = [name for name in names if word in re.split(r"\W|_", name.strip("-"))]  # --size: --image-size
-    short = [name for name in names if len(word) > 1 and _initials(name) == word]
+    begun = [
+        name for name in names if any(each == word or (word[1:] and each.startswith(word)) for each in _words(name))
+    ]
+    short = [name for name in names if len(word) > 1 and "".join(each[0] for each in _words(name)) == word]
     bare = {name.strip("-"): name for name in names}
-    near = whole[:MOST_NEAR] or short or [bare[each] for each in get_close_matches(word, bare, n=1, cutoff=0.65)]
+    near = begun[:MOST_NEAR] or short or [bare[each] for each in get_close_matches(word, bare, n=1, cutoff=0.65)]
     listed = (
         f"expected one of: {', '.join(names)}" if len(names) <= LISTED else f"none of the {len(names)} known is near"
     )
@@ -32,6 +34,6 @@ def first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-def _initials(name: str) -> str:
-    """Of the words of a name: `lr` of `--learning-rate`."""
-    return "".join(word[0] for word in re.findall(r"\w+", name.replace("_", "-")))
+def _words(name: str) -> list[str]:
+    """Of a name, which may be known by one of them (`--size`), or by their initials (`--lr`)."""
+    return re.findall(r"[^\W_]+", name)

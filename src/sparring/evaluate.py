@@ -63,8 +63,9 @@ def evaluate(asked: Evaluate) -> None:
             f"{run.path}: expected a folder to keep figures in, got one that refuses; {error.strerror}"
         ) from None
     if not asked.json:
-        kept = {"features": asked.features, "figures": run.path / "figures"}
-        CONSOLE.print("\n".join(f"{name:<13} {path}" for name, path in kept.items() if path), soft_wrap=True)
+        CONSOLE.print(f"figures       {run.path / 'figures'}", soft_wrap=True)
+        if asked.features:
+            CONSOLE.print(f"features      {asked.features}", soft_wrap=True)
     if findings.refused:
         raise findings.refused
 

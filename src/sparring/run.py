@@ -214,14 +214,9 @@ class Run:
     def save_evaluation(self, data: str, record: Mapping[str, Mapping[str, Any]]) -> None:
         """Add what was found on a data set to what was found before, whole or not at all."""
         known = self.evaluations()
-        before, fresh = known.get(data, {}), {name.partition("/")[0] for name in record.get("figures", {})}
-        then, now = before.get("settings", {}), record.get("settings", {})
-        stale = {each for each in then.keys() & now.keys() if _protocol(then[each]) != _protocol(now[each])}
-        for name in list(before.get("figures", {})):
-            evaluation = name.partition("/")[0]
-            again = name.endswith("/unconverged") and evaluation in fresh  # a fit, which may have converged now
-            if again or evaluation in stale:
-                del before["figures"][name]
+        before = known.get(data, {})
+        for name in _outdated(before, record):
+            del before["figures"][name]
         old, new = _classes(before), _classes(record)
         if old and new and old != new:
             before = {}  # of other images, which lay there then
@@ -245,8 +240,17 @@ class Run:
             return {}
 
 
+def _outdated(before: Mapping[str, Any], record: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Earlier figures of evaluations that were made otherwise now; and of fits, that they had not converged."""
+    fresh = {name.partition("/")[0] for name in record.get("figures", {})}
+    then, now = before.get("settings", {}), record.get("settings", {})
+    otherwise = {each for each in then.keys() & now.keys() if _protocol(then[each]) != _protocol(now[each])}
+    figures = [(name, name.partition("/")[0]) for name in before.get("figures", {})]
+    return [name for name, of in figures if of in otherwise or (of in fresh and name.endswith("/unconverged"))]
+
+
 def _protocol(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """How figures are made; lists say which, such as the shares of a training set."""
+    """How figures are made; lists are taken to say which (shares, shots, ks): of `linear`, with its grid, there is one."""
     return {name: value for name, value in settings.items() if not isinstance(value, list | tuple)}
 
 

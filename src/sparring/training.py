@@ -30,7 +30,7 @@ from sparring.run import TAKEN, Run
 from sparring.schedules import check_ranks
 
 DARK = 32
-"""Twelve bits read as sixteen end at 16."""
+"""Twelve bits read as sixteen end at 16; this is for thirteen."""
 
 
 def launch(recipe: Recipe) -> Fabric:
@@ -195,7 +195,11 @@ def _about(data: DataSet, recipe: Recipe) -> str:
     count = f"data  {len(data.train):,} training{tested} images"
     grey = "the images look grey: changing their colour changes little" if data.train.is_grey() else ""
     bright = data.train.brightest()
-    dark = f"the images are nearly black, at most {bright} of 255: stretch them first" if bright < DARK else ""
+    dark = (
+        f"the images are nearly black, at most {bright} of 255 in a hundred of them: stretch them first"
+        if bright < DARK
+        else ""
+    )
     return "; ".join(filter(None, (count, data.note, _about_neighbours(data, recipe), grey, dark)))
 
 

@@ -31,8 +31,8 @@ class Blend(Adversary):
         opponents: adversaries, each with a transform that has an identity at zero.
         image_shape: channels, height, width of the images they will see.
         turns: one at random for each image, or the same for all images, in turn from step to step; a look at the game
-            then shows the one whose turn it is. Where the recipe's `adversary_every` and the number of opponents have a
-            divisor in common, some opponents never have their turn when weights move.
+            then shows the one whose turn it is. Cyclic turns need an `adversary_every` that shares no divisor with the
+            number of opponents: else some learn never.
     """
 
     def __init__(

@@ -37,12 +37,12 @@ def once(entry: Path, build: Callable[[Path], None]) -> Path:
 
     Raises InputError where the folder cannot be written.
     """
+    _sweep_out(entry)
     if entry.is_dir():
         return entry
     scratch = entry.with_name(f".{entry.name}-{uuid4().hex}")
     made = [folder for folder in entry.parents if not folder.exists()]
     try:
-        _sweep_out(entry)
         scratch.mkdir(parents=True)
         build(scratch)
         _publish(scratch, entry)
@@ -61,9 +61,10 @@ def once(entry: Path, build: Callable[[Path], None]) -> Path:
 
 def _sweep_out(entry: Path) -> None:
     """Remove what processes that were killed have left half built of this entry."""
-    for scratch in entry.parent.glob(f".{entry.name}-*"):
-        with suppress(OSError):
-            if time.time() - scratch.stat().st_mtime > STALE_SECONDS:
+    with suppress(OSError):
+        for scratch in entry.parent.glob(f".{entry.name}-*"):
+            written = max(path.stat().st_mtime for path in (scratch, *scratch.iterdir()))
+            if time.time() - written > STALE_SECONDS:
                 shutil.rmtree(scratch, ignore_errors=True)
 
 

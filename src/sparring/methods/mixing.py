@@ -49,7 +49,10 @@ class Mixing(nn.Module):
     def forward(
         self, query: Float[Tensor, "b k"], queue: Float[Tensor, "q k"], own: Bool[Tensor, "b q"]
     ) -> Float[Tensor, "b s k"]:
-        """Synthetic negatives of each query; all vectors have length 1."""
+        """Synthetic negatives of each query, of keys that are not its `own`; all vectors have length 1.
+
+        Where fewer than `hardest` keys are of other images, own ones are mixed too.
+        """
         negatives = queue[(query @ queue.T).masked_fill(own, -torch.inf).topk(self.hardest, dim=1).indices]
         left, right = negatives[:, self.places[0]], negatives[:, self.places[1]]
         left = torch.cat([left[:, : self.pairs], query[:, None].expand_as(left[:, self.pairs :])], dim=1)

@@ -27,7 +27,7 @@ class PCL(Queued):
         image_count: number of images in the data set.
         temperature: also the mean concentration of the clusters.
         images_per_cluster: one number for each granularity (on average; the paper's: 51, 26, 13).
-        every: steps between clusterings; 0 is one epoch, as in the paper.
+        every: steps between clusterings; 0 is as many as show each image once (the paper: one epoch).
 
     Source: Li et al. 2021, "Prototypical Contrastive Learning of Unsupervised Representations".
     """

@@ -63,7 +63,7 @@ class Queued(Method):
     """InfoNCE of q1 (online) with k2 (target) against the queue; symmetric: the mean with q2 and k1.
 
     The queue enters the keys of all views of a step if symmetric, else of the second view (hardened, if it was). An
-    image's own keys, which a queue longer than an epoch holds, are no negatives of it; the papers keep them.
+    image's own older keys are no negatives of it; the papers keep them.
 
     Args: as `MoCo`.
     """
@@ -103,8 +103,8 @@ class Queued(Method):
 
     def _find(self, query: Embedding, key: Embedding) -> Scores:
         assert key.target is not None
-        queue = self.queue.keys.clone()  # a copy: the queue may move on before the backward pass
         assert query.indices is not None
+        queue = self.queue.keys.clone()  # a copy: the queue may move on before the backward pass
         own = query.indices[:, None] == self.queue.images
         scores = against_queue(query.projection, key.target, queue, own, self.temperature)
         if self.mixing is None:
@@ -118,6 +118,6 @@ class Queued(Method):
         keys = keys_of(embeddings, symmetric=self.symmetric)
         places = next(iter(embeddings.values())).indices
         assert places is not None
-        self.queue.push(keys, places.repeat(len(keys) // len(places)))
+        self.queue.push(keys, places.repeat(len(keys) // len(places)))  # view by view, in the order of the images
         if self.mixing is not None:
             self.mixing.redraw()
