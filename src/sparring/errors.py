@@ -16,9 +16,7 @@ def unknown(kind: str, got: str, known: Iterable[str]) -> InputError:
     """The error for a name that does not exist: names the nearest one, or all of them if none is near."""
     names = sorted(known)
     word = got.strip("-")
-    begun = [
-        name for name in names if any(each == word or (word[1:] and each.startswith(word)) for each in _words(name))
-    ]
+    begun = [name for name in names if any(_begins(each, word) for each in _words(name))]
     short = [name for name in names if len(word) > 1 and "".join(each[0] for each in _words(name)) == word]
     bare = {name.strip("-"): name for name in names}
     near = begun[:MOST_NEAR] or short or [bare[each] for each in get_close_matches(word, bare, n=1, cutoff=0.65)]
@@ -32,6 +30,10 @@ def unknown(kind: str, got: str, known: Iterable[str]) -> InputError:
 def first_line(error: Exception) -> str:
     """What an error of a library says first; the rest would not be one clear line."""
     return str(error).partition("\n")[0]
+
+
+def _begins(whole: str, word: str) -> bool:
+    return whole == word or (len(word) > 1 and whole.startswith(word))
 
 
 def _words(name: str) -> list[str]:

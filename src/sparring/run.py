@@ -250,7 +250,7 @@ def _outdated(before: Mapping[str, Any], record: Mapping[str, Mapping[str, Any]]
 
 
 def _protocol(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """How figures are made; lists are taken to say which (shares, shots, ks): of `linear`, with its grid, there is one."""
+    """How figures are made; lists are taken to say which (shares, shots); of `linear`, with its grid, there is one."""
     return {name: value for name, value in settings.items() if not isinstance(value, list | tuple)}
 
 

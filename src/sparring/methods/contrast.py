@@ -17,7 +17,7 @@ class Scores:
     positive: Float[Tensor, " a"]
     """Of each anchor with the other view of its image."""
     negative: Float[Tensor, "a n"]
-    """Of each anchor with everybody; -inf where that is no negative: itself and its positive, a queue's keys of its image."""
+    """Of each anchor with everybody; -inf where that is none: itself and its positive, a queue's keys of its image."""
     temperature: float
     same: Bool[Tensor, "a n"] | None = None
     """Whether a negative is a false one: another image of the anchor's class; only where labels are known."""
