@@ -34,10 +34,15 @@ CLAIMS = {
         ("clothes (k = 20): over the hand-made policy", "clothing", "hand-made-softmax", "hand-made"),
         ("clothes (k = 20): over random greys", "clothing", "hand-made-softmax", "hand-made-random-grey"),
     ],
-    "5  Other structure, SimSiam, over vanilla": [
-        (f"{how} {what}", "simsiam", f"{how}-{what}", "vanilla")
-        for what in ("rotation", "jitter", "translation")
-        for how in ("learned", "random")
+    "5  Other structure, SimSiam": [
+        ("learned rotation over vanilla", "simsiam", "learned-rotation", "vanilla"),
+        ("random rotation over vanilla", "simsiam", "random-rotation", "vanilla"),
+        ("learned over random rotation", "simsiam", "learned-rotation", "random-rotation"),
+        ("learned jitter over vanilla", "simsiam", "learned-jitter", "vanilla"),
+        ("random jitter over vanilla", "simsiam", "random-jitter", "vanilla"),
+        ("learned over random jitter", "simsiam", "learned-jitter", "random-jitter"),
+        ("learned translation over vanilla", "simsiam", "learned-translation", "vanilla"),
+        ("random translation over vanilla", "simsiam", "random-translation", "vanilla"),
     ],
     "6  Constraint: over vanilla, SimCLR, 8 epochs": [
         ("none", "fast", "learned-softmax", "vanilla"),
