@@ -23,6 +23,7 @@ CLAIMS = {
     ],
     "2  SimSiam and pixels": [
         ("random pixels over vanilla", "simsiam", "random-pixels", "vanilla"),
+        ("random pixels as large as the step, over vanilla", "simsiam", "random-pixels-double", "vanilla"),
         ("signed step of 8/255 over vanilla", "simsiam", "fgsm-pixels", "vanilla"),
     ],
     "3, 4  A learned colour": [
