@@ -6,10 +6,10 @@ All points are of the experiments' results.json, paired by seed.
 import json
 from pathlib import Path
 
-from collect import MUTED, mark
+from collect import MUTED, dress, mark
 from matplotlib.figure import Figure
 
-from sparring.reports.compare import Difference, difference
+from sparring.reports.compare import Difference, difference, paired
 
 HERE = Path(__file__).parent
 GAIN, LOSS = "#2a78d6", "#c2410c"
@@ -66,6 +66,7 @@ CLAIMS = {
 
 def main() -> None:
     """A row for each pair of arms, blue or red where the 95 % interval is above or below 0, else grey."""
+    arms = {path.parent.name: json.loads(path.read_text()) for path in HERE.glob("*/results.json")}
     figure = Figure(figsize=(7.2, 9.4), layout="constrained")
     axes = figure.subplots()
     axes.axvline(0, color=MUTED, lw=1, zorder=0)
@@ -74,12 +75,10 @@ def main() -> None:
         ticks[place] = claim
         for words, experiment, arm, rival in rows:
             place += 1
-            arms = json.loads((HERE / experiment / "results.json").read_text())
-            ours, theirs = arms[arm]["knn"], arms[rival]["knn"]
-            points = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
+            ours, theirs = (arms[experiment][each]["knn"] for each in (arm, rival))
             found = difference(ours, theirs)
             assert found
-            mark(axes, place, points, found, _colour(found))
+            mark(axes, place, paired(ours, theirs), found, _colour(found))
             ticks[place] = words
             axes.annotate(_figure(found), (1.02, place), xycoords=("axes fraction", "data"), va="center", size=7.5)
         place += 1.6
@@ -90,9 +89,7 @@ def main() -> None:
     axes.set_xlabel(
         "kNN accuracy at the last epoch, points: a dot for a seed, a line for the 95 % interval", fontsize=8
     )
-    axes.tick_params(labelsize=8, length=0)
-    axes.grid(axis="x", alpha=0.25)
-    axes.spines[["top", "right", "left"]].set_visible(False)
+    dress(axes)
     figure.savefig(HERE.parent / "docs" / "pictures" / "claims.png", dpi=150)
 
 

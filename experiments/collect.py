@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sparring.errors import InputError, unknown
-from sparring.reports.compare import Difference, difference
+from sparring.reports.compare import Difference, difference, paired
 from sparring.reports.cost import total_cost
 from sparring.reports.record import Record, read_runs
 
@@ -105,11 +105,8 @@ def draw(arms: dict[str, dict[str, Any]], rival: str, path: Path) -> None:
     for place, arm in enumerate(order):
         if arm in far:
             continue
-        points = [
-            value - arms[rival]["knn"][seed] for seed, value in arms[arm]["knn"].items() if seed in arms[rival]["knn"]
-        ]
         if arm != rival:
-            mark(axes, place, points, found[arm], ACCENT)
+            mark(axes, place, paired(arms[arm]["knn"], arms[rival]["knn"]), found[arm], ACCENT)
     axes.margins(x=0.06)
     edge = axes.get_xlim()[0]
     for arm in far:
@@ -127,9 +124,7 @@ def draw(arms: dict[str, dict[str, Any]], rival: str, path: Path) -> None:
     measure = f"kNN accuracy (k = {neighbours[1] if neighbours else 200}) at the last epoch"
     words = f"{measure}, points over {rival}: a dot for each seed, a line for the 95 % interval"
     figure.supxlabel(words, fontsize=8)
-    axes.tick_params(labelsize=8, length=0)
-    axes.grid(axis="x", alpha=0.25)
-    axes.spines[["top", "right", "left"]].set_visible(False)
+    dress(axes)
     axes.set_ylim(-0.6, len(order) - 0.4)
     figure.savefig(path, dpi=150)
 
@@ -141,6 +136,13 @@ def mark(axes: Axes, place: float, points: list[float], found: Difference, colou
     if found.interval:
         axes.plot(found.interval, [place] * 2, color=colour, lw=1.2)
         axes.plot([found.mean] * 2, [place - 0.25, place + 0.25], color=colour, lw=2)
+
+
+def dress(axes: Axes) -> None:
+    """Small figures, light lines upright, no frame but below."""
+    axes.tick_params(labelsize=8, length=0)
+    axes.grid(axis="x", alpha=0.25)
+    axes.spines[["top", "right", "left"]].set_visible(False)
 
 
 def _named(arm: str, own: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ from sparring.datasets import Images
 from sparring.environment import command, environment
 from sparring.errors import InputError, first_line
 from sparring.files import lock, read_lines, replace_file, sync, write_json, write_text
+from sparring.merging import merged
 from sparring.placement import changed, located
 from sparring.recipe import Recipe, from_table
 from sparring.recipe_files import dump_recipe, load_recipe
@@ -28,8 +29,6 @@ FILES = (
     *("encoder-hard.safetensors", "evaluation.json", "report.html"),
 )
 FOLDERS = ("events", "gallery", "nearest", "figures")
-MERGED = ("figures", "settings")
-"""Parts of an evaluation to which a later one adds."""
 TAKEN = "{}: another process is training it; wait until it ends, or end it"
 
 
@@ -214,14 +213,7 @@ class Run:
     def save_evaluation(self, data: str, record: Mapping[str, Mapping[str, Any]]) -> None:
         """Add what was found on a data set to what was found before, whole or not at all."""
         known = self.evaluations()
-        before = known.get(data, {})
-        for name in _outdated(before, record):
-            del before["figures"][name]
-        old, new = _classes(before), _classes(record)
-        if old and new and old != new:
-            before = {}  # of other images, which lay there then
-        merged = {key: {**before.get(key, {}), **value} for key, value in record.items() if key in MERGED}
-        known[data] = {**before, **record, **merged}
+        known[data] = merged(known.get(data, {}), record)
         write_json(self.path / "evaluation.json", known)
 
     def describe_environment(self, facts: Mapping[str, Any]) -> None:
@@ -238,21 +230,3 @@ class Run:
             return dict(json.loads(self.environment_path.read_text(encoding="utf-8")))
         except (FileNotFoundError, ValueError):
             return {}
-
-
-def _outdated(before: Mapping[str, Any], record: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Earlier figures of evaluations that were made otherwise now; and of fits, that they had not converged."""
-    fresh = {name.partition("/")[0] for name in record.get("figures", {})}
-    then, now = before.get("settings", {}), record.get("settings", {})
-    otherwise = {each for each in then.keys() & now.keys() if _protocol(then[each]) != _protocol(now[each])}
-    figures = [(name, name.partition("/")[0]) for name in before.get("figures", {})]
-    return [name for name, of in figures if of in otherwise or (of in fresh and name.endswith("/unconverged"))]
-
-
-def _protocol(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """How figures are made; lists are taken to say which (shares, shots); of `linear`, with its grid, there is one."""
-    return {name: value for name, value in settings.items() if not isinstance(value, list | tuple)}
-
-
-def _classes(record: Mapping[str, Any]) -> list[str]:
-    return list(record.get("confusion", {}).get("classes", ()))

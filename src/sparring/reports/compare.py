@@ -66,9 +66,14 @@ def by_seed(values: Sequence[tuple[int, float]]) -> dict[int, float]:
     return {seed: mean(value for own, value in values if own == seed) for seed in seeds}
 
 
+def paired(values: Mapping[Any, float], baseline: Mapping[Any, float]) -> list[float]:
+    """What each seed has over the baseline's same seed, where it has one."""
+    return [values[seed] - baseline[seed] for seed in values if seed in baseline]
+
+
 def difference(values: Mapping[int, float], baseline: Mapping[int, float]) -> Difference | None:
     """Paired by seed; None where the two share no seed."""
-    pairs = [values[seed] - baseline[seed] for seed in values if seed in baseline]
+    pairs = paired(values, baseline)
     return Difference(mean(pairs), t_interval(pairs), bootstrap_interval(pairs), len(pairs)) if pairs else None
 
 
