@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import torch
 from fits import CONTEXT
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 import sparring
@@ -251,6 +253,24 @@ def test_a_trained_adversary_can_be_had_again(tmp_path: Path, photographs: Tenso
     (run / "last.ckpt").unlink()
     with pytest.raises(InputError, match=r"expected a run with a checkpoint, found none; its last\.ckpt is gone"):
         sparring.load_learner(run)
+
+
+def test_weights_of_other_parts_are_one_line(tmp_path: Path) -> None:
+    run = sparring.train(Recipe(epochs=1, image_size=16, encoder=SMALL, transform=Part("rotation")), run=tmp_path / "a")
+    other = sparring.train(Recipe(epochs=1, image_size=16, encoder=SMALL, transform=Part("jitter")), run=tmp_path / "b")
+    state, others = (torch.load(each / "last.ckpt", weights_only=True) for each in (run, other))
+    torch.save({**state, "learner": others["learner"]}, run / "last.ckpt")
+    said = r"last\.ckpt: expected weights for the parts as they are now, got others \(size mismatch for adversary.head"
+    with pytest.raises(InputError, match=said):
+        sparring.load_learner(run)
+    (run / "encoder.safetensors").unlink()
+    with pytest.raises(InputError, match=said):
+        sparring.train(resume=run)
+    with safe_open(other / "encoder.safetensors", "pt") as file:
+        about = file.metadata()
+    save_file({"weight": torch.zeros(3)}, run / "encoder.safetensors", about)
+    with pytest.raises(InputError, match=r"encoder\.safetensors: .*got others \(Missing key.*start a new run$"):
+        sparring.load_encoder(run)
 
 
 @pytest.mark.parametrize(

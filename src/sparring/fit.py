@@ -13,7 +13,7 @@ from sparring.datasets import DataSet
 from sparring.gather import all_reduce_sum
 from sparring.learner import Learner
 from sparring.memory import keep_freed
-from sparring.module_state import synchronised
+from sparring.module_state import load_weights, synchronised
 from sparring.monitor import Monitor
 from sparring.precision import precision_of
 from sparring.progress import StopSignal
@@ -127,7 +127,7 @@ class Fit:
     def _load_state(self, state: dict[str, Any]) -> None:
         self.step = state["step"]
         self.monitor.losses.load(state["losses"])
-        self.learner.load_state_dict(state["learner"])
+        load_weights(self.learner, state["learner"], self.run.checkpoint)
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
 

@@ -1,11 +1,15 @@
 """A module as a whole: looks that leave its statistics and weights alone, finiteness, norms over ranks."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from textwrap import shorten
 from typing import Any, TypeVar
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from sparring.errors import InputError
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -40,6 +44,22 @@ def frozen_weights(module: nn.Module) -> AbstractContextManager[None]:
 
 def _norms(module: nn.Module) -> list[nn.Module]:
     return [each for each in module.modules() if isinstance(each, _BatchNorm)]
+
+
+def load_weights(module: nn.Module, state: Mapping[str, Tensor], file: Path) -> None:
+    """Give a module the weights that a file holds.
+
+    Raises:
+        InputError: if they are of another module: a part has changed since they were saved.
+    """
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:  # a headline, then a line for each kind of difference
+        difference = str(error).splitlines()[1].strip()
+        raise InputError(
+            f"{file}: expected weights for the parts as they are now, got others ({shorten(difference, 120)}); bring "
+            "the parts back to what they were, or start a new run"
+        ) from error
 
 
 def has_sparse_weights(module: nn.Module) -> bool:

@@ -113,6 +113,11 @@ class Run:
         return self.path / "environment.json"
 
     @property
+    def checkpoint(self) -> Path:
+        """The last state that was kept."""
+        return self.path / "last.ckpt"
+
+    @property
     def again(self) -> str:
         """The command that goes on with it."""
         return f"{command()} train --resume {quote(str(self.path))}"
@@ -120,7 +125,7 @@ class Run:
     @property
     def begun(self) -> bool:
         """Whether there is anything to go on with."""
-        return self.finished or (self.path / "last.ckpt").exists() or bool(self.metrics())
+        return self.finished or self.checkpoint.exists() or bool(self.metrics())
 
     @property
     def finished(self) -> bool:
@@ -160,7 +165,7 @@ class Run:
         """Keep `state`, whole or not at all, after all that was measured until now."""
         sync(self.path / "metrics.jsonl")
         kept = {**state, "recipe": dump_recipe(located(recipe))}
-        replace_file(self.path / "last.ckpt", lambda temporary: torch.save(kept, temporary))
+        replace_file(self.checkpoint, lambda temporary: torch.save(kept, temporary))
 
     def load_checkpoint(self, recipe: Recipe, images: Images | None = None) -> dict[str, Any] | None:
         """The last state kept, or None if the run was interrupted before the first.
@@ -168,19 +173,18 @@ class Run:
         Raises:
             InputError: if the file is damaged, of another recipe but for its placement, or of other images.
         """
-        file = self.path / "last.ckpt"
-        if not file.exists():
+        if not self.checkpoint.exists():
             return None
         try:
-            state = torch.load(file, map_location="cpu", weights_only=True)
+            state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
         except (RuntimeError, UnpicklingError, EOFError, ValueError) as error:
             said = first_line(error)
             raise InputError(
-                f"{file}: expected a checkpoint, got one that cannot be read ({said}); without it the run starts from "
-                "its beginning"
+                f"{self.checkpoint}: expected a checkpoint, got one that cannot be read ({said}); "
+                "without it the run starts from its beginning"
             ) from error
         if not isinstance(state, dict) or "recipe" not in state:
-            raise InputError(f"{file}: expected a checkpoint of this version, got another; start a new run")
+            raise InputError(f"{self.checkpoint}: expected a checkpoint of this version, got another; start a new run")
         began = from_table(tomllib.loads(state["recipe"]))
         if "digest" in state or Path(began.data).name == Path(recipe.data).name:  # images may have moved
             began = replace(began, data=recipe.data)

@@ -10,6 +10,7 @@ from torch import nn
 from sparring.dual_norm import has_dual_norms, without_dual_norms
 from sparring.encoders import Encoder
 from sparring.errors import InputError
+from sparring.module_state import load_weights
 from sparring.parts import build
 from sparring.randomness import seeded
 from sparring.recipe import Part
@@ -45,7 +46,7 @@ def load_encoder(run: str | Path) -> Encoder:
     settings = {key: value for key, value in part.settings.items() if key != "pretrained"}
     with seeded("weights"):  # which are read, and no business of the caller's generator
         encoder = build("encoder", Part(part.name, settings), {"image_shape": (3, size, size)})
-    encoder.load_state_dict(load_file(file))
+    load_weights(encoder, load_file(file), file)
     return encoder.eval()
 
 

@@ -19,6 +19,7 @@ from sparring.errors import InputError
 from sparring.evaluations.knn import about_k
 from sparring.fit import Fit
 from sparring.learner import Learner
+from sparring.module_state import load_weights
 from sparring.parts import load_parts, resolved
 from sparring.placement import changed
 from sparring.precision import fabric_on
@@ -137,7 +138,7 @@ def load_learner(run: str | Path) -> Learner:
         raise InputError(f"{run}: expected a run with a checkpoint, found none; {remedy}")
     with seeded(recipe.seed, "weights"):
         learner = build_learner(recipe, context_of(data), tried=False)
-    learner.load_state_dict(state["learner"])
+    load_weights(learner, state["learner"], folder.checkpoint)
     return learner.eval()
 
 
@@ -176,7 +177,7 @@ def _unfinished(path: Path) -> Run:
 def _continued(run: Run, recipe: Recipe) -> Recipe:
     """The recipe to go on with: the run's own, but for where it runs and where its images lie."""
     own = run.recipe()
-    if (run.path / "last.ckpt").exists():  # which tells whether they are the same images
+    if run.checkpoint.exists():  # which tells whether they are the same images
         own = replace(own, data=recipe.data)
     if change := changed(own, recipe):
         key, own, asked = change
