@@ -59,9 +59,8 @@ class Fit:
             save_encoder(self.run, self.learner.method.encoder, self.recipe.encoder, self.data.train.pixels.shape[-1])
         self.fabric.barrier()
 
-    def restore(self) -> None:
-        """Go back to the last checkpoint, or to the start if there is none, and forget what was measured later."""
-        state = self.run.load_checkpoint(self.recipe, self.data.train)
+    def restore(self, state: dict[str, Any] | None) -> None:
+        """Go back to the run's checkpoint, or to the start if there is none, and forget what was measured later."""
         if state is not None:
             self._load_state(state)
         if self.fabric.is_global_zero:

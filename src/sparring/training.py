@@ -107,9 +107,10 @@ def _hold(folder: Run, stack: ExitStack) -> str:
 def _train(recipe: Recipe, folder: Run, fabric: Fabric, *, resumed: bool) -> None:
     with fabric.rank_zero_first():
         data = load_data(recipe)
+    state = folder.load_checkpoint(recipe, data.train) if resumed else None  # other images are refused before all else
     fit = Fit(recipe, data, fabric, folder, tried=not resumed)  # a run that has begun, or a sweep's cell, was tried
     if resumed:
-        fit.restore()
+        fit.restore(state)
     if fabric.is_global_zero:
         begin = folder.place if resumed else folder.claim
         begin(recipe)
