@@ -44,6 +44,7 @@ CLAIMS = {
         ("learned over random jitter", "simsiam", "learned-jitter", "random-jitter"),
         ("learned translation over vanilla", "simsiam", "learned-translation", "vanilla"),
         ("random translation over vanilla", "simsiam", "random-translation", "vanilla"),
+        ("learned over random translation", "simsiam", "learned-translation", "random-translation"),
     ],
     "6  Constraint: over vanilla, SimCLR, 8 epochs": [
         ("none", "fast", "learned-softmax", "vanilla"),
