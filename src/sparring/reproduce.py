@@ -164,6 +164,7 @@ def _page(
     parts = [
         f"# {study.title}",
         study.claim,
+        judge.paragraph(judged),
         about,
         f"![{PICTURES[study.picture]}](figure.png)",
         "\n".join(table),

@@ -110,6 +110,8 @@ def test_a_bound_is_judged_by_mean_and_interval(
 ) -> None:
     (found,) = judged(arms, bound, ends, tmp_path / "out")
     assert found["verdict"].startswith(verdict)
+    paragraph = f"\n\n{verdict.capitalize()}: hard against plain.\n\n"
+    assert paragraph in (tmp_path / "out" / "README.md").read_text()
     assert found["difference"] == pytest.approx(sum(ends) / len(ends) - (50.5 if len(ends) == 2 else 51.0))
 
 
@@ -127,6 +129,7 @@ def test_the_share_of_a_gap(arms: Any, tmp_path: Path) -> None:
         "some": (pytest.approx(0.2), "did not hold"),
         "chance": (pytest.approx(0.5), "for comparison"),
     }
+    assert "\n\nHeld: most. Did not hold: some.\n\n" in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_the_share_of_a_gap_is_taken_over_the_seeds_that_all_have(arms: Any, tmp_path: Path) -> None:

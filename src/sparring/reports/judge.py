@@ -111,5 +111,15 @@ def _collapse(bound: Mapping[str, Any], arm: str, runs: Sequence[Record]) -> Jud
     return {"arm": arm, "expected": expected, "mean": level, "deviation": spread, "words": words, "verdict": verdict}
 
 
+def paragraph(judged: Sequence[Judgement]) -> str:
+    """Which judgements held, which did not and which are open, each by its arms."""
+    said = []
+    for verdict, words in (("held", "Held"), ("did not hold", "Did not hold"), ("open", "Open")):
+        found = [each for each in judged if each["verdict"].startswith(verdict)]
+        arms = [f"{each['arm']} against {each['against']}" if "against" in each else each["arm"] for each in found]
+        said += [f"{words}: {', '.join(arms)}."] if arms else []
+    return " ".join(said)
+
+
 def _ends(runs: Sequence[Record], kind: str, keys: Sequence[str]) -> list[float]:
     return [value for run in runs for key in keys if (value := run.last(f"{kind}/{key}")) is not None]
