@@ -98,6 +98,9 @@ def bench(asked: Bench) -> None:
         print(json.dumps(kept, indent=2))
     else:
         show(result)
+        versions = ", ".join(f"{name} {around[name]}" for name in ("torch", "sparring"))
+        where = f"{around['processor']}, {around['threads']} threads, {versions} {around['commit']}".rstrip()
+        CONSOLE.print(f"measured on  {where}", soft_wrap=True)
         CONSOLE.print(f"figures  {out}", soft_wrap=True)
 
 
