@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 .PHONY: demo test slow check lint types clean
 
 demo: $(VENV)/installed
-	$(BIN)/sparring train --run runs/demo --overwrite
+	$(BIN)/sparring train --knn-k 20 --run runs/demo --overwrite
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest --numprocesses $(WORKERS)
