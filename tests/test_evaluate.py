@@ -137,6 +137,11 @@ def test_whoever_names_classes_has_a_confusion_matrix(
     figures, _ = evaluated(capsys, trained, "--probe", "majority")
     assert figures["majority"] == pytest.approx(100 / CLASSES)
     assert (figures["confusion"]["by"], figures["per_class"]) == ("majority", {"class0": 100, "class1": 0, "class2": 0})
+    assert len(figures["confusion"]["counts"]) == CLASSES
+    monkeypatch.setattr("sparring.measure.MOST_CLASSES", CLASSES - 1)
+    many, _ = evaluated(capsys, trained, "--probe", "majority")
+    assert many["per_class"] == figures["per_class"]
+    assert many["confusion"] == {"by": "majority", "classes": ["class0", "class1", "class2"]}
 
 
 def test_classes_are_printed_when_asked(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from sparring.contracts import Features
 from sparring.errors import InputError
 from sparring.evaluations import Linear, LowLabel
 from sparring.evaluations.confusion import class_accuracies, confusion, percent_right
-from sparring.evaluations.linear import ABSENT, Scale
+from sparring.evaluations.linear import ABSENT, UNCHOSEN_C, Scale
 from sparring.evaluations.stratified import draw_stratified, others
 from sparring.randomness import generator_for
 
@@ -79,6 +79,22 @@ def test_the_folded_head_decides_as_the_pipeline_does() -> None:
     clear = first - second > 1e-2
     assert clear.sum() > 190
     assert torch.equal(probe.predict(queries)[clear], theirs.argmax(dim=1)[clear])
+
+
+@pytest.mark.parametrize("sizes", [[1, 1, 1, 1, 1, 2], [1, 2], [1, 2, 2]])
+def test_c_is_not_chosen_by_a_few_classes_that_have_two_images(sizes: list[int]) -> None:
+    labels = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
+    centres = 4 * torch.eye(len(sizes))
+    bank = centres[labels] + 0.1 * torch.randn(len(labels), len(sizes), generator=torch.Generator().manual_seed(0))
+    probe = Linear().fit(bank, labels)
+    assert probe.c == UNCHOSEN_C
+    assert probe.predict(centres).tolist() == list(range(len(sizes)))
+
+
+def test_c_is_chosen_where_one_class_of_many_has_one_image() -> None:
+    labels = torch.cat([torch.arange(4).repeat(10), torch.tensor([4])])
+    bank = 4 * torch.eye(5, 8)[labels] + torch.randn(41, 8, generator=torch.Generator().manual_seed(0))
+    assert Linear((0.01, 0.1)).fit(bank, labels).c in (0.01, 0.1)
 
 
 def test_two_classes_and_absent_ones_keep_their_labels() -> None:

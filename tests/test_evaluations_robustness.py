@@ -75,6 +75,19 @@ def test_pgd_stays_in_its_ball_and_beats_noise_which_beats_nothing(ready: tuple[
     assert losses["pgd"] > max(losses["noise"], losses["clean"])
 
 
+def test_images_of_a_class_that_the_probe_does_not_know_are_attacked_too(
+    ready: tuple[nn.Module, Tensor, Tensor],
+) -> None:
+    classifier, images, labels = ready
+    made = [
+        attacked(classifier, images, beyond, Search, eps=EPS, generator=generator_for(0, 0))
+        for beyond in (labels, torch.cat([labels[:-1], torch.tensor([10])]))
+    ]
+    assert torch.equal(made[0][:-1], made[1][:-1])
+    assert made[1][-1].isfinite().all()
+    assert (made[1][-1] - images[-1]).abs().max() <= EPS + 1e-9
+
+
 def test_figures_are_accuracies_of_the_attacked_images(ready: tuple[nn.Module, Tensor, Tensor]) -> None:
     classifier, images, labels = ready
     figures = Robustness(eps=0.2, step=0.05).figures(classifier, images, labels)

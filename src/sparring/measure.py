@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sparring.errors import InputError
 from sparring.evaluations import Inspection, Judge, Subject
-from sparring.evaluations.confusion import class_accuracies, confusion
+from sparring.evaluations.confusion import MOST_CLASSES, class_accuracies, confusion
 from sparring.parts import build
 from sparring.recipe import Part
 
@@ -42,8 +42,9 @@ class Findings:
         """Per class, as JSON holds it; empty without labels."""
         if self.matrix is None:
             return {}
-        counts = {"by": self.judge, "classes": list(self.classes), "counts": self.matrix.tolist()}
-        return {"per_class": self.per_class(), "confusion": counts}
+        counts = {"counts": self.matrix.tolist()} if len(self.classes) <= MOST_CLASSES else {}
+        about = {"by": self.judge, "classes": list(self.classes)}
+        return {"per_class": self.per_class(), "confusion": about | counts}
 
 
 def build_evaluations(parts: Sequence[Part]) -> dict[str, Callable[..., dict[str, float]]]:

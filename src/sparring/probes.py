@@ -13,6 +13,7 @@ from sparring.adversaries import Absent
 from sparring.batches import Batches, evenly
 from sparring.contracts import Adversary, Embedding, Proposal
 from sparring.evaluations.collapse import alignment
+from sparring.evaluations.confusion import MOST_CLASSES
 from sparring.evaluations.negatives import Scored, chance_classes, nearest_classes, negatives, tabled
 from sparring.gather import all_reduce_sum, gather
 from sparring.intervals import t_margin
@@ -121,10 +122,10 @@ def _intraclass(values: Float[Tensor, "k b p"]) -> Float[Tensor, ""]:
 def nearest_table(learner: Learner, batches: Batches, step: int, names: Sequence[str]) -> dict[str, Any] | None:
     """Of which class the nearest negatives of hard views are, and by chance, as JSON holds it.
 
-    Over several batches of all ranks, which must all ask. None for methods without scores, for negatives in a queue and
-    for data without labels.
+    Over several batches of all ranks, which must all ask. None for methods without scores, for negatives in a queue,
+    for data without labels and for more than `MOST_CLASSES` classes.
     """
-    if not isinstance(learner.method, Scored):
+    if not isinstance(learner.method, Scored) or len(names) > MOST_CLASSES:
         return None
     found = []
     for batch in batches.probes(step, TABLE_BATCHES):

@@ -104,6 +104,19 @@ def test_a_single_folder_is_a_wrapper_not_a_class(root):
     assert (len(data.train), data.train.labels, data.test) == (2, None, None)
 
 
+@pytest.mark.parametrize("splits", [("train/images", "test/images"), ("train/train", "test/test")])
+def test_a_wrapper_in_every_split_is_no_class(root, splits):
+    write(root, *(f"{split}/{c}/{i}.png" for split in splits for c in "ab" for i in range(2)))
+    data = load(root)
+    assert (data.train.classes, data.train.labels.tolist()) == (("a", "b"), [0, 0, 1, 1])
+    assert (data.test.classes, data.test.labels.tolist()) == (("a", "b"), [0, 0, 1, 1])
+
+
+def test_a_class_alone_in_a_split_is_no_wrapper(root):
+    write(root, "train/images/a/0.png", "train/images/b/0.png", "test/b/0.png", "test/b/1.png")
+    assert load(root).test.labels.tolist() == [1, 1]
+
+
 def test_unlabelled_train_with_labelled_test(root):
     write(root, "train/0.png", "train/1.png", "test/a/0.png", "test/b/0.png")
     data = load(root)

@@ -1,7 +1,8 @@
 """Which files are training images, which are test images, and of which class: read off the folder's shape."""
 
+import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -64,14 +65,23 @@ def _group(files: Sequence[File], depth: int) -> dict[str, list[File]]:
     return dict(groups)
 
 
-def _descend(files: Sequence[File], depth: int, notes: list[str]) -> tuple[Sequence[File], int]:
-    """Go down while there is one sub-folder and no image: a single folder is a wrapper, not a class."""
+def _descend(
+    files: Sequence[File],
+    depth: int,
+    notes: list[str],
+    *,
+    split: str = "train",
+    deepest: float = math.inf,
+    classes: Collection[str] = (),
+) -> tuple[Sequence[File], int]:
+    """Go down while there is one sub-folder and no image: a single folder is a wrapper, unless known as a class."""
     groups = _group(files, depth)
-    folders = [name for name in groups if name and SPLITS.get(name.lower(), "train") == "train"]
-    if len(folders) != 1 or len(groups.keys() - {""}) != 1 or _image_files(groups.get("", [])):
+    folders = [name for name in groups if name and SPLITS.get(name.lower(), split) == split and name not in classes]
+    alone = len(folders) == 1 and len(groups.keys() - {""}) == 1 and not _image_files(groups.get("", []))
+    if depth >= deepest or not alone:
         return files, depth
     _note_left_out(notes, groups.get("", []))
-    return _descend(groups[folders[0]], depth + 1, notes)
+    return _descend(groups[folders[0]], depth + 1, notes, split=split, deepest=deepest, classes=classes)
 
 
 def _image_files(files: Sequence[File]) -> list[File]:
@@ -109,15 +119,16 @@ def _note_left_out(notes: list[str], files: Sequence[File]) -> None:
 
 
 def _with_splits(groups: dict[str, list[File]], depth: int, notes: list[str], folder: Path) -> Layout:
-    train = _part(*_descend(groups.pop("train"), depth, notes), notes)
+    inside, reached = _descend(groups.pop("train"), depth, notes)
+    train = _part(inside, reached, notes)
     if "test" not in groups and "validation" in groups:
         groups["test"] = groups.pop("validation")
         notes.append("the validation images serve as test images, as there are no others")
     if not groups:
         return _hold_out(train, notes)
-    parts = {"train": train}
+    parts, deepest = {"train": train}, reached if train.names else math.inf
     for name, group in sorted(groups.items()):
-        place = (group, depth) if train.names else _descend(group, depth, notes)
+        place = _descend(group, depth, notes, split=name, deepest=deepest, classes=set(train.names or ()))
         parts[name] = _part(*place, notes, fewest_classes=1 if train.names else 2)
         _check_classes(parts[name], train, name, folder)
     return Layout(parts, notes)

@@ -4,6 +4,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+MOST_CLASSES = 300
+"""Of more, a table of each class against each is not kept: nobody reads it, and it grows with their square."""
+
 
 def confusion(truth: Int[Tensor, " n"], predicted: Int[Tensor, " n"], classes: int) -> Int[Tensor, "classes classes"]:
     """How many images of each class (row) were taken for each class (column)."""

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 GRID = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 HELD_OUT = 0.2
 UNCHOSEN_C = 1.0
-"""Where no class has a second image to choose with."""
+"""Where too few classes have a second image to choose with."""
+COVERED = 0.9
+"""Share of the images that must be of classes with held-out ones: a C chosen by few classes forgets the others."""
 ABSENT = -1e4
 """Logit of a class that the bank does not hold: never chosen, and finite, so that gradients stay numbers."""
 
@@ -124,8 +126,10 @@ class Linear:
 
     def _choose(self, rows: Float[Tensor, "n d"], labels: Int[Tensor, " n"]) -> tuple[float, bool]:
         held = draw_stratified(labels, _held_out, generator_for(self.seed, 0, 0, "linear"))
-        if not len(held) or len(self.grid) == 1:
-            return (self.grid[0] if len(self.grid) == 1 else UNCHOSEN_C), True
+        if len(self.grid) == 1:
+            return self.grid[0], True
+        if torch.isin(labels, labels[held]).double().mean() < COVERED:
+            return UNCHOSEN_C, True
         rest = others(held, len(labels))
         accuracies, good = [], True
         for c in self.grid:

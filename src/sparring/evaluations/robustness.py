@@ -12,6 +12,7 @@ from sparring.adversaries import Random, Search
 from sparring.contracts import Adversary, ImageShape, Transform, Turn
 from sparring.errors import InputError
 from sparring.evaluations.confusion import percent_right
+from sparring.evaluations.linear import ABSENT
 from sparring.evaluations.subject import Inspection, Subject
 from sparring.randomness import generator_for
 
@@ -59,7 +60,9 @@ def attacked(
     around = PixelsAround(images, eps)
 
     def hardness(params: Tensor, side: int = 0, running: bool = False) -> Tensor:
-        return F.cross_entropy(classifier(around(images, params)), labels, reduction="none")
+        logits = classifier(around(images, params))
+        unseen = max(0, int(labels.max()) + 1 - logits.shape[1])  # classes of which the probe has no image
+        return F.cross_entropy(F.pad(logits, (0, unseen), value=ABSENT), labels, reduction="none")
 
     nothing = images.new_zeros(len(images), 0)
     places = torch.arange(len(images))
