@@ -175,6 +175,8 @@ class Reproduce(Command):
     """Those of the study's arms to play; all if none is named."""
     seeds: int | None = None
     """Seeds of each arm; the scale's if not given."""
+    knn_k: tuple[int, ...] = ()
+    """Neighbours that kNN asks; the scale's if not given."""
     jobs: int = 1
     """Runs that train at the same time."""
 

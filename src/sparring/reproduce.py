@@ -75,7 +75,8 @@ def reproduce(asked: Reproduce) -> Path:
     study = load_study(name).limited(asked.arms)
     if scale not in SCALES:
         raise unknown("scale", scale, SCALES)
-    place = {key: value for key in ("data", "data_root", "seeds") if (value := getattr(asked, key)) is not None}
+    given = {key: getattr(asked, key) for key in ("data", "data_root", "seeds", "knn_k")}
+    place = {key: value for key, value in given.items() if value not in (None, ())}
     table = {**SCALES[scale], **study.recipe, **place}
     seeds = table.pop("seeds")
     recipe = from_table(table, f"scale {scale}", Recipe())
@@ -88,7 +89,7 @@ def reproduce(asked: Reproduce) -> Path:
         raise InputError(f"failed: {'; '.join(failed)}; the same command goes on with what is left")
     runs = {arm: read_runs([cell.path for cell in cells if cell.settings["arm"] == arm]) for arm in study.arms}
     options = {"--arms": " ".join(asked.arms), "--seeds": asked.seeds, "--data": data and quote(data)}
-    options["--data-root"] = asked.data_root and "FOLDER"
+    options |= {"--data-root": asked.data_root and "FOLDER", "--knn-k": " ".join(map(str, asked.knn_k))}
     command = f"sparring reproduce {name} --scale {scale}"
     command += "".join(f" {option} {value}" for option, value in options.items() if value)
     return write_results(study, runs, recipe, folder, command)
@@ -106,7 +107,9 @@ def write_results(
     origin = {"command": command, "commits": commits, "data": recipe.data, "epochs": recipe.epochs}
     write_json(folder / "results.json", {"claim": study.claim, **origin, "arms": rows, "judgements": judged})
     charts.save_png(_panels(study, runs), folder / "figure.png")
-    (folder / "README.md").write_text(_page(study, rows, judged, recipe, command), encoding="utf-8")
+    notes = {str(run.environment.get("knn_note", "")) for own in runs.values() for run in own}
+    page = _page(study, rows, judged, recipe, command, note=" ".join(sorted(notes)))
+    (folder / "README.md").write_text(page, encoding="utf-8")
     return folder
 
 
@@ -143,7 +146,13 @@ def _mean_curve(arm: str, runs: Sequence[Record], number: int) -> Curve:
 
 
 def _page(
-    study: Study, rows: Sequence[Mapping[str, Any]], judged: Sequence[Mapping[str, Any]], recipe: Recipe, command: str
+    study: Study,
+    rows: Sequence[Mapping[str, Any]],
+    judged: Sequence[Mapping[str, Any]],
+    recipe: Recipe,
+    command: str,
+    *,
+    note: str,
 ) -> str:
     table = [
         "| arm | seeds | kNN, % | deviation | cost, M | weight on false negatives: clean, hard |",
@@ -166,6 +175,7 @@ def _page(
         study.claim,
         judge.paragraph(judged),
         about,
+        *([f"Note: {note}."] if note else []),
         f"![{PICTURES[study.picture]}](figure.png)",
         "\n".join(table),
         "\n".join(verdicts),

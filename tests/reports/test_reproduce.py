@@ -217,6 +217,24 @@ def test_a_readme_that_is_no_studys_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
 
 
+def test_what_is_said_of_neighbours_is_said_on_the_page_once(arms: Any, tmp_path: Path) -> None:
+    runs = arms({"plain": [50.0, 51.0], "hard": [52.0, 53.0]})
+    for run in (each for own in runs.values() for each in own):
+        run.environment["knn_note"] = "k = 200 is more than there are"
+    folder = write_results(Study("Title", "Claim.", {}, {}), runs, Recipe(), tmp_path / "out", "")
+    assert (folder / "README.md").read_text().count("\n\nNote: k = 200 is more than there are.\n\n") == 1
+
+
+def test_neighbours_may_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(recipe: Recipe, **_: Any) -> None:
+        raise InputError(f"played with {recipe.knn_k}")
+
+    monkeypatch.setattr("sparring.reproduce.sweep", stop)
+    for chosen, played in (((20, 5), r"\(20, 5\)"), ((), r"\(200,\)")):
+        with pytest.raises(InputError, match=f"played with {played}"):
+            reproduce(Reproduce("figure4", knn_k=chosen, out=tmp_path))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", studies())
 def test_every_study_runs_at_smoke_scale(name: str, tmp_path: Path) -> None:
