@@ -111,7 +111,7 @@ def _collapse(bound: Mapping[str, Any], arm: str, runs: Sequence[Record]) -> Jud
     return {"arm": arm, "expected": expected, "mean": level, "deviation": spread, "words": words, "verdict": verdict}
 
 
-def paragraph(judged: Sequence[Judgement]) -> str:
+def paragraph(judged: Sequence[Mapping[str, Any]]) -> str:
     """Which judgements held, which did not and which are open, each by its arms."""
     said = []
     for verdict, words in (("held", "Held"), ("did not hold", "Did not hold"), ("open", "Open")):
