@@ -1,6 +1,7 @@
 """A recipe's parts are tried on a round before they train, and a part that breaks its contract is named."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from sparring.adversaries.chance import Chance
 from sparring.assembly import build_learner
 from sparring.contracts import Penalty, Proposal, Transform, Turn
 from sparring.datasets import Images
+from sparring.encoders import ENCODERS
 from sparring.errors import InputError
 from sparring.parts import TABLES, build, load_parts, resolved, settings_of
 from sparring.probes import hard_views
@@ -284,6 +286,27 @@ def test_a_file_of_parts_that_cannot_be_read_is_one_line(code: str, message: str
             load_parts([str(tmp_path / "mine.py")])
     with pytest.raises(InputError, match="which does not exist"):
         load_parts([str(tmp_path / "other.py")])
+
+
+def test_an_encoder_of_ones_own_comes_with_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text(
+        "from sparring.encoders import ENCODERS, resnet12\n"
+        "ENCODERS['tiny'] = lambda statistics: resnet12(statistics, width=0.0625)\n"
+    )
+    with monkeypatch.context() as added:
+        added.setitem(ENCODERS, "tiny", None)
+        recipe = Recipe(epochs=1, image_size=16, encoder=Part("tiny"), transform=Part("rotation"), parts=(str(mine),))
+        run = sparring.train(recipe, run=tmp_path / "run")
+        copied = tmp_path / "encoder.safetensors"
+        copied.write_bytes((run / "encoder.safetensors").read_bytes())
+        for kept in (run, run / "encoder.safetensors"):
+            added.delitem(ENCODERS, "tiny")
+            added.delitem(sys.modules, str(mine))
+            assert sparring.load_encoder(kept)(torch.rand(2, 3, 16, 16)).shape == (2, 32)
+        added.delitem(ENCODERS, "tiny")
+        with pytest.raises(InputError, match=r"unknown encoder 'tiny'.*; if it is one of your own, import its file"):
+            sparring.load_encoder(copied)
 
 
 def test_grey_images_are_known() -> None:
