@@ -208,7 +208,7 @@ def test_chance_in_a_loop_of_ones_own_draws_from_the_box() -> None:
     images, transform = torch.rand(3, 3, 32, 32), Rotation()
     draws = [torch.Generator().manual_seed(0) for _ in range(2)]
     expected = transform(images, transform.sample(images, draws[0]))
-    assert torch.equal(Random(transform)(images, draws[1]), expected)
+    assert torch.equal(Random(transform)(images, generator=draws[1]), expected)
 
 
 def test_a_penalty_is_told_in_the_outcome(photographs: Tensor) -> None:

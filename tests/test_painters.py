@@ -193,7 +193,7 @@ def test_the_penalty_evens_out_masks_of_which_one_took_all(photographs: Tensor) 
 def test_sides_need_not_be_powers_of_two(side: tuple[int, int], transform: Pixels | Mask) -> None:
     images = torch.rand(2, 3, *side, generator=torch.Generator().manual_seed(0))
     for kind in (Generator, UNet):
-        hard = kind(transform, image_shape=(3, *side))(images, torch.Generator().manual_seed(0))
+        hard = kind(transform, image_shape=(3, *side))(images, generator=torch.Generator().manual_seed(0))
         assert hard.shape == images.shape
         assert (hard != images).any()
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from sparring.adversaries.painting import convolution, map_shape
 from sparring.contracts import Adversary, ImageShape, Proposal, Transform, Turn
-from sparring.randomness import uniform
+from sparring.randomness import Draws, uniform
 from sparring.schema import check_ranges
 
 SMALLEST = 5  # a 9x9 convolution reflects 4 pixels at each border
@@ -71,7 +71,7 @@ class Generator(Adversary):
         return self.transform.project(F.adaptive_avg_pool2d(self.last(maps), self.shape[1:]).tanh())
 
     def forward(
-        self, images: Float[Tensor, "b c h w"], generator: torch.Generator | None = None
+        self, images: Float[Tensor, "b c h w"], features: Float[Tensor, "b d"] | None = None, *, generator: Draws = None
     ) -> Float[Tensor, "b c h w"]:
         """Harder images, differentiable in the weights: all that a training loop of your own needs."""
         return self.transform(images, self.choose(images.detach(), generator))

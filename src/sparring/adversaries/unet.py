@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sparring.adversaries.painting import convolution, map_shape
 from sparring.contracts import Adversary, ImageShape, Proposal, Transform, Turn
-from sparring.randomness import choice
+from sparring.randomness import Draws, choice
 from sparring.schema import check_ranges
 
 GROUPS, BOTTLENECK = 8, 128  # both as in the source
@@ -87,7 +87,7 @@ class UNet(Adversary):
         return self.transform.project(F.adaptive_avg_pool2d(one, self.shape[1:]))
 
     def forward(
-        self, images: Float[Tensor, "b c h w"], generator: torch.Generator | None = None
+        self, images: Float[Tensor, "b c h w"], features: Float[Tensor, "b d"] | None = None, *, generator: Draws = None
     ) -> Float[Tensor, "b c h w"]:
         """Harder images, differentiable in the weights; `penalty(share_out(images))` is for your own loop to add."""
         return self.transform(images, self.choose(self.share_out(images.detach()), generator))
