@@ -39,14 +39,8 @@ def context_of(data: DataSet) -> dict[str, Any]:
     }
 
 
-def _check_pairs(recipe: Recipe) -> None:
-    hard = [is_hard(name) for name in views_of(recipe.pairs)]
-    if recipe.adversary.name != "none" and not any(hard):
-        raise InputError(
-            'pairs: expected a star behind a view for the adversary to change, such as [["first", "second*"]], got '
-            "none; without an adversary: --adversary none"
-        )
-    if recipe.dual_norms and all(hard):
+def _check_norms(recipe: Recipe) -> None:
+    if recipe.dual_norms and all(map(is_hard, views_of(recipe.pairs))):
         raise InputError(
             'dual_norms: expected a clean view in pairs, whose BatchNorm the encoder keeps, such as [["first", '
             '"second*"]]; got none, so that it would stay untrained'
@@ -185,7 +179,7 @@ def build_learner(
         autocast=autocast,
         pixels=prod(context["image_shape"][1:]),
     )
-    _check_pairs(recipe)
+    _check_norms(recipe)
     _check_strength(adversary, recipe)
     if tried:
         with frozen_statistics(learner.method), alone():

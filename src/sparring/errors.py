@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 LISTED = 30  # names that still make one readable line
+LONGEST = 80  # letters of a value that is shown
 MOST_NEAR = 3  # of several that share a word, as many as one reads
 
 
@@ -25,6 +26,19 @@ def unknown(kind: str, got: str, known: Iterable[str]) -> InputError:
     )
     hint = f"did you mean {' or '.join(map(repr, near))}?" if near else listed
     return InputError(f"unknown {kind} {got!r}; {hint}")
+
+
+def with_article(noun: str) -> str:
+    """A noun as it is expected: `an Encoder`, `a Method`."""
+    return f"an {noun}" if noun[0] in "AEIOaeio" else f"a {noun}"
+
+
+def check_is(name: str, value: object, contract: type, such_as: str) -> None:
+    """Refuse what does not keep a contract, in one line that says how a thing that does is made."""
+    if not isinstance(value, contract):
+        told = f"the class {value.__name__}" if isinstance(value, type) else repr(value)
+        got = told if len(told) <= LONGEST and "\n" not in told else with_article(type(value).__name__)
+        raise InputError(f"{name}: expected {with_article(contract.__name__)}, such as {such_as}, got {got}")
 
 
 def first_line(error: Exception) -> str:

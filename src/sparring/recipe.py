@@ -180,7 +180,7 @@ class Recipe:
         _check_types(self)
         check_ranges(self, RANGES)
         check_neighbours(self.knn_k, self.knn_t)
-        _check_pairs(self.pairs)
+        check_pairs(self.pairs)
 
 
 def _check_types(owner: "Recipe | Views", prefix: str = "") -> None:
@@ -192,7 +192,8 @@ def _check_types(owner: "Recipe | Views", prefix: str = "") -> None:
         object.__setattr__(owner, name, value)
 
 
-def _check_pairs(pairs: tuple[tuple[str, str], ...]) -> None:
+def check_pairs(pairs: tuple[tuple[str, str], ...]) -> None:
+    """Refuse pairs of views that there are not."""
     known = {name + star for name in ("first", "second", "image") for star in ("", "*")}
     if not pairs:
         raise InputError('pairs: expected at least one pair, such as [["first", "second*"]], got none')
