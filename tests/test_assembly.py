@@ -364,3 +364,17 @@ def test_a_transform_without_a_constructor_takes_no_settings(monkeypatch: pytest
     assert isinstance(build("transform", Part("flipped"), CONTEXT), Flipped)
     with pytest.raises(InputError, match="transform flipped takes no settings, got 'args'"):
         build("transform", Part("flipped", {"args": 1}), CONTEXT)
+
+
+def test_a_setting_without_an_annotation_has_the_type_of_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Own(Rotation):
+        def __init__(self, *, most=0.5, few=3, sizes=(1, 2), mode="fast", other=None, given) -> None:  # type: ignore[no-untyped-def]
+            super().__init__()
+            self.told = (most, few, sizes, mode, other, given)
+
+    monkeypatch.setitem(TRANSFORMS, "own", Own)
+    told = {"most": 1, "few": 4, "sizes": [3], "mode": "slow", "other": "colour", "given": [1]}
+    assert build("transform", Part("own", told), CONTEXT).told == (1.0, 4, (3,), "slow", "colour", [1])
+    for wrong, said in (({"most": "a"}, "most: expected a number"), ({"few": 0.3}, "few: expected a whole number")):
+        with pytest.raises(InputError, match=said):
+            build("transform", Part("own", {**told, **wrong}), CONTEXT)

@@ -23,6 +23,7 @@ NAMES: dict[object, str] = {
     Path: "a path",
     list: "a list",
     dict: "a table",
+    Any: "anything",
 }
 
 
@@ -66,6 +67,8 @@ def _sequence(value: Any, hint: Any) -> tuple[Any, ...]:
 
 def _convert(value: Any, hint: Any) -> Any:
     origin = get_origin(hint)
+    if hint is Any:
+        return value
     if origin is Literal:
         known = get_args(hint)
         if value not in known and str(value) not in known:  # 32 for "32", as TOML and --set read it
