@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from sparring.encoders import Encoder, ImageShape as ImageShape
-from sparring.errors import InputError
+from sparring.errors import InputError, check_is
 from sparring.randomness import Draws, uniform
 from sparring.schema import check_range
 
@@ -125,6 +125,7 @@ class Adversary(nn.Module, ABC):
 
     def __init__(self, transform: Transform) -> None:
         super().__init__()
+        check_is(type(self).__name__.lower(), transform, Transform, "sparring.transforms.Colour()")
         self.transform = transform
 
     @abstractmethod

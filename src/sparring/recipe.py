@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal, get_type_hints
 
-from sparring.errors import InputError, unknown
+from sparring.errors import InputError, check_is, unknown
 from sparring.part import Part as Part, plain as plain
 from sparring.schema import check_neighbours, check_ranges, checked, listed
 
@@ -190,6 +190,12 @@ def _check_types(owner: "Recipe | Views", prefix: str = "") -> None:
         if hint not in (Part, Views):
             value = tuple(value) if hint == tuple[Part, ...] else checked(value, hint, f"{prefix}{name}")
         object.__setattr__(owner, name, value)
+
+
+def check_recipe(recipe: Recipe | None) -> None:
+    """Refuse what is no recipe, such as its name; None is the default."""
+    if recipe is not None:
+        check_is("recipe", recipe, Recipe, "sparring.load_recipe('best')")
 
 
 def check_pairs(pairs: tuple[tuple[str, str], ...]) -> None:

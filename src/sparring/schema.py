@@ -47,8 +47,8 @@ def _scalar(value: Any, hint: Any) -> Any:
         return float(value)
     if hint is int and isinstance(value, Integral) and not isinstance(value, bool):
         return int(value)
-    if hint is Path and isinstance(value, str):
-        return Path(value)
+    if (hint is Path and isinstance(value, str)) or (hint is str and isinstance(value, Path)):
+        return hint(value)
     if isinstance(hint, type) and hint is not int and isinstance(value, hint):
         return value
     raise TypeError
