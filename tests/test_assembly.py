@@ -19,7 +19,7 @@ from sparring.adversaries.chance import Chance
 from sparring.assembly import build_learner
 from sparring.contracts import Penalty, Proposal, Transform, Turn
 from sparring.datasets import Images
-from sparring.encoders import ENCODERS
+from sparring.encoders import ENCODERS, HALF, Encoder, resnet12
 from sparring.errors import InputError
 from sparring.parts import TABLES, build, load_parts, resolved, settings_of
 from sparring.probes import hard_views
@@ -103,6 +103,15 @@ class Bare(Chance):
         return self.transform.sample(turn.images, turn.generator)
 
 
+class Whole(Jitter):
+    def parameter_shape(self, image_shape: Any) -> Any:
+        return 4
+
+
+def short() -> Any:
+    return Encoder(resnet12(width=0.0625).backbone, 7, HALF)
+
+
 class Mean(Penalty):
     def __init__(self) -> None:
         super().__init__(1.0)
@@ -125,6 +134,9 @@ BROKEN = {
     "no identity": ("transform", Lighter, r"expected parameters of 0 to leave .*, got a change of up to 0\.1; "),
     "an instance": ("transform", Jitter(), "transform own: expected a class or a function .*, got an instance"),
     "no transform": ("transform", torch.nn.Flatten, "transform own: expected a Transform, got Flatten"),
+    "a number for a shape": ("transform", Whole, r"own: expected parameter_shape to return a tuple, .*, got 4"),
+    "no encoder": ("encoder", torch.nn.Flatten, "encoder own: expected an Encoder, got Flatten"),
+    "short features": ("encoder", short, "encoder own: feature_size is 7, but its features have 32 numbers"),
     "outside the box": ("adversary", Outside, r"adversary own: expected parameters in \[-1, 1\], got values"),
     "too few": ("adversary", Few, r"expected parameters of shape \(4, 4\) in torch.float32, got shape \(4, 1\)"),
     "no proposal": ("adversary", Bare, "adversary own: expected propose to return a Proposal, got shape"),

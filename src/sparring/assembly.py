@@ -70,11 +70,22 @@ def _tried(recipe: Recipe, context: Mapping[str, Any], side: int | None = None) 
 
 def _check_contracts(learner: Learner, recipe: Recipe, batch: Batch) -> None:
     """Let each part do its work once on every view to harden, so that one that does not keep its contract is named."""
-    for name in sorted(filter(is_hard, views_of(recipe.pairs))):
-        try:
+    try:
+        _check_features(learner, recipe, batch)
+        for name in sorted(filter(is_hard, views_of(recipe.pairs))):
             _check_view(learner, recipe, batch, name)
-        except RuntimeError as error:
-            raise InputError(f"{_players(recipe)}: a round cannot be played; {first_line(error)}") from error
+    except RuntimeError as error:
+        raise InputError(f"{_players(recipe)}: a round cannot be played; {first_line(error)}") from error
+
+
+@torch.no_grad()
+def _check_features(learner: Learner, recipe: Recipe, batch: Batch) -> None:
+    """Refuse an encoder that says another length of its features than they have."""
+    encoder = learner.method.encoder
+    sizes = encoder(next(iter(batch.views.values()))).shape[1:]
+    if tuple(sizes) != (encoder.feature_size,):
+        said = f"feature_size is {encoder.feature_size}, but its features have {' x '.join(map(str, sizes))} numbers"
+        raise InputError(f"encoder {recipe.encoder.name}: {said}")
 
 
 def _check_view(learner: Learner, recipe: Recipe, batch: Batch, name: str) -> None:

@@ -13,7 +13,7 @@ from sparring.adversaries import ADVERSARIES
 from sparring.contracts import Adversary, Method, Penalty, Transform
 from sparring.datasets import DATASETS
 from sparring.encoders import ENCODERS, Encoder
-from sparring.errors import InputError, unknown
+from sparring.errors import InputError, unknown, with_article
 from sparring.evaluations import EVALUATIONS
 from sparring.methods import METHODS
 from sparring.penalties import PENALTIES
@@ -107,7 +107,13 @@ def build(kind: str, part: Part, context: Mapping[str, Any]) -> Any:
         raise InputError(f"{kind} {part.name}: expected the setting {missing[0]!r}, got none{remedy}")
     built = constructor(**{name: value for name, value in context.items() if name in asked}, **settings)
     if kind in KINDS and not isinstance(built, KINDS[kind]):
-        raise InputError(f"{kind} {part.name}: expected a {KINDS[kind].__name__}, got {type(built).__name__}")
+        expected = with_article(KINDS[kind].__name__)
+        raise InputError(f"{kind} {part.name}: expected {expected}, got {type(built).__name__}")
+    if isinstance(built, Transform) and "image_shape" in context:
+        shape = built.parameter_shape(context["image_shape"])
+        if not isinstance(shape, tuple | list):
+            said = "expected parameter_shape to return a tuple, such as (1,)"
+            raise InputError(f"transform {part.name}: {said}, got {shape!r}")
     return built
 
 

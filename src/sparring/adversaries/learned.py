@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sparring.adversaries.painting import check_made_for
 from sparring.contracts import Adversary, ImageShape, Proposal, Transform, Turn
 from sparring.errors import InputError
 from sparring.randomness import Draws, normal
@@ -47,7 +48,7 @@ class Learned(Adversary):
         logit_noise: float = 0.0,
     ) -> None:
         super().__init__(transform)
-        self.shape = transform.parameter_shape(image_shape)
+        self.image_shape, self.shape = image_shape, transform.parameter_shape(image_shape)
         self.reads, self.noise, self.logit_noise = checked(reads, Reads, "learned: reads"), noise, logit_noise
         check_ranges(self, {"noise": (0, math.inf), "logit_noise": (0, math.inf)}, "learned: ")
         inputs = noise + (features if reads != "nothing" else 0)
@@ -73,6 +74,8 @@ class Learned(Adversary):
         if features is None and self.reads != "nothing":
             call = 'adversary(view_2, features_1), or reads="nothing"'
             raise InputError(f"learned: expected the features that it reads, got none; {call}")
+        fits = self.transform.size_for(images)[1:] == tuple(self.shape)
+        check_made_for("learned", self.image_shape, images, fits=fits)
         features = images.new_empty(len(images), 0) if features is None else features.detach()
         return self.transform(images, self.choose(features, generator))
 
