@@ -1,6 +1,7 @@
 """A recipe's parts are tried on a round before they train, and a part that breaks its contract is named."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from sparring.adversaries.chance import Chance
 from sparring.assembly import build_learner
 from sparring.contracts import Penalty, Proposal, Transform, Turn
 from sparring.datasets import Images
+from sparring.encoders import ENCODERS, HALF, Encoder, resnet12
 from sparring.errors import InputError
 from sparring.parts import TABLES, build, load_parts, resolved, settings_of
 from sparring.probes import hard_views
@@ -101,6 +103,15 @@ class Bare(Chance):
         return self.transform.sample(turn.images, turn.generator)
 
 
+class Whole(Jitter):
+    def parameter_shape(self, image_shape: Any) -> Any:
+        return 4
+
+
+def short() -> Any:
+    return Encoder(resnet12(width=0.0625).backbone, 7, HALF)
+
+
 class Mean(Penalty):
     def __init__(self) -> None:
         super().__init__(1.0)
@@ -123,6 +134,9 @@ BROKEN = {
     "no identity": ("transform", Lighter, r"expected parameters of 0 to leave .*, got a change of up to 0\.1; "),
     "an instance": ("transform", Jitter(), "transform own: expected a class or a function .*, got an instance"),
     "no transform": ("transform", torch.nn.Flatten, "transform own: expected a Transform, got Flatten"),
+    "a number for a shape": ("transform", Whole, r"own: expected parameter_shape to return a tuple, .*, got 4"),
+    "no encoder": ("encoder", torch.nn.Flatten, "encoder own: expected an Encoder, got Flatten"),
+    "short features": ("encoder", short, "encoder own: feature_size is 7, but its features have 32 numbers"),
     "outside the box": ("adversary", Outside, r"adversary own: expected parameters in \[-1, 1\], got values"),
     "too few": ("adversary", Few, r"expected parameters of shape \(4, 4\) in torch.float32, got shape \(4, 1\)"),
     "no proposal": ("adversary", Bare, "adversary own: expected propose to return a Proposal, got shape"),
@@ -206,7 +220,7 @@ def test_chance_in_a_loop_of_ones_own_draws_from_the_box() -> None:
     images, transform = torch.rand(3, 3, 32, 32), Rotation()
     draws = [torch.Generator().manual_seed(0) for _ in range(2)]
     expected = transform(images, transform.sample(images, draws[0]))
-    assert torch.equal(Random(transform)(images, draws[1]), expected)
+    assert torch.equal(Random(transform)(images, generator=draws[1]), expected)
 
 
 def test_a_penalty_is_told_in_the_outcome(photographs: Tensor) -> None:
@@ -286,6 +300,27 @@ def test_a_file_of_parts_that_cannot_be_read_is_one_line(code: str, message: str
         load_parts([str(tmp_path / "other.py")])
 
 
+def test_an_encoder_of_ones_own_comes_with_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text(
+        "from sparring.encoders import ENCODERS, resnet12\n"
+        "ENCODERS['tiny'] = lambda statistics: resnet12(statistics, width=0.0625)\n"
+    )
+    with monkeypatch.context() as added:
+        added.setitem(ENCODERS, "tiny", None)
+        recipe = Recipe(epochs=1, image_size=16, encoder=Part("tiny"), transform=Part("rotation"), parts=(str(mine),))
+        run = sparring.train(recipe, run=tmp_path / "run")
+        copied = tmp_path / "encoder.safetensors"
+        copied.write_bytes((run / "encoder.safetensors").read_bytes())
+        for kept in (run, run / "encoder.safetensors"):
+            added.delitem(ENCODERS, "tiny")
+            added.delitem(sys.modules, str(mine))
+            assert sparring.load_encoder(kept)(torch.rand(2, 3, 16, 16)).shape == (2, 32)
+        added.delitem(ENCODERS, "tiny")
+        with pytest.raises(InputError, match=r"unknown encoder 'tiny'.*; if it is one of your own, import its file"):
+            sparring.load_encoder(copied)
+
+
 def test_grey_images_are_known() -> None:
     grey = torch.randint(256, (250, 1, 4, 4), dtype=torch.uint8).expand(-1, 3, -1, -1)
     coloured = grey.clone()
@@ -341,3 +376,17 @@ def test_a_transform_without_a_constructor_takes_no_settings(monkeypatch: pytest
     assert isinstance(build("transform", Part("flipped"), CONTEXT), Flipped)
     with pytest.raises(InputError, match="transform flipped takes no settings, got 'args'"):
         build("transform", Part("flipped", {"args": 1}), CONTEXT)
+
+
+def test_a_setting_without_an_annotation_has_the_type_of_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Own(Rotation):
+        def __init__(self, *, most=0.5, few=3, sizes=(1, 2), mode="fast", other=None, given) -> None:  # type: ignore[no-untyped-def]
+            super().__init__()
+            self.told = (most, few, sizes, mode, other, given)
+
+    monkeypatch.setitem(TRANSFORMS, "own", Own)
+    told = {"most": 1, "few": 4, "sizes": [3], "mode": "slow", "other": "colour", "given": [1]}
+    assert build("transform", Part("own", told), CONTEXT).told == (1.0, 4, (3,), "slow", "colour", [1])
+    for wrong, said in (({"most": "a"}, "most: expected a number"), ({"few": 0.3}, "few: expected a whole number")):
+        with pytest.raises(InputError, match=said):
+            build("transform", Part("own", {**told, **wrong}), CONTEXT)

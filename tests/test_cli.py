@@ -104,6 +104,15 @@ BAD = {
         ["train", "--transform", '{name = "x"'],
         "error: --transform: expected an inline TOML",
     ),
+    "one of several tables cut short": (
+        ["evaluate", "runs/mine", "--probe", "knn", '{name = "linear"'],
+        'error: --probe: expected an inline TOML table, got {name = "linear"; Unclosed inline table',
+    ),
+    "a penalty's table cut short": (["train", "--penalties", '{name = "x"'], "--penalties: expected an inline TOML"),
+    "a table without a name": (
+        ["evaluate", "runs/mine", "--probe", "{ks = [5]}"],
+        "error: --probe: expected a name or {name = ",
+    ),
     "a folder without its option": (["train", "/"], "did you mean --data /?"),
     "a word of an option": (["train", "--size", "9"], "did you mean '--batch-size' or '--image-size'?"),
     "the beginning of an option": (["train", "--ep", "3"], "did you mean '--epochs'?"),

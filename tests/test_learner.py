@@ -2,6 +2,8 @@
 
 import copy
 import gc
+import subprocess
+import sys
 import weakref
 from functools import partial
 from typing import Any
@@ -276,3 +278,48 @@ def test_a_step_leaves_nothing_to_the_cycle_collector(
         loss.backward()
     finally:
         gc.enable()
+
+
+WRONG = """
+import sparring
+from sparring.adversaries import Absent, Random
+from sparring.encoders import resnet12
+from sparring.methods import simclr
+from sparring.penalties import ColourDistance
+from sparring.transforms import Rotation
+method, chance = simclr(resnet12(width=0.0625)), Random(Rotation())
+wrong = [
+    ("simclr", "random", {}), (method.encoder, chance, {}), (method, Random, {}), (method, "random", {}),
+    (method, chance, {"probability": 2}),
+    (method, chance, {"probability": "half"}), (method, chance, {"pairs": (("first", "second"),)}),
+    (method, chance, {"pairs": (("frist", "second*"),)}), (method, chance, {"pairs": ("first", "second*")}),
+    (method, chance, {"pairs": ()}), (method, chance, {"penalties": ["teacher"]}),
+    (method, chance, {"penalties": ColourDistance()}),
+]
+for method, adversary, settings in wrong:
+    try:
+        sparring.Learner(method, adversary, **settings)
+    except sparring.InputError as error:
+        print(error)
+sparring.Learner(method, Absent(Rotation()), pairs=[["first", "second"]])
+"""
+
+
+def test_what_cannot_play_a_round_is_one_line() -> None:
+    """In a process of its own, as a user has it: here annotations are checked first."""
+    done = subprocess.run([sys.executable, "-c", WRONG], capture_output=True, text=True, check=True)
+    star = 'expected a star behind a view for the adversary to change, such as [["first", "second*"]], got none'
+    assert done.stdout.splitlines() == [
+        "method: expected a Method, such as sparring.methods.simclr(encoder), got 'simclr'",
+        "method: expected a Method, such as sparring.methods.simclr(encoder), got an Encoder",
+        "adversary: expected an Adversary, such as sparring.adversaries.Random(transform), got the class Random",
+        "adversary: expected an Adversary, such as sparring.adversaries.Random(transform), got 'random'",
+        "probability: expected a number in [0, 1], got 2.0",
+        "probability: expected a number, got 'half'",
+        f"pairs: {star}; without an adversary: --adversary none",
+        "unknown view in pairs 'frist'; did you mean 'first'?",
+        "pairs: expected a list, each a list of 2, each a text, got ('first', 'second*')",
+        'pairs: expected at least one pair, such as [["first", "second*"]], got none',
+        "penalties: expected a Penalty, such as sparring.penalties.ColourDistance(), got 'teacher'",
+        "penalties: expected an Iterable, such as [sparring.penalties.ColourDistance()], got ColourDistance()",
+    ]

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sparring.adversaries import Generator, UNet
+from sparring.adversaries import Generator, Learned, UNet
 from sparring.adversaries.unet import FLOOR
 from sparring.contracts import Adversary
 from sparring.errors import InputError
@@ -193,7 +193,7 @@ def test_the_penalty_evens_out_masks_of_which_one_took_all(photographs: Tensor) 
 def test_sides_need_not_be_powers_of_two(side: tuple[int, int], transform: Pixels | Mask) -> None:
     images = torch.rand(2, 3, *side, generator=torch.Generator().manual_seed(0))
     for kind in (Generator, UNet):
-        hard = kind(transform, image_shape=(3, *side))(images, torch.Generator().manual_seed(0))
+        hard = kind(transform, image_shape=(3, *side))(images, generator=torch.Generator().manual_seed(0))
         assert hard.shape == images.shape
         assert (hard != images).any()
 
@@ -213,3 +213,15 @@ def test_what_cannot_be_is_one_line(kind: type[Adversary], settings: dict[str, o
     with pytest.raises(InputError, match=says) as error:
         kind(Pixels(), **settings)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "player",
+    [Generator(Pixels()), UNet(Mask(form="free")), UNet(Mask()), Learned(Pixels(), features=8, reads="nothing")],
+    ids=["generator", "unet", "unet on a grid", "learned"],
+)
+def test_images_of_another_shape_are_one_line(player: Adversary) -> None:
+    name = type(player).__name__.lower()
+    said = rf"{name}: made for 32x32 images, got 64x48; give image_shape=\(3, 64, 48\)"
+    with pytest.raises(InputError, match=said):
+        player(torch.rand(2, 3, 64, 48))

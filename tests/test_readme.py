@@ -8,15 +8,19 @@ from typing import Any
 
 import pytest
 import torch
+from fits import CONTEXT
 from PIL import Image
 from torch import nn
 
 import sparring
 from sparring.adversaries import ADVERSARIES
+from sparring.assembly import build_learner
 from sparring.cli import main
 from sparring.datasets import DATASETS
+from sparring.encoders import ENCODERS
 from sparring.errors import InputError
 from sparring.evaluations import EVALUATIONS
+from sparring.methods import METHODS
 from sparring.parts import load_parts
 from sparring.penalties import PENALTIES
 from sparring.recipe import Part
@@ -96,6 +100,12 @@ def test_the_command_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     exec(block("bank_files"), kept := {})
     assert sorted(kept["names"]) == [path.name for path in names["paths"]]
     assert kept["nearest"].tolist()[0] == 0
+    exec(block("features_of").replace("image_size=32", "image_size=16"), names)
+    assert names["figures"].keys() == {"knn"}
+    assert names["figures"]["knn"] > 20  # of ten classes
+    exec(block("degrees"), names)
+    assert names["turned"].transform.settings == {"degrees": 45}
+    build_learner(names["turned"], CONTEXT)
     exec(block("load_learner"), {**names, "images": names["images"][:, :, :16, :16], "sparring": sparring})
     assert sparring.load_encoder(names["run"] / "encoder.safetensors").feature_size == 128
     (tmp_path / "other.safetensors").write_bytes(b"nonsense")
@@ -103,8 +113,10 @@ def test_the_command_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         sparring.load_encoder(tmp_path / "other.safetensors")
 
 
-def test_parts_of_ones_own_train_in_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """docs/extending.md: a transform and an adversary in a file, which the processes of a sweep must find."""
+def test_parts_of_ones_own_train_in_a_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """docs/extending.md: a part of each kind in a file, which the processes of a sweep must find."""
     monkeypatch.chdir(tmp_path)
     code = PYTHON.findall((ROOT / "docs" / "extending.md").read_text())
     Path("mine.py").write_text("\n".join(code))
@@ -114,13 +126,22 @@ def test_parts_of_ones_own_train_in_a_sweep(tmp_path: Path, monkeypatch: pytest.
         parts=("mine.py",),
         transform=Part("fog", {"thickest": 0.3}),
         adversary=Part("wider"),
+        method=Part("finding", {"sharpness": 4}),
+        encoder=Part("tiny", {"width": 16}),
         penalties=(Part("darkness", {"allowed": -1.0}),),
     )
     with monkeypatch.context() as added:
-        for table, name in ((TRANSFORMS, "fog"), (ADVERSARIES, "wider"), (PENALTIES, "darkness")):
-            added.setitem(table, name, None)
+        own_parts = {"fog": TRANSFORMS, "wider": ADVERSARIES, "darkness": PENALTIES}
+        for name, table in {**own_parts, "finding": METHODS, "tiny": ENCODERS}.items():
+            added.setitem(table, name, None)  # type: ignore[arg-type]
         (cell,) = sparring.sweep(recipe, out="runs", seeds=1)
         assert cell.failure == ""
+        assert sparring.load_encoder(cell.path)(torch.rand(2, 3, 16, 16)).shape == (2, 16)
+        capsys.readouterr()
+        main(["list", "--parts", "mine.py", "--json"])
+        shown = {row["name"]: row["settings"] for row in json.loads(capsys.readouterr().out)}
+        assert (shown["fog"], shown["tiny"]) == ({"thickest": 0.5}, {"width": 32})
+        assert {"wider", "darkness", "finding"} <= shown.keys()
         shares = [line["adversary/fog/share"] for line in Run(cell.path).metrics() if "adversary/fog/share" in line]
         assert all(share == pytest.approx(0.3 * 2 / 3, abs=0.03) for share in shares)  # the mean of a root is 2/3
         assert shares

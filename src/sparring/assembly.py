@@ -39,14 +39,8 @@ def context_of(data: DataSet) -> dict[str, Any]:
     }
 
 
-def _check_pairs(recipe: Recipe) -> None:
-    hard = [is_hard(name) for name in views_of(recipe.pairs)]
-    if recipe.adversary.name != "none" and not any(hard):
-        raise InputError(
-            'pairs: expected a star behind a view for the adversary to change, such as [["first", "second*"]], got '
-            "none; without an adversary: --adversary none"
-        )
-    if recipe.dual_norms and all(hard):
+def _check_norms(recipe: Recipe) -> None:
+    if recipe.dual_norms and all(map(is_hard, views_of(recipe.pairs))):
         raise InputError(
             'dual_norms: expected a clean view in pairs, whose BatchNorm the encoder keeps, such as [["first", '
             '"second*"]]; got none, so that it would stay untrained'
@@ -76,11 +70,22 @@ def _tried(recipe: Recipe, context: Mapping[str, Any], side: int | None = None) 
 
 def _check_contracts(learner: Learner, recipe: Recipe, batch: Batch) -> None:
     """Let each part do its work once on every view to harden, so that one that does not keep its contract is named."""
-    for name in sorted(filter(is_hard, views_of(recipe.pairs))):
-        try:
+    try:
+        _check_features(learner, recipe, batch)
+        for name in sorted(filter(is_hard, views_of(recipe.pairs))):
             _check_view(learner, recipe, batch, name)
-        except RuntimeError as error:
-            raise InputError(f"{_players(recipe)}: a round cannot be played; {first_line(error)}") from error
+    except RuntimeError as error:
+        raise InputError(f"{_players(recipe)}: a round cannot be played; {first_line(error)}") from error
+
+
+@torch.no_grad()
+def _check_features(learner: Learner, recipe: Recipe, batch: Batch) -> None:
+    """Refuse an encoder that says another length of its features than they have."""
+    encoder = learner.method.encoder
+    sizes = encoder(next(iter(batch.views.values()))).shape[1:]
+    if tuple(sizes) != (encoder.feature_size,):
+        said = f"feature_size is {encoder.feature_size}, but its features have {' x '.join(map(str, sizes))} numbers"
+        raise InputError(f"encoder {recipe.encoder.name}: {said}")
 
 
 def _check_view(learner: Learner, recipe: Recipe, batch: Batch, name: str) -> None:
@@ -185,7 +190,7 @@ def build_learner(
         autocast=autocast,
         pixels=prod(context["image_shape"][1:]),
     )
-    _check_pairs(recipe)
+    _check_norms(recipe)
     _check_strength(adversary, recipe)
     if tried:
         with frozen_statistics(learner.method), alone():

@@ -102,6 +102,7 @@ def parse(argv: list[str]) -> Any:
     if name == "sweep" and options and not options[0].startswith("-"):
         options = ["--recipe", *options]
     options = _as_flags(options, COMMANDS[name])
+    _check_tables(options, name)
     _option(options, "--run")  # an empty one is refused, which would else be this folder
     file = _option(options, "--recipe")
     plays = "settings" in {item.name for item in fields(COMMANDS[name])}
@@ -133,6 +134,19 @@ def _as_flags(words: list[str], kind: type) -> list[str]:
             raise InputError(f"{name}: expected true or false, got {value!r}")
         read.append(wanted[value] if name in flags and equals else word)
     return read
+
+
+def _check_tables(words: list[str], command: str) -> None:
+    """Refuse an inline table that cannot be read; of one among several tyro would not say why."""
+    option = ""
+    for word in words:
+        option = word if word.startswith("--") else option
+        if word.startswith("{") and option and "." not in option:
+            try:
+                value = parse_literal(word)
+            except InputError as error:
+                raise InputError(f"{option}: {error}; see sparring {command} --help") from None
+            Part.of(value, option)
 
 
 def _from_file(name: str, file: str) -> Any:

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from sparring.encoders import Encoder, ImageShape as ImageShape
-from sparring.errors import InputError
-from sparring.randomness import uniform
+from sparring.errors import InputError, check_is
+from sparring.randomness import Draws, uniform
 from sparring.schema import check_range
 
 
@@ -125,11 +125,19 @@ class Adversary(nn.Module, ABC):
 
     def __init__(self, transform: Transform) -> None:
         super().__init__()
+        check_is(type(self).__name__.lower(), transform, Transform, "sparring.transforms.Colour()")
         self.transform = transform
 
     @abstractmethod
     def propose(self, turn: Turn) -> Proposal:
         """Choose parameters inside the transform's box; deterministic in the turn; changes nothing."""
+
+    def forward(
+        self, images: Float[Tensor, "b c h w"], features: Float[Tensor, "b d"] | None = None, *, generator: Draws = None
+    ) -> Float[Tensor, "b c h w"]:
+        """Harder images for a loop of your own; `features` are the partner view's, for adversaries that read them."""
+        name = type(self).__name__.lower()
+        raise InputError(f"{name} needs the loss of the game: play it with a Learner (docs/python.md)")
 
     def optimisers(self, learning_rate: float) -> list[Optimizer]:
         """What ascends this adversary's own weights, if it has any."""

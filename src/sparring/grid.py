@@ -8,7 +8,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from sparring.errors import InputError, unknown
+from sparring.errors import InputError, check_is, unknown
 from sparring.part import tabled
 from sparring.recipe import Part, Recipe, from_table
 from sparring.recipe_files import read_table
@@ -130,8 +130,12 @@ def make_cells(
     Raises:
         InputError: if a name or a value cannot be used, or if two cells would share a name.
     """
-    if seeds < 1:
+    check_is("axes", axes, Mapping, "{'adversary': ['none', 'random']}")
+    if checked(seeds, int, "seeds") < 1:
         raise InputError(f"seeds: expected a whole number of at least 1, got {seeds}")
+    for name, values in axes.items():
+        if isinstance(values, str | dict) or not hasattr(values, "__len__"):
+            raise InputError(f"{name}: expected a list of values to try, such as {[values]}, got {values!r}")
     if empty := [name for name, values in axes.items() if not len(values)]:
         raise InputError(f"{empty[0]}: expected at least one value to try, got none")
     for name, table in (arms or {}).items():

@@ -15,7 +15,7 @@ from sparring.contracts import Adversary, Embedding, Method, Penalty, Proposal
 from sparring.cost import Meter
 from sparring.hardening import Hardening
 from sparring.randomness import uniform
-from sparring.rounds import Batch, Outcome, Pairs, base_name, is_hard, partner_of, views_of
+from sparring.rounds import Batch, Outcome, Pairs, base_name, check_players, is_hard, partner_of, views_of
 
 
 class Learner(nn.Module):
@@ -29,6 +29,9 @@ class Learner(nn.Module):
         probability: share of the images whose view is hardened.
         autocast: context in which the method encodes; views, adversary and losses keep full precision.
         pixels: of an image at full size, by which cost is counted; the most seen so far if not given.
+
+    Raises:
+        InputError: if these cannot play a round, or no pair has a star for the adversary.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Learner(nn.Module):
         pixels: int = 0,
     ) -> None:
         super().__init__()
+        check_players(method, adversary, pairs, penalties, probability)
         self.method, self.adversary, self.pairs, self.probability = method, adversary, pairs, probability
         self.penalties = cast("Sequence[Penalty]", nn.ModuleList(penalties))
         self.autocast, self.meter = autocast, Meter(self, pixels)

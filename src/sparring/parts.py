@@ -13,7 +13,7 @@ from sparring.adversaries import ADVERSARIES
 from sparring.contracts import Adversary, Method, Penalty, Transform
 from sparring.datasets import DATASETS
 from sparring.encoders import ENCODERS, Encoder
-from sparring.errors import InputError, unknown
+from sparring.errors import InputError, unknown, with_article
 from sparring.evaluations import EVALUATIONS
 from sparring.methods import METHODS
 from sparring.penalties import PENALTIES
@@ -52,6 +52,14 @@ def settings_of(constructor: Callable[..., Any]) -> dict[str, inspect.Parameter]
     return {name: each for name, each in parameters.items() if name not in CONTEXT and each.kind not in catch_all}
 
 
+def _declared(setting: inspect.Parameter) -> Any:
+    """A setting's type: as annotated, or else that of its default."""
+    if setting.annotation is not setting.empty:
+        return setting.annotation
+    kind = Any if setting.default in (setting.empty, None) else type(setting.default)
+    return Sequence[Any] if kind in (list, tuple) else kind
+
+
 def resolved(kind: str, part: Part) -> Part:
     """The part with all of its settings, at their defaults where not given; parts inside as given."""
     known = settings_of(TABLES[kind][part.name]).items()
@@ -88,7 +96,7 @@ def build(kind: str, part: Part, context: Mapping[str, Any]) -> Any:
             none = InputError(f"{kind} {part.name} takes no settings, got {key!r}")
             raise unknown(f"setting of {kind} {part.name}", key, own) if own else none
     settings = {
-        key: _setting(value, own[key].annotation, f"{kind} {part.name}: {key}", context)
+        key: _setting(value, _declared(own[key]), f"{kind} {part.name}: {key}", context)
         for key, value in part.settings.items()
         if key not in inner
     }
@@ -99,7 +107,13 @@ def build(kind: str, part: Part, context: Mapping[str, Any]) -> Any:
         raise InputError(f"{kind} {part.name}: expected the setting {missing[0]!r}, got none{remedy}")
     built = constructor(**{name: value for name, value in context.items() if name in asked}, **settings)
     if kind in KINDS and not isinstance(built, KINDS[kind]):
-        raise InputError(f"{kind} {part.name}: expected a {KINDS[kind].__name__}, got {type(built).__name__}")
+        expected = with_article(KINDS[kind].__name__)
+        raise InputError(f"{kind} {part.name}: expected {expected}, got {type(built).__name__}")
+    if isinstance(built, Transform) and "image_shape" in context:
+        shape = built.parameter_shape(context["image_shape"])
+        if not isinstance(shape, tuple | list):
+            said = "expected parameter_shape to return a tuple, such as (1,)"
+            raise InputError(f"transform {part.name}: {said}, got {shape!r}")
     return built
 
 

@@ -8,6 +8,9 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+Draws = torch.Generator | None
+"""Whence draws come: torch's global generator if None, as in a loop of your own."""
+
 
 def derived_seed(*where: int | str) -> int:
     """A 63-bit seed that depends on every part of `where`, the same on every machine."""

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal, get_type_hints
 
-from sparring.errors import InputError, unknown
+from sparring.errors import InputError, check_is, unknown
 from sparring.part import Part as Part, plain as plain
 from sparring.schema import check_neighbours, check_ranges, checked, listed
 
@@ -180,7 +180,7 @@ class Recipe:
         _check_types(self)
         check_ranges(self, RANGES)
         check_neighbours(self.knn_k, self.knn_t)
-        _check_pairs(self.pairs)
+        check_pairs(self.pairs)
 
 
 def _check_types(owner: "Recipe | Views", prefix: str = "") -> None:
@@ -192,7 +192,14 @@ def _check_types(owner: "Recipe | Views", prefix: str = "") -> None:
         object.__setattr__(owner, name, value)
 
 
-def _check_pairs(pairs: tuple[tuple[str, str], ...]) -> None:
+def check_recipe(recipe: Recipe | None) -> None:
+    """Refuse what is no recipe, such as its name; None is the default."""
+    if recipe is not None:
+        check_is("recipe", recipe, Recipe, "sparring.load_recipe('best')")
+
+
+def check_pairs(pairs: tuple[tuple[str, str], ...]) -> None:
+    """Refuse pairs of views that there are not."""
     known = {name + star for name in ("first", "second", "image") for star in ("", "*")}
     if not pairs:
         raise InputError('pairs: expected at least one pair, such as [["first", "second*"]], got none')

@@ -1,15 +1,25 @@
 """What one round of the game is played with, and what it gives."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from sparring.contracts import Embedding
+from sparring.adversaries.chance import Absent
+from sparring.contracts import Adversary, Embedding, Method, Penalty
+from sparring.errors import InputError, check_is
+from sparring.recipe import check_pairs
+from sparring.schema import check_range, checked
 
 Pairs = tuple[tuple[str, str], ...]
+SUCH_AS = {
+    "method": "sparring.methods.simclr(encoder)",
+    "adversary": "sparring.adversaries.Random(transform)",
+    "penalties": "sparring.penalties.ColourDistance()",
+}
+"""What a player is made by."""
 
 
 @dataclass
@@ -72,3 +82,21 @@ def base_views_of(pairs: Pairs) -> set[str]:
     """All base views that a round, and a look at it, need."""
     starred = {hardened_of(pairs), *views_of(pairs)}
     return {base_name(name) for name in starred} | {partner_of(name, pairs) for name in starred if is_hard(name)}
+
+
+def check_players(
+    method: Method, adversary: Adversary, pairs: Pairs, penalties: Sequence[Penalty], probability: float
+) -> None:
+    """Refuse, in one line, what no round can be played with, or none against this adversary."""
+    check_is("method", method, Method, SUCH_AS["method"])
+    check_is("adversary", adversary, Adversary, SUCH_AS["adversary"])
+    check_is("penalties", penalties, Iterable, f"[{SUCH_AS['penalties']}]")
+    for penalty in penalties:
+        check_is("penalties", penalty, Penalty, SUCH_AS["penalties"])
+    check_range("probability", checked(probability, float, "probability"), 0, 1)
+    check_pairs(checked(pairs, Pairs, "pairs"))
+    if not (isinstance(adversary, Absent) or any(map(is_hard, views_of(pairs)))):
+        raise InputError(
+            'pairs: expected a star behind a view for the adversary to change, such as [["first", "second*"]], got '
+            "none; without an adversary: --adversary none"
+        )

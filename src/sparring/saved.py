@@ -8,10 +8,10 @@ from safetensors.torch import load_file
 from torch import nn
 
 from sparring.dual_norm import has_dual_norms, without_dual_norms
-from sparring.encoders import Encoder
-from sparring.errors import InputError
+from sparring.encoders import ENCODERS, HALF, Encoder
+from sparring.errors import InputError, unknown
 from sparring.module_state import load_weights
-from sparring.parts import build
+from sparring.parts import build, load_parts
 from sparring.randomness import seeded
 from sparring.recipe import Part
 from sparring.run import Run
@@ -32,22 +32,33 @@ def save_encoder(run: Run, encoder: nn.Module, part: Part, image_size: int) -> N
 def load_encoder(run: str | Path) -> Encoder:
     """A run's trained encoder, in evaluation mode: images in [0, 1] (b 3 h w) to features (b d).
 
-    An encoder of your own must have its row in the table before (docs/extending.md).
+    One of your own comes with the run's `parts`; without the run, import its file before (docs/extending.md).
 
     Args:
         run: the run's folder, or its encoder.safetensors, wherever that lies.
 
     Raises:
-        InputError: if there is no finished run, or another file.
+        InputError: if there is no finished run, or another file, or an encoder that is not known.
     """
     file, about = _opened(run)
     size = int(about["image_size"])
     part = Part.of(json.loads(about["encoder"]))
+    _load_own(part.name, file.parent)
     settings = {key: value for key, value in part.settings.items() if key != "pretrained"}
+    context = {"image_shape": (3, size, size), "statistics": HALF}  # the data's own are among the weights
     with seeded("weights"):  # which are read, and no business of the caller's generator
-        encoder = build("encoder", Part(part.name, settings), {"image_shape": (3, size, size)})
+        encoder = build("encoder", Part(part.name, settings), context)
     load_weights(encoder, load_file(file), file)
     return encoder.eval()
+
+
+def _load_own(name: str, folder: Path) -> None:
+    """The run's own parts, where its encoder is none of the library's, whose files need not be there any more."""
+    if name not in ENCODERS and (folder / "recipe.toml").is_file():
+        load_parts(Run(folder).recipe().parts)
+    if name not in ENCODERS:
+        remedy = "if it is one of your own, import its file first"
+        raise InputError(f"{unknown('encoder', name, ENCODERS)}; {remedy}")
 
 
 def image_size_of(run: str | Path) -> int:

@@ -23,6 +23,7 @@ NAMES: dict[object, str] = {
     Path: "a path",
     list: "a list",
     dict: "a table",
+    Any: "anything",
 }
 
 
@@ -46,8 +47,8 @@ def _scalar(value: Any, hint: Any) -> Any:
         return float(value)
     if hint is int and isinstance(value, Integral) and not isinstance(value, bool):
         return int(value)
-    if hint is Path and isinstance(value, str):
-        return Path(value)
+    if (hint is Path and isinstance(value, str)) or (hint is str and isinstance(value, Path)):
+        return hint(value)
     if isinstance(hint, type) and hint is not int and isinstance(value, hint):
         return value
     raise TypeError
@@ -66,6 +67,8 @@ def _sequence(value: Any, hint: Any) -> tuple[Any, ...]:
 
 def _convert(value: Any, hint: Any) -> Any:
     origin = get_origin(hint)
+    if hint is Any:
+        return value
     if origin is Literal:
         known = get_args(hint)
         if value not in known and str(value) not in known:  # 32 for "32", as TOML and --set read it

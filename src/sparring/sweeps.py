@@ -19,7 +19,7 @@ from sparring.parts import ADDED, TABLES, load_parts
 from sparring.placement import changed, located
 from sparring.progress import SweepDisplay
 from sparring.randomness import seeded
-from sparring.recipe import Part, Recipe
+from sparring.recipe import Part, Recipe, check_recipe
 from sparring.recipe_files import DEFAULT, dump_recipe, load_recipe
 from sparring.reports import write_report
 from sparring.reports.compare import difference
@@ -28,6 +28,7 @@ from sparring.reports.record import Record, read_runs
 from sparring.reports.words import MEASURES
 from sparring.run import FILES, FOLDERS, Run
 from sparring.schedules import count_steps
+from sparring.schema import checked
 from sparring.training import source_of
 
 Groups = dict[str, dict[int, float]]
@@ -66,6 +67,7 @@ def sweep(
         InputError: if a setting or a folder cannot be used; nothing has been trained then.
         KeyboardInterrupt: after Ctrl-C, once all running cells have saved.
     """
+    check_recipe(recipe)
     played = train_cells(
         make_cells(recipe or load_recipe(DEFAULT), axes or {}, Path(out), seeds=seeds, arms=arms), jobs
     )
@@ -78,7 +80,7 @@ def train_cells(cells: Sequence[Cell], jobs: int) -> list[Cell]:
 
     Returns all cells, with why each that failed did.
     """
-    if jobs < 1:
+    if checked(jobs, int, "jobs") < 1:
         raise InputError(f"jobs: expected a whole number of at least 1, got {jobs}")
     if (out := cells[0].path.parent).is_file():
         raise InputError(f"{out}: expected a folder for the runs, got a file; choose another --out")

@@ -24,7 +24,7 @@ from sparring.parts import load_parts, resolved
 from sparring.placement import changed
 from sparring.precision import fabric_on
 from sparring.randomness import seeded
-from sparring.recipe import Recipe
+from sparring.recipe import Recipe, check_recipe
 from sparring.recipe_files import DEFAULT, load_recipe
 from sparring.reports import write_report
 from sparring.run import TAKEN, Run
@@ -79,6 +79,7 @@ def train(
         InputError: if the recipe, the data or the folder cannot be used; nothing has been changed then.
         KeyboardInterrupt: after Ctrl-C, once the state is saved.
     """
+    check_recipe(recipe)
     if resume:
         folder = _unfinished(Path(resume))
         recipe = _continued(folder, recipe or folder.recipe())

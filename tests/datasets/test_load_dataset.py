@@ -34,6 +34,7 @@ def test_paths_that_are_no_folder(tmp_path):
     missing, near = tmp_path / "photograph" / "train", tmp_path / "photographs"
     found = f"in {str(tmp_path)!r}: unknown folder 'photograph'; did you mean 'photographs'?"
     assert one_line(missing) == f"expected an existing folder of images, got {str(missing)!r}; {found}"
+    assert one_line(tmp_path / "qqq").endswith(f"in {str(tmp_path)!r}: no folder 'qqq'")
     nothing = f"in {str(near)!r}: no folder 'x'"
     assert one_line(near / "x") == f"expected an existing folder of images, got {str(near / 'x')!r}; {nothing}"
     below = f"in {str(tmp_path / 'a.txt')!r}: no folder 'x'"

@@ -28,6 +28,8 @@ BLEND = {"opponents": [{"name": "learned", "transform": "rotation"}, {"name": "s
 NEEDS = {"chain": {"parts": ["rotation", "colour"]}, "blend": BLEND, "replay": {"opponent": "learned", "every": 1}}
 CHANCY = {"random", "best_of", "blend", "policy", "generator", "unet", *REQUIRES}
 """Whose choice depends on chance by default."""
+LOOPS = {"learned", "generator", "unet", "random", "none", *REQUIRES}
+"""Adversaries of a loop of one's own; the others need the loss."""
 ADVERSARY_PARTS = [Part(name, NEEDS.get(name, {})) for name in ADVERSARIES] + [
     Part("learned", {"reads": "own", "noise": 3, "logit_noise": 0.5}),
     Part("learned", {"reads": "nothing"}),
@@ -266,3 +268,23 @@ def test_noise_gives_one_image_many_views_and_constants_give_all_images_one(phot
     first, second = (noisy.choose(features, torch.Generator().manual_seed(seed)) for seed in (0, 1))
     assert not torch.equal(first, second)
     assert constant.choose(features).unique().numel() == 1
+
+
+@every_adversary
+def test_adversaries_are_swapped_by_argument_in_a_loop_of_ones_own(adversary: Part, photographs: Tensor) -> None:
+    player = make(adversary, arena(adversary, "rotation")).adversary
+    images = make_batch(photographs).views["second"]
+    features = torch.randn(COUNT, 8, generator=torch.Generator().manual_seed(0)).double()
+    if adversary.name not in LOOPS:
+        with pytest.raises(InputError, match=r"needs the loss of the game: play it with a Learner \(docs/python\.md\)"):
+            player(images, features)
+        return
+    first, again = (player(images, features, generator=generator_for(0, 0)) for _ in range(2))
+    assert first.shape == images.shape
+    assert torch.equal(first, again)
+    assert torch.equal(first, images) == (adversary.name == "none")
+    if adversary.name == "learned" and player.reads != "nothing":
+        with pytest.raises(InputError, match="learned: expected the features that it reads, got none"):
+            player(images)
+    else:
+        assert torch.equal(player(images, generator=generator_for(0, 0)), first)

@@ -5,9 +5,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sparring.adversaries.painting import convolution, map_shape
+from sparring.adversaries.painting import check_made_for, convolution, map_shape
 from sparring.contracts import Adversary, ImageShape, Proposal, Transform, Turn
-from sparring.randomness import uniform
+from sparring.randomness import Draws, uniform
 from sparring.schema import check_ranges
 
 SMALLEST = 5  # a 9x9 convolution reflects 4 pixels at each border
@@ -49,7 +49,7 @@ class Generator(Adversary):
     ) -> None:
         super().__init__(transform)
         self.shape = map_shape("generator", transform, image_shape, smallest=SMALLEST)
-        self.width, self.blocks, self.noise = width, blocks, noise
+        self.image_shape, self.width, self.blocks, self.noise = image_shape, width, blocks, noise
         check_ranges(self, {"width": (1, MANY), "blocks": (0, MANY), "noise": (0, MANY)}, "generator: ")
         self.down = _down(image_shape[0] + noise, width)
         self.middle = nn.ModuleList(Residual(4 * width + place * noise) for place in range(1, blocks + 1))
@@ -61,6 +61,8 @@ class Generator(Adversary):
         self, images: Float[Tensor, "b c h w"], generator: torch.Generator | None = None
     ) -> Float[Tensor, "b m y x"]:
         """Parameters for these images; `generator` draws the noise."""
+        fits = self.transform.size_for(images)[1:] == self.shape
+        check_made_for("generator", self.image_shape, images, fits=fits)
         maps = self.down(self._with_noise(images, generator))
         for block in self.middle:
             maps = block(self._with_noise(maps, generator))
@@ -71,7 +73,7 @@ class Generator(Adversary):
         return self.transform.project(F.adaptive_avg_pool2d(self.last(maps), self.shape[1:]).tanh())
 
     def forward(
-        self, images: Float[Tensor, "b c h w"], generator: torch.Generator | None = None
+        self, images: Float[Tensor, "b c h w"], features: Float[Tensor, "b d"] | None = None, *, generator: Draws = None
     ) -> Float[Tensor, "b c h w"]:
         """Harder images, differentiable in the weights: all that a training loop of your own needs."""
         return self.transform(images, self.choose(images.detach(), generator))

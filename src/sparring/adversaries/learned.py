@@ -9,8 +9,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sparring.adversaries.painting import check_made_for
 from sparring.contracts import Adversary, ImageShape, Proposal, Transform, Turn
-from sparring.randomness import normal
+from sparring.errors import InputError
+from sparring.randomness import Draws, normal
 from sparring.schema import check_ranges, checked
 
 Reads = Literal["partner", "own", "nothing"]
@@ -46,7 +48,7 @@ class Learned(Adversary):
         logit_noise: float = 0.0,
     ) -> None:
         super().__init__(transform)
-        self.shape = transform.parameter_shape(image_shape)
+        self.image_shape, self.shape = image_shape, transform.parameter_shape(image_shape)
         self.reads, self.noise, self.logit_noise = checked(reads, Reads, "learned: reads"), noise, logit_noise
         check_ranges(self, {"noise": (0, math.inf), "logit_noise": (0, math.inf)}, "learned: ")
         inputs = noise + (features if reads != "nothing" else 0)
@@ -66,10 +68,16 @@ class Learned(Adversary):
         return self.transform.project(logits.tanh().view(-1, *self.shape))
 
     def forward(
-        self, images: Float[Tensor, "b c h w"], features: Float[Tensor, "b d"], generator: torch.Generator | None = None
+        self, images: Float[Tensor, "b c h w"], features: Float[Tensor, "b d"] | None = None, *, generator: Draws = None
     ) -> Float[Tensor, "b c h w"]:
         """Harder images, differentiable in the head's weights: all that a training loop of your own needs."""
-        return self.transform(images, self.choose(features.detach(), generator))
+        if features is None and self.reads != "nothing":
+            call = 'adversary(view_2, features_1), or reads="nothing"'
+            raise InputError(f"learned: expected the features that it reads, got none; {call}")
+        fits = self.transform.size_for(images)[1:] == tuple(self.shape)
+        check_made_for("learned", self.image_shape, images, fits=fits)
+        features = images.new_empty(len(images), 0) if features is None else features.detach()
+        return self.transform(images, self.choose(features, generator))
 
     def propose(self, turn: Turn) -> Proposal:
         nothing = turn.images.new_empty(len(turn.images), 0)

@@ -1,6 +1,7 @@
 """What networks that read an image and paint its parameters share: the shape they paint, and their convolutions."""
 
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from sparring.contracts import ImageShape, Transform
 from sparring.errors import InputError
@@ -21,6 +22,13 @@ def map_shape(painter: str, transform: Transform, image_shape: ImageShape, *, sm
         expected = f"{painter}: expected images of at least {smallest}x{smallest} pixels"
         raise InputError(f"{expected}, got {height}x{width}; try another --adversary or a larger --image-size")
     return shape[0], shape[1], shape[2]
+
+
+def check_made_for(who: str, made_for: ImageShape, images: Float[Tensor, "b c h w"], *, fits: bool) -> None:
+    """Refuse images whose shape does not fit that for which an adversary was made."""
+    if not fits:
+        got, expected = tuple(images.shape[1:]), f"made for {made_for[1]}x{made_for[2]} images"
+        raise InputError(f"{who}: {expected}, got {got[1]}x{got[2]}; give image_shape={got}")
 
 
 def convolution(inputs: int, outputs: int, size: int, *, stride: int = 1, groups: int = 0) -> nn.Sequential:

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from sparring.contracts import Adversary, ImageShape, Proposal, Transform, Turn
-from sparring.randomness import uniform
+from sparring.randomness import Draws, uniform
 from sparring.schema import check_ranges
 from sparring.transforms.chain import Chain
 
@@ -23,7 +23,7 @@ def operations_of(transform: Transform, image_shape: ImageShape) -> Bool[Tensor,
     return owner == torch.arange(len(sizes))[:, None]
 
 
-def random_signs(like: Tensor, generator: torch.Generator) -> Tensor:
+def random_signs(like: Tensor, generator: Draws) -> Tensor:
     """-1 or 1 for each entry of `like`, with even chances."""
     return torch.where(uniform(like.shape, generator, like) < 0.5, -1.0, 1.0).to(like)
 

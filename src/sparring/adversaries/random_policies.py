@@ -13,7 +13,7 @@ from sparring.adversaries.chance import Chance
 from sparring.adversaries.policy import random_signs
 from sparring.contracts import ImageShape, Proposal, Transform, Turn
 from sparring.errors import InputError
-from sparring.randomness import choice, uniform
+from sparring.randomness import Draws, choice, uniform
 from sparring.schema import check_range
 from sparring.transforms.operations import NAMES, Operations, Space
 
@@ -63,19 +63,29 @@ class Drawn(Chance):
         signed = torch.tensor([name in space and space[name][1] for name in NAMES])
         self.register_buffer("signed", signed, persistent=False)
 
-    def propose(self, turn: Turn) -> Proposal:
-        params = turn.images.new_zeros(len(turn.images), len(NAMES))
+    def choose(self, images: Float[Tensor, "b c h w"], generator: Draws = None) -> Float[Tensor, "b p"]:
+        """Parameters for as many images."""
+        params = images.new_zeros(len(images), len(NAMES))
         for _ in range(self.count):
-            for moves in self._row(turn).to(params).unbind(dim=1):
-                moves = torch.where(self.get_buffer("signed"), moves * random_signs(moves, turn.generator), moves)
+            for moves in self._row(len(images), generator).to(params).unbind(dim=1):
+                moves = torch.where(self.get_buffer("signed"), moves * random_signs(moves, generator), moves)
                 params = torch.where(moves != 0, moves, params)
-        return Proposal(params)
+        return params
 
-    def _row(self, turn: Turn) -> Float[Tensor, "b k p"]:
+    def forward(
+        self, images: Float[Tensor, "b c h w"], features: Float[Tensor, "b d"] | None = None, *, generator: Draws = None
+    ) -> Float[Tensor, "b c h w"]:
+        """Images changed by chance, in a training loop of your own."""
+        return self.transform(images, self.choose(images, generator))
+
+    def propose(self, turn: Turn) -> Proposal:
+        return Proposal(self.choose(turn.images, turn.generator))
+
+    def _row(self, b: int, generator: Draws) -> Float[Tensor, "b k p"]:
         """One row for each image; the operations that are not applied are zeros."""
         moves, chances = self.get_buffer("moves"), self.get_buffer("chances")
-        rows = choice(len(moves), len(turn.images), turn.generator, moves)
-        draw = uniform((len(rows), chances.shape[1]), turn.generator, chances)
+        rows = choice(len(moves), b, generator, moves)
+        draw = uniform((b, chances.shape[1]), generator, chances)
         return torch.where((draw < chances[rows])[:, :, None], moves[rows], 0.0)
 
 

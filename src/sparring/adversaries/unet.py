@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sparring.adversaries.painting import convolution, map_shape
+from sparring.adversaries.painting import check_made_for, convolution, map_shape
 from sparring.contracts import Adversary, ImageShape, Proposal, Transform, Turn
-from sparring.randomness import choice
+from sparring.randomness import Draws, choice
 from sparring.schema import check_ranges
 
 GROUPS, BOTTLENECK = 8, 128  # both as in the source
@@ -50,7 +50,7 @@ class UNet(Adversary):
     ) -> None:
         super().__init__(transform)
         self.shape = map_shape("unet", transform, image_shape, smallest=2)
-        self.width, self.masks, self.sparsity = width, masks, sparsity
+        self.image_shape, self.width, self.masks, self.sparsity = image_shape, width, masks, sparsity
         check_ranges(self, {"width": (1, MANY), "masks": (2, MANY), "sparsity": (0, MANY)}, "unet: ")
         channels, height, wide = image_shape
         depth = max(1, int(math.log2(min(height, wide))) - 1)
@@ -58,8 +58,8 @@ class UNet(Adversary):
         ups = [*(2 * [2 * width] + [width] * depth)[: depth - 1], width]
         self.down = _layers([channels, *outs[:-1]], outs)
         self.up = _layers([above + skip for above, skip in zip([outs[-1], *ups], outs[::-1], strict=False)], ups)
-        deepest = outs[-1] * math.ceil(height / 2 ** (depth - 1)) * math.ceil(wide / 2 ** (depth - 1))
-        self.bottleneck = _bottleneck(deepest)
+        self.deepest = outs[-1] * math.ceil(height / 2 ** (depth - 1)) * math.ceil(wide / 2 ** (depth - 1))
+        self.bottleneck = _bottleneck(self.deepest)
         self.head = nn.Conv2d(width, masks * self.shape[0], 1)
 
     def share_out(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n m h w"]:
@@ -67,6 +67,8 @@ class UNet(Adversary):
         skips: list[Tensor] = []
         for layer in self.down:
             skips.append(F.relu(layer(skips[-1][:, :, ::2, ::2] if skips else images)))
+        fits = self.transform.size_for(images)[1:] == self.shape and skips[-1][0].numel() == self.deepest
+        check_made_for("unet", self.image_shape, images, fits=fits)
         maps = self.bottleneck(skips[-1].flatten(1)).view_as(skips[-1])
         for layer, skip in zip(self.up, reversed(skips), strict=True):
             maps = F.relu(layer(torch.cat([F.interpolate(maps, skip.shape[2:]), skip], dim=1)))
@@ -87,7 +89,7 @@ class UNet(Adversary):
         return self.transform.project(F.adaptive_avg_pool2d(one, self.shape[1:]))
 
     def forward(
-        self, images: Float[Tensor, "b c h w"], generator: torch.Generator | None = None
+        self, images: Float[Tensor, "b c h w"], features: Float[Tensor, "b d"] | None = None, *, generator: Draws = None
     ) -> Float[Tensor, "b c h w"]:
         """Harder images, differentiable in the weights; `penalty(share_out(images))` is for your own loop to add."""
         return self.transform(images, self.choose(self.share_out(images.detach()), generator))

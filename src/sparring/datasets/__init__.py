@@ -9,7 +9,7 @@ from sparring.datasets.cifar import load_cifar10, load_cifar100
 from sparring.datasets.folder import FOLDER_SIZE, load_folder
 from sparring.datasets.images import DataSet, Images, check_images
 from sparring.datasets.sample import load_sample
-from sparring.errors import InputError, unknown
+from sparring.errors import InputError, nearest, unknown
 
 EVALUATED_ON = ("test", "validation")
 Loader = Callable[[int | None, Path | None], DataSet]
@@ -64,12 +64,13 @@ def _checked(data: object, name: str) -> DataSet:
 
 
 def _missing(folder: Path) -> InputError:
-    """Names the first part of the path that is not there, and what is there instead."""
+    """Names the first part of the path that is not there, and what is near it there."""
     missing = next(path for path in reversed([folder, *folder.parents]) if not path.exists())
     parent = missing.parent
     listed = parent.iterdir() if parent.is_dir() and os.access(parent, os.R_OK) else ()
     there = [path.name for path in listed if path.is_dir()]
-    hint = unknown("folder", missing.name, there) if there else f"no folder {missing.name!r}"
+    near = nearest(missing.name, there)  # and not all that is there: it may be a whole disk
+    hint = unknown("folder", missing.name, there) if near else f"no folder {missing.name!r}"
     return InputError(f"expected an existing folder of images, got {str(folder)!r}; in {str(parent)!r}: {hint}")
 
 
