@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 import sparring
-from sparring.adversaries import Learned, Random
+from sparring.adversaries import ADVERSARIES, Learned, Random
 from sparring.adversaries.chance import Chance
 from sparring.assembly import build_learner
 from sparring.contracts import Penalty, Proposal, Transform, Turn
@@ -376,6 +376,26 @@ def test_a_transform_without_a_constructor_takes_no_settings(monkeypatch: pytest
     assert isinstance(build("transform", Part("flipped"), CONTEXT), Flipped)
     with pytest.raises(InputError, match="transform flipped takes no settings, got 'args'"):
         build("transform", Part("flipped", {"args": 1}), CONTEXT)
+
+
+@pytest.mark.parametrize("transform", ["Transform", "Unknown"])
+def test_annotations_may_be_text(transform: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from __future__ import annotations\n"
+        "from sparring.adversaries import ADVERSARIES, Random\n"
+        "from sparring.contracts import Transform\n"
+        "class Odd(Random):\n"
+        f"    def __init__(self, transform: {transform}, *, odds: float = 0.5) -> None:\n"
+        "        super().__init__(transform)\n"
+        "        self.odds = odds\n"
+        "ADVERSARIES['odd'] = Odd\n"
+    )
+    monkeypatch.setitem(ADVERSARIES, "odd", Random)
+    load_parts((str(file),))
+    assert build("adversary", Part("odd", {"odds": 1}), {"transform": Rotation()}).odds == 1.0
+    with pytest.raises(InputError, match="odds: expected a number, got 'all'"):
+        build("adversary", Part("odd", {"odds": "all"}), {"transform": Rotation()})
 
 
 def test_a_setting_without_an_annotation_has_the_type_of_its_default(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,14 +47,22 @@ CONTEXT = ("statistics", "image_shape", "image_count", "labels", "encoder", "fea
 
 def settings_of(constructor: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """The settings that a part takes, by name."""
-    parameters = inspect.signature(constructor).parameters
+    parameters = _signature(constructor).parameters
     catch_all = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)  # a module without a constructor
     return {name: each for name, each in parameters.items() if name not in CONTEXT and each.kind not in catch_all}
 
 
+def _signature(constructor: Callable[..., Any]) -> inspect.Signature:
+    """With annotations that are written as text read, unless they name what only a type checker knows."""
+    try:
+        return inspect.signature(constructor, eval_str=True)
+    except NameError:
+        return inspect.signature(constructor)
+
+
 def _declared(setting: inspect.Parameter) -> Any:
     """A setting's type: as annotated, or else that of its default."""
-    if setting.annotation is not setting.empty:
+    if setting.annotation is not setting.empty and not isinstance(setting.annotation, str):
         return setting.annotation
     kind = Any if setting.default in (setting.empty, None) else type(setting.default)
     return Sequence[Any] if kind in (list, tuple) else kind
