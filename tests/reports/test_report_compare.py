@@ -193,6 +193,31 @@ def test_what_a_run_was_told_of_k_stands_with_its_accuracy(fake_run, tmp_path):
     assert "k = 200 is more than the 12 training images." in write_report([run]).read_text()
 
 
+def told(run: Path, settings: str) -> Path:
+    """The run with these settings instead of its own."""
+    recipe = run / "recipe.toml"
+    kept = [line for line in recipe.read_text().splitlines() if line.partition(" ")[0] != settings.partition(" ")[0]]
+    recipe.write_text("\n".join([settings, *kept]))
+    return run
+
+
+@pytest.mark.parametrize("other", ['data = "cifar10"', "knn_k = [5]", 'evaluate_on = "validation"'])
+def test_figures_on_other_data_or_of_another_k_are_not_compared(fake_run, tmp_path, table_of, other):
+    costs = {"none": 6.0, "learned": 9.0, "random": 9.0}
+    runs = [spend(fake_run(name, adversary=name), units) for name, units in costs.items()]
+    told(runs[1], other)
+    page = write_report(runs, tmp_path / "page.html")
+    last, each, equal_cost = (table_of(page, number) for number in range(3))
+    assert last[2][5:7] == ["—", "—"]
+    assert last[3][5:7] == ["+0.0", "none: 1 seed"]
+    assert [row[2:] for row in each[1:]] == [["", "—", "+0.0"], ["—", "", "—"], ["+0.0", "—", ""]]
+    assert equal_cost[2][5:7] == ["—", "—"]
+    text = page.read_text()
+    assert text.count("—: on other data or another k: not compared.") == 3
+    assert "kNN accuracies are on other data or another k: not compared." in text
+    assert "ends between" not in text
+
+
 def test_without_labels_groups_are_compared_by_rankme(fake_run, tmp_path, table_of):
     runs = [fake_run("a", labelled=False), fake_run("b", labelled=False, adversary="none", rankme=20.0)]
     page = write_report(runs, tmp_path / "page.html")
