@@ -151,6 +151,12 @@ def test_the_page_says_what_an_equal_cost_means(fake_run, tmp_path, table_of):
     assert "At equal epochs" not in text
 
 
+def test_a_run_that_is_far_too_dear_is_affordable_for_less_than_an_epoch(fake_run, tmp_path, table_of):
+    runs = [spend(fake_run("cheap", adversary="none"), 6.0), spend(fake_run("dear"), 61.0)]
+    rows = table_of(write_report(runs, tmp_path / "page.html"), 1)
+    assert [row[-2] for row in rows] == ["Fair epochs", "10", "less than 1"]
+
+
 def test_three_groups_are_held_against_each_other(fake_run, tmp_path, table_of):
     """So that learning can be told from chance, not from vanilla alone."""
     gains = {"none": (0.0, 0.0, 0.0), "random": (1.0, 2.0, 3.0), "learned": (4.0, 4.0, 7.0)}

@@ -92,7 +92,7 @@ def _equal_cost(runs: Sequence[Record], key: str) -> list[Section]:
     budget = min(costs)
     if not budget or max(costs) <= budget * (1 + ALIKE):
         return []
-    fair: Shown = "Fair epochs", lambda run: str(int(run.recipe["epochs"] * budget / total_cost(run) + 1e-9))
+    fair: Shown = "Fair epochs", partial(_fair_epochs, budget=budget)
     note = (
         "The last evaluation of each run until it had spent what the cheapest run spent in all, "
         f"{_millions(budget)} million encoder passes of one image (a backward pass counts as two; a logged step stands "
@@ -101,6 +101,11 @@ def _equal_cost(runs: Sequence[Record], key: str) -> list[Section]:
         "the number of epochs in the last column, at which it costs the same."
     )
     return [("At equal cost", _table(runs, key, partial(at_cost, key=key, budget=budget), fair), note)]
+
+
+def _fair_epochs(run: Record, budget: float) -> str:
+    epochs = int(run.recipe["epochs"] * budget / total_cost(run) + 1e-9)
+    return str(epochs) if epochs else "less than 1"
 
 
 def _over_seeds(runs: Sequence[Record]) -> str:
