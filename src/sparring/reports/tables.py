@@ -1,5 +1,6 @@
 """Tables of a page: settings, surroundings, and several runs beside each other."""
 
+import json
 import tomllib
 from collections.abc import Iterator, Sequence
 from html import escape
@@ -28,7 +29,16 @@ def written(value: Any) -> str:
     """A setting as a reader would write it."""
     if isinstance(value, list):
         return ", ".join(map(written, value))
+    if isinstance(value, dict):
+        return str(value["name"]) if value.keys() == {"name"} else inline(value)
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def inline(value: Any) -> str:
+    """A value as a line of TOML."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key} = {inline(each)}' for key, each in value.items())}}}"
+    return f"[{', '.join(map(inline, value))}]" if isinstance(value, list) else json.dumps(value, ensure_ascii=False)
 
 
 def settings(table: dict[str, Any]) -> str:
