@@ -107,7 +107,8 @@ def _draw_curve(axes: Axes, curve: Curve, number: int) -> None:
     epochs, values = curve.drawn
     # A curve of one point, or of few, would not be seen without dots.
     marker = "o" if len(values) <= 40 else ""
-    (line,) = axes.plot(epochs, values, curve.dash, color=curve.colour, marker=marker, markersize=2.6, linewidth=1.5)
+    look: dict[str, Any] = {"marker": marker, "markersize": 2.6, "linewidth": 1.5, "clip_on": False}  # whole dots
+    (line,) = axes.plot(epochs, values, curve.dash, color=curve.colour, **look)
     line.set_gid(f"curve-{number}")
     if curve.spread:
         middle, width = np.array(values), np.array(thinned(curve.spread))
@@ -121,7 +122,9 @@ def _draw_frame(axes: Axes, panel: Panel) -> None:
     axes.set_axisbelow(True)
     axes.spines[["left", "right", "top"]].set_visible(False)
     axes.locator_params("y", nbins=5)
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
+    if panel.over == "epoch":
+        axes.set_xlim(0, max(1.0, *(epoch for curve in panel.curves for epoch in curve.epochs)))
     if panel.limits:
         axes.set_ylim(*panel.limits)
 
