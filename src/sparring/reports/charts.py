@@ -143,8 +143,8 @@ def _draw_ends(axes: Axes, panel: Panel) -> None:
     for epoch, group in groupby(ends, lambda end: end[0]):
         _, heights, colours, words = zip(*group, strict=True)
         placed = spread(heights, gap)
-        lift = max(0.0, low - placed[0])
-        for height, colour, word in zip((each + lift for each in placed), colours, words, strict=True):
+        move = max(0.0, low - placed[0]) or min(0.0, high - placed[-1])  # no word lies on the ticks or the legend
+        for height, colour, word in zip((each + move for each in placed), colours, words, strict=True):
             axes.annotate(word, (epoch, height), (5, 0), color=colour, weight="bold", **place)
 
 
