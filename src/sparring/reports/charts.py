@@ -95,7 +95,7 @@ def _draw_panel(axes: Axes, panel: Panel, titled: bool, above: int) -> None:
         _draw_curve(axes, curve, number)
     _draw_frame(axes, panel)
     if panel.reference:
-        _draw_reference(axes, *panel.reference)
+        _draw_reference(axes, *panel.reference, panel)
     _draw_ends(axes, panel)
     if _legend_rows(panel):
         _draw_legend(axes, panel)
@@ -129,10 +129,13 @@ def _draw_frame(axes: Axes, panel: Panel) -> None:
         axes.set_ylim(*panel.limits)
 
 
-def _draw_reference(axes: Axes, level: float, name: str) -> None:
+def _draw_reference(axes: Axes, level: float, name: str, panel: Panel) -> None:
     axes.axhline(level, color=MUTED, linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)
-    place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "ha": "right"}
-    axes.annotate(name, (1, level), (0, 2), color=MUTED, fontsize=6.5, **place)
+    left = panel.named_at == "left"
+    below = left and panel.curves[0].values[0] >= level  # where the curve is not
+    place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+    place |= {"ha": panel.named_at, "va": "top" if below else "baseline"}
+    axes.annotate(name, (not left, level), (0, -2 if below else 2), color=MUTED, fontsize=6.5, **place)
 
 
 def _draw_ends(axes: Axes, panel: Panel) -> None:

@@ -134,11 +134,11 @@ def _name_medians(axes: Axes, medians: Sequence[Float[np.ndarray, " 2"]], names:
 def save_corruptions(figures: Mapping[str, float], path: Path) -> None:
     """Accuracy over severities 1 to 5, a panel for each corruption of `corruptions/NAME/SEVERITY`, beside the clean."""
     names = dict.fromkeys(key.split("/")[1] for key in figures if re.fullmatch(r"corruptions/\w+/\d", key))
-    clean = figures["corruptions/clean"], "clean"
+    look: dict[str, Any] = {"limits": (0, 100), "across": 3, "over": "severity", "named_at": "left"}
+    look["reference"] = figures["corruptions/clean"], "clean"
     panels = []
     for name in names:
         values = [figures[f"corruptions/{name}/{severity}"] for severity in SEVERITIES]
         curve = Curve("", SEVERITIES, values, end=f"{values[-1]:.0f}")
-        title = f"{name.replace('_', ' ')}, %"
-        panels.append(Panel(title, [curve], limits=(0, 100), reference=clean, across=3, over="severity"))
+        panels.append(Panel("linear probe's accuracy, %", [curve], name.replace("_", " "), **look))
     save_png(panels, path)
