@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from sparring.reports import evaluated
 from sparring.reports.charts import _draw
@@ -55,6 +56,15 @@ def test_the_ten_largest_classes_are_named_on_the_map(projection: str, tmp_path:
     assert sorted(written) == sorted(classes[:10])
     evaluated.save_scatter(features, None, (), tmp_path / "grey.png", projection)
     assert sorted(written) == sorted(classes[:10])
+
+
+def test_a_name_that_was_moved_has_a_line_to_its_median() -> None:
+    axes = Figure().subplots()
+    evaluated._name_medians(axes, [np.array([0.2, 0.5]), np.array([0.3, 0.51])], ["a", "b"])
+    lower, upper = axes.texts
+    assert (lower.xy, upper.xy) == ((0.2, 0.5), (0.3, 0.51))  # type: ignore[attr-defined]
+    assert lower.get_position()[1] < 0.5 < 0.51 < upper.get_position()[1]
+    assert all(name.arrow_patch for name in axes.texts)  # type: ignore[attr-defined]
 
 
 def test_components_are_those_of_largest_variance() -> None:

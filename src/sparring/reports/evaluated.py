@@ -94,7 +94,9 @@ def save_scatter(
             axes.scatter(places[:, 0], places[:, 1], s=7, alpha=0.6, linewidths=0, color=MUTED)
         else:
             _scatter_classes(axes, places, labels[chosen], classes)
-        axes.set_title(f"Features of {len(chosen):,} {images}, {words}", loc="left", color=INK, weight="bold")
+        boxes = "" if labels is None else "\nboxes mark class medians; a line leads there from those that were moved"
+        title = f"Features of {len(chosen):,} {images}, {words}{boxes}"
+        axes.set_title(title, loc="left", color=INK, weight="bold")
         axes.set_xticks([])
         axes.set_yticks([])
         axes.spines[:].set_color(RULE)
@@ -120,7 +122,7 @@ def _scatter_classes(
 
 
 def _name_medians(axes: Axes, medians: Sequence[Float[np.ndarray, " 2"]], names: Sequence[str]) -> None:
-    """Write each class's name at its median, pushed up or down where names would overlap."""
+    """Write each class's name at its median, pushed up or down where names would overlap, on a line."""
     low, high = axes.get_ylim()
     order = sorted(range(len(names)), key=lambda number: float(medians[number][1]))
     heights = spread([float(medians[number][1]) for number in order], LABEL_GAP * (high - low))
@@ -128,7 +130,9 @@ def _name_medians(axes: Axes, medians: Sequence[Float[np.ndarray, " 2"]], names:
         edge = colormaps["tab10"](number)
         box = {"facecolor": "white", "edgecolor": edge, "boxstyle": "round,pad=0.2", "alpha": 0.85}
         place: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7, "color": INK, "bbox": box}
-        axes.annotate(names[number], (float(medians[number][0]), height), **place)
+        across, median = map(float, medians[number])
+        line = {"arrowstyle": "-", "color": edge, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0}
+        axes.annotate(names[number], (across, median), (across, height), arrowprops=line, **place)
 
 
 def save_corruptions(figures: Mapping[str, float], path: Path) -> None:
