@@ -52,6 +52,8 @@ def evaluate(asked: Evaluate) -> None:
             f"{name}: expected labels for {', '.join(findings.left_out)}, found none; try --probe collapse"
         )
     _warn(findings, subject, [each for each in evaluations.values() if isinstance(each, Knn)])
+    if asked.per_class and subject.labelled and findings.matrix is None:
+        print(f"--per-class: none of {', '.join(evaluations)} names classes; add knn or linear", file=sys.stderr)
     _print(findings, asked, name, subject)
     _save_features(asked.features, subject)
     try:

@@ -173,7 +173,7 @@ def _progress(run: Record) -> str:
     if epochs is None:
         return f"Training reached epoch {run.reached:g}."
     if is_finished(run):
-        return f"The run is finished ({epochs:g} epochs)."
+        return f"The run is finished ({epochs:g} epoch{'' if epochs == 1 else 's'})."
     return f"The run is not finished: it reached epoch {run.reached:.4g} of {epochs:g}, so the figures are provisional."
 
 
