@@ -143,6 +143,8 @@ def test_classes_are_printed_when_asked(trained: Path, capsys: pytest.CaptureFix
     main(["evaluate", str(trained), "--probe", "knn", "--k", "3", "--per-class", "--projection", "tsne"])
     said = capsys.readouterr().out
     assert all(f"class{c}" in said for c in range(CLASSES))
+    kept = [f"figures       {trained / 'evaluation.json'}", f"pictures      {trained / 'figures'}"]
+    assert said.splitlines()[-2:] == kept
     main(["evaluate", str(trained), "--probe", "knn", "--k", "3"])
     assert "class0" not in capsys.readouterr().out
 

@@ -65,7 +65,8 @@ def evaluate(asked: Evaluate) -> None:
             f"{run.path}: expected a folder to keep figures in, got one that refuses; {error.strerror}"
         ) from None
     if not asked.json:
-        CONSOLE.print(f"figures       {run.path / 'figures'}", soft_wrap=True)
+        CONSOLE.print(f"figures       {run.path / 'evaluation.json'}", soft_wrap=True)
+        CONSOLE.print(f"pictures      {run.path / 'figures'}", soft_wrap=True)
         if asked.features:
             CONSOLE.print(f"features      {asked.features}", soft_wrap=True)
     if findings.refused:
