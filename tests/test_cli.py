@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from runs import refused
 
+from sparring import commands
 from sparring.cli import main, parse
 from sparring.errors import InputError
 from sparring.recipe import Part, Recipe, Views
@@ -243,6 +244,16 @@ def test_preview_shows_images_in_their_own_places(tmp_path: Path) -> None:
     words = ["--data", str(tmp_path / "data"), "--image-size", "16", "--adversary", "free"]
     main(["preview", "--out", str(tmp_path / "p.png"), *words])
     assert (tmp_path / "p.png").is_file()
+
+
+@pytest.mark.parametrize(("adversary", "said"), [("learned", ", untrained"), ("random", "")])
+def test_preview_says_that_a_learned_adversary_is_untrained(
+    adversary: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    titles: list[str] = []
+    monkeypatch.setattr(commands, "save_png", lambda rows, out: titles.extend(row.title for row in rows))
+    main(["preview", "--out", str(tmp_path / "p.png"), "--adversary", adversary, "--transform", "colour"])
+    assert titles == ["image", "base view", f"{adversary} x colour{said}"]
 
 
 def test_preview_draws_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

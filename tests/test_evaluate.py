@@ -148,8 +148,17 @@ def test_classes_are_printed_when_asked(trained: Path, capsys: pytest.CaptureFix
     main(["evaluate", str(trained), "--probe", "knn", "--k", "3", "--per-class", "--projection", "tsne"])
     said = capsys.readouterr().out
     assert all(f"class{c}" in said for c in range(CLASSES))
+    kept = [f"figures       {trained / 'evaluation.json'}", f"pictures      {trained / 'figures'}"]
+    assert said.splitlines()[-2:] == kept
     main(["evaluate", str(trained), "--probe", "knn", "--k", "3"])
     assert "class0" not in capsys.readouterr().out
+
+
+def test_classes_that_no_probe_names_are_one_line(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["evaluate", str(trained), "--probe", "lidar", "collapse", "--per-class"])
+    assert capsys.readouterr().err == "--per-class: none of lidar, collapse names classes; add knn or linear\n"
+    main(["evaluate", str(trained), "--probe", "collapse"])
+    assert capsys.readouterr().err == ""
 
 
 def test_without_labels_what_needs_none_is_measured_and_the_rest_named(

@@ -123,7 +123,8 @@ def preview(asked: Preview) -> None:
         learner = build_learner(small, context_of(data))
     batch = Batches(small, data.train, torch.device("cpu")).probe(0)
     shown = gallery(learner, batch, data.train.pixels)
-    titles = ("image", "base view", f"{recipe.adversary.name} x {recipe.transform.name}")
+    untrained = ", untrained" if any(True for _ in learner.adversary.parameters()) else ""
+    titles = ("image", "base view", f"{recipe.adversary.name} x {recipe.transform.name}{untrained}")
     save_png([Row(title, row.numpy()) for title, row in zip(titles, shown.values(), strict=True)], out)
     _say(f"preview       {out}")
 

@@ -52,6 +52,8 @@ def evaluate(asked: Evaluate) -> None:
             f"{name}: expected labels for {', '.join(findings.left_out)}, found none; try --probe collapse"
         )
     _warn(findings, subject, [each for each in evaluations.values() if isinstance(each, Knn)])
+    if asked.per_class and subject.labelled and findings.matrix is None:
+        print(f"--per-class: none of {', '.join(evaluations)} names classes; add knn or linear", file=sys.stderr)
     _print(findings, asked, name, subject)
     _save_features(asked.features, subject)
     try:
@@ -63,7 +65,8 @@ def evaluate(asked: Evaluate) -> None:
             f"{run.path}: expected a folder to keep figures in, got one that refuses; {error.strerror}"
         ) from None
     if not asked.json:
-        CONSOLE.print(f"figures       {run.path / 'figures'}", soft_wrap=True)
+        CONSOLE.print(f"figures       {run.path / 'evaluation.json'}", soft_wrap=True)
+        CONSOLE.print(f"pictures      {run.path / 'figures'}", soft_wrap=True)
         if asked.features:
             CONSOLE.print(f"features      {asked.features}", soft_wrap=True)
     if findings.refused:

@@ -62,12 +62,27 @@ def test_figures_of_other_settings_are_not_averaged(fake_run, tmp_path):
     for run, k in zip(runs, (1, 200, 200), strict=True):
         own = {"figures": {"knn": 50.0 + k / 100}, "settings": {"knn": {"ks": [k], "ts": [0.1]}}}
         (run / "evaluation.json").write_text(json.dumps({"sample": own}))
-    assert rows(write_report(runs, tmp_path / "page.html"))["kNN accuracy, %"] == ["50.0", "52.0 ± 0.0"]
+    shown = rows(write_report(runs, tmp_path / "page.html"))
+    assert shown["kNN accuracy, k = 1, t = 0.1, %"] == ["50.0", "—"]
+    assert shown["kNN accuracy, k = 200, t = 0.1, %"] == ["—", "52.0 ± 0.0"]
     assert rows(tmp_path / "page.html")["Measure"] == [
         "learned-0 (knn ks = [1])",
         "method simsiam (2 runs) (knn ks = [200])",
     ]
     assert rows(write_report(runs[1:], tmp_path / "page.html"))["kNN accuracy, k = 200, %"] == ["52.0 ± 0.0"]
+
+
+def test_accuracies_of_one_k_share_a_row_whichever_k_was_first(fake_run, tmp_path):
+    runs = [fake_run("a"), fake_run("b", adversary="none")]
+    both = {"knn": 51.0, "rankme": 9.0, "knn/k=5,t=0.1": 51.0, "knn/k=200,t=0.1": 52.0}
+    for run, ks, figures in zip(runs, ([200], [5, 200]), ({"knn": 50.0, "rankme": 8.0}, both), strict=True):
+        own = {"figures": figures, "settings": {"knn": {"ks": ks, "ts": [0.1]}}}
+        (run / "evaluation.json").write_text(json.dumps({"sample": own}))
+    assert list(rows(write_report(runs, tmp_path / "page.html")).items())[1:] == [
+        ("kNN accuracy, k = 200, t = 0.1, %", ["50.0", "52.0"]),
+        ("kNN accuracy, k = 5, t = 0.1, %", ["—", "51.0"]),
+        ("RankMe (effective rank)", ["8.00", "9.00"]),
+    ]
 
 
 def test_pictures_of_folders_of_one_name_are_told_apart():

@@ -56,6 +56,24 @@ def test_any_label_is_shown_as_it_is(label, tmp_path):
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("epochs", [[1.0], [1.68, 2.0], [0.0], [0.2, 0.4], [3.0, 16.0]])
+def test_epochs_begin_at_0_end_at_the_last_and_are_whole(epochs):
+    (axes,) = charts._draw([Panel("title", [Curve("a", epochs, epochs)])]).axes
+    low, high = axes.get_xlim()
+    assert (low, high) == (0, max(1.0, epochs[-1]))
+    shown = [tick for tick in axes.get_xticks() if low <= tick <= high]
+    assert len(shown) > 1
+    assert all(tick == int(tick) for tick in shown)
+
+
+def test_no_word_at_an_end_lies_above_the_frame():
+    curves = [Curve(str(i), [0, 1], [0, 1 + i / 100], end=str(i)) for i in range(5)]
+    (axes,) = charts._draw([Panel("title", curves, legend=True)]).axes
+    heights = [word.xy[1] for word in axes.texts]
+    assert max(heights) <= axes.get_ylim()[1]
+    assert heights == sorted(heights)
+
+
 def test_words_at_the_ends_do_not_overlap_and_lone_ones_stay():
     placed = charts.spread([0.0, 5.0, 5.0, 5.1, 9.0], gap=1.0)
     assert all(high - low >= 0.999 for low, high in pairwise(placed))

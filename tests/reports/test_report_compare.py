@@ -21,6 +21,15 @@ def test_runs_are_grouped_by_all_but_seed_and_place(fake_run):
     assert compare.baseline_of(groups[:1]) == 0
 
 
+def test_settings_that_keep_books_split_no_group_and_are_no_column(fake_run, tmp_path, table_of):
+    runs = [fake_run("a"), fake_run("b", seed=1)]
+    books = 'evaluate_every = 1\nlog_every = 3\nhardness_every = 7\nparts = ["mine.py"]\ndevices = 2\n'
+    (runs[1] / "recipe.toml").write_text(books + (runs[1] / "recipe.toml").read_text())
+    page = write_report(runs, tmp_path / "page.html")
+    assert table_of(page, 0)[1][:2] == ["simsiam", "2"]
+    assert table_of(page, 1)[0][:3] == ["Run", "seed", "Epoch"]
+
+
 def test_a_setting_that_older_runs_lack_is_at_its_default(fake_run):
     paths = [fake_run("older"), fake_run("newer", seed=1), fake_run("other", seed=2)]
     for path, said in zip(paths[1:], ("test", "validation"), strict=True):
@@ -151,6 +160,12 @@ def test_the_page_says_what_an_equal_cost_means(fake_run, tmp_path, table_of):
     assert "At equal epochs" not in text
 
 
+def test_a_run_that_is_far_too_dear_is_affordable_for_less_than_an_epoch(fake_run, tmp_path, table_of):
+    runs = [spend(fake_run("cheap", adversary="none"), 6.0), spend(fake_run("dear"), 61.0)]
+    rows = table_of(write_report(runs, tmp_path / "page.html"), 1)
+    assert [row[-2] for row in rows] == ["Fair epochs", "10", "less than 1"]
+
+
 def test_three_groups_are_held_against_each_other(fake_run, tmp_path, table_of):
     """So that learning can be told from chance, not from vanilla alone."""
     gains = {"none": (0.0, 0.0, 0.0), "random": (1.0, 2.0, 3.0), "learned": (4.0, 4.0, 7.0)}
@@ -191,6 +206,31 @@ def test_what_a_run_was_told_of_k_stands_with_its_accuracy(fake_run, tmp_path):
     run = fake_run("a")
     (run / "environment.json").write_text(json.dumps({"knn_note": "k = 200 is more than the 12 training images"}))
     assert "k = 200 is more than the 12 training images." in write_report([run]).read_text()
+
+
+def told(run: Path, settings: str) -> Path:
+    """The run with these settings instead of its own."""
+    recipe = run / "recipe.toml"
+    kept = [line for line in recipe.read_text().splitlines() if line.partition(" ")[0] != settings.partition(" ")[0]]
+    recipe.write_text("\n".join([settings, *kept]))
+    return run
+
+
+@pytest.mark.parametrize("other", ['data = "cifar10"', "knn_k = [5]", 'evaluate_on = "validation"'])
+def test_figures_on_other_data_or_of_another_k_are_not_compared(fake_run, tmp_path, table_of, other):
+    costs = {"none": 6.0, "learned": 9.0, "random": 9.0}
+    runs = [spend(fake_run(name, adversary=name), units) for name, units in costs.items()]
+    told(runs[1], other)
+    page = write_report(runs, tmp_path / "page.html")
+    last, each, equal_cost = (table_of(page, number) for number in range(3))
+    assert last[2][5:7] == ["—", "—"]
+    assert last[3][5:7] == ["+0.0", "none: 1 seed"]
+    assert [row[2:] for row in each[1:]] == [["", "—", "+0.0"], ["—", "", "—"], ["+0.0", "—", ""]]
+    assert equal_cost[2][5:7] == ["—", "—"]
+    text = page.read_text()
+    assert text.count("—: on other data or another k: not compared.") == 3
+    assert "kNN accuracies are on other data or another k: not compared." in text
+    assert "ends between" not in text
 
 
 def test_without_labels_groups_are_compared_by_rankme(fake_run, tmp_path, table_of):

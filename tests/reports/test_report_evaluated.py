@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from sparring.reports import evaluated
+from sparring.reports.charts import _draw
 from sparring.reports.layouts import LAYOUTS, principal
+from sparring.reports.panels import Panel
 
 NAMES = ("_hidden", "$x$", "<b>&", "実験")
 
@@ -55,6 +58,15 @@ def test_the_ten_largest_classes_are_named_on_the_map(projection: str, tmp_path:
     assert sorted(written) == sorted(classes[:10])
 
 
+def test_a_name_that_was_moved_has_a_line_to_its_median() -> None:
+    axes = Figure().subplots()
+    evaluated._name_medians(axes, [np.array([0.2, 0.5]), np.array([0.3, 0.51])], ["a", "b"])
+    lower, upper = axes.texts
+    assert (lower.xy, upper.xy) == ((0.2, 0.5), (0.3, 0.51))  # type: ignore[attr-defined]
+    assert lower.get_position()[1] < 0.5 < 0.51 < upper.get_position()[1]
+    assert all(name.arrow_patch for name in axes.texts)  # type: ignore[attr-defined]
+
+
 def test_components_are_those_of_largest_variance() -> None:
     draw = np.random.default_rng(0)
     features = (draw.normal(size=(400, 5)) * np.array([1, 9, 0.1, 4, 0.2]) + 7).astype(np.float32)
@@ -63,6 +75,18 @@ def test_components_are_those_of_largest_variance() -> None:
     for column, feature in ((0, 1), (1, 3)):
         assert abs(np.corrcoef(places[:, column], centred[::2, feature])[0, 1]) > 0.99
     assert "99 %" in words
+
+
+def test_corruptions_say_what_is_measured_and_name_the_clean_level_where_no_value_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panels: list[Panel] = []
+    monkeypatch.setattr(evaluated, "save_png", lambda drawn, path: panels.extend(drawn))
+    figures = {f"corruptions/shot_noise/{severity}": 50.0 for severity in range(1, 6)}
+    evaluated.save_corruptions({"corruptions/clean": 61.0, **figures}, tmp_path / "k.png")
+    (axes,) = _draw(panels).axes
+    assert axes.get_title(loc="left") == "shot noise\nlinear probe's accuracy, %"
+    assert {word.get_text(): word.xy[0] for word in axes.texts} == {"clean": 0, "50": 5}  # type: ignore[attr-defined]
 
 
 def test_corruptions_end_in_their_accuracy_at_the_worst_severity(tmp_path: Path, written: list[str]) -> None:

@@ -3,6 +3,7 @@
 import re
 from base64 import b64encode
 from hashlib import sha256
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -74,6 +75,14 @@ def test_the_sections_follow_the_story(fake_run):
         "Is the adversary harder than chance?",
         "Recipe and environment",
     ]
+
+
+def test_parts_in_a_list_are_written_as_in_a_recipe(fake_run):
+    run = fake_run()
+    penalties = 'penalties = [{name = "darkness"}, {name = "teacher", weight = 0.5, on = ["a", true]}]\n'
+    (run / "recipe.toml").write_text(penalties + (run / "recipe.toml").read_text())
+    told = unescape(write_report([run]).read_text())
+    assert 'darkness, {name = "teacher", weight = 0.5, on = ["a", true]}' in told
 
 
 def test_the_figure_shown_is_the_last_not_the_best(fake_run):

@@ -24,6 +24,12 @@ def test_the_verdict_names_the_parts_and_the_last_figure(read):
     assert "The run is finished (10 epochs)." in text
 
 
+def test_a_run_of_one_epoch_is_not_of_epochs(read):
+    run = read()
+    run.recipe["epochs"] = 1
+    assert "The run is finished (1 epoch)." in words.verdict(run)
+
+
 def test_every_method_has_a_proper_name():
     assert words.PROPER_NAMES.keys() == METHODS.keys()
 

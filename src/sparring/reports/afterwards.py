@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from html import escape
 from pathlib import Path
@@ -42,6 +42,12 @@ class Evaluated:
         """Whether all evaluations that both had were the same."""
         return all(self.settings[each] == other.settings[each] for each in self.settings.keys() & other.settings)
 
+    @property
+    def first(self) -> tuple[int | None, float | None]:
+        """Neighbours and temperature of the figure `knn`; None where they were not kept."""
+        own = self.settings.get("knn", {})
+        return own.get("ks", [None])[0], own.get("ts", [None])[0]
+
 
 @dataclass(frozen=True)
 class Column:
@@ -74,15 +80,30 @@ def section(runs: Sequence[Record]) -> tuple[str, str, str]:
 
 
 def _on(data: str, title: str, runs: Sequence[Record], found: Mapping[str, dict[str, Evaluated]]) -> str:
-    own = {label: measured[data] for label, measured in found.items() if data in measured}
+    own = _by_neighbours({label: measured[data] for label, measured in found.items() if data in measured})
     columns = _columns([run for run in runs if run.label in own], own)
     keys = [key for key in dict.fromkeys(key for each in own.values() for key in each.figures) if is_shown(key)]
-    firsts = {each.settings.get("knn", {}).get("ks", [None])[0] for each in own.values() if "knn" in each.figures}
-    k = firsts.pop() if len(firsts) == 1 else None
+    kinds = list(dict.fromkeys(key.partition("/")[0] for key in keys))
+    keys.sort(key=lambda key: kinds.index(key.partition("/")[0]))
+    firsts = {each.first for each in own.values() if "knn" in each.figures}
+    k = firsts.pop()[0] if len(firsts) == 1 else None
     rows = [row(escape(label(key, k)), [], [column.cell(key) for column in columns]) for key in keys]
     heading = f"<h3>{escape(title)}</h3>" if title else ""
     body = table(["Measure", *(column.heading for column in columns)], 1, rows) if rows else ""
     return heading + body + (beside(_pictures(runs[0], data)) if len(runs) == 1 else "")
+
+
+def _by_neighbours(own: Mapping[str, Evaluated]) -> Mapping[str, Evaluated]:
+    """The same, but where the neighbours of `knn` differ between runs, each has it under their number."""
+    if len({each.first for each in own.values() if "knn" in each.figures}) < 2:
+        return own
+    return {label: replace(each, figures=_renamed(each)) for label, each in own.items()}
+
+
+def _renamed(measured: Evaluated) -> Figures:
+    k, t = measured.first
+    named = "knn" if k is None else f"knn/k={k},t={t}"
+    return {named if key == "knn" else key: value for key, value in measured.figures.items()}
 
 
 def _columns(runs: Sequence[Record], own: Mapping[str, Evaluated]) -> list[Column]:

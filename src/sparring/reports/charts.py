@@ -95,7 +95,7 @@ def _draw_panel(axes: Axes, panel: Panel, titled: bool, above: int) -> None:
         _draw_curve(axes, curve, number)
     _draw_frame(axes, panel)
     if panel.reference:
-        _draw_reference(axes, *panel.reference)
+        _draw_reference(axes, *panel.reference, panel)
     _draw_ends(axes, panel)
     if _legend_rows(panel):
         _draw_legend(axes, panel)
@@ -107,7 +107,8 @@ def _draw_curve(axes: Axes, curve: Curve, number: int) -> None:
     epochs, values = curve.drawn
     # A curve of one point, or of few, would not be seen without dots.
     marker = "o" if len(values) <= 40 else ""
-    (line,) = axes.plot(epochs, values, curve.dash, color=curve.colour, marker=marker, markersize=2.6, linewidth=1.5)
+    look: dict[str, Any] = {"marker": marker, "markersize": 2.6, "linewidth": 1.5, "clip_on": False}  # whole dots
+    (line,) = axes.plot(epochs, values, curve.dash, color=curve.colour, **look)
     line.set_gid(f"curve-{number}")
     if curve.spread:
         middle, width = np.array(values), np.array(thinned(curve.spread))
@@ -121,15 +122,20 @@ def _draw_frame(axes: Axes, panel: Panel) -> None:
     axes.set_axisbelow(True)
     axes.spines[["left", "right", "top"]].set_visible(False)
     axes.locator_params("y", nbins=5)
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
+    if panel.over == "epoch":
+        axes.set_xlim(0, max(1.0, *(epoch for curve in panel.curves for epoch in curve.epochs)))
     if panel.limits:
         axes.set_ylim(*panel.limits)
 
 
-def _draw_reference(axes: Axes, level: float, name: str) -> None:
+def _draw_reference(axes: Axes, level: float, name: str, panel: Panel) -> None:
     axes.axhline(level, color=MUTED, linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)
-    place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "ha": "right"}
-    axes.annotate(name, (1, level), (0, 2), color=MUTED, fontsize=6.5, **place)
+    left = panel.named_at == "left"
+    below = left and panel.curves[0].values[0] >= level  # where the curve is not
+    place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+    place |= {"ha": panel.named_at, "va": "top" if below else "baseline"}
+    axes.annotate(name, (not left, level), (0, -2 if below else 2), color=MUTED, fontsize=6.5, **place)
 
 
 def _draw_ends(axes: Axes, panel: Panel) -> None:
@@ -140,8 +146,8 @@ def _draw_ends(axes: Axes, panel: Panel) -> None:
     for epoch, group in groupby(ends, lambda end: end[0]):
         _, heights, colours, words = zip(*group, strict=True)
         placed = spread(heights, gap)
-        lift = max(0.0, low - placed[0])
-        for height, colour, word in zip((each + lift for each in placed), colours, words, strict=True):
+        move = max(0.0, low - placed[0]) or min(0.0, high - placed[-1])  # no word lies on the ticks or the legend
+        for height, colour, word in zip((each + move for each in placed), colours, words, strict=True):
             axes.annotate(word, (epoch, height), (5, 0), color=colour, weight="bold", **place)
 
 

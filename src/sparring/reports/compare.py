@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from sparring.intervals import t_margin
-from sparring.recipe import PLACEMENT
 from sparring.reports.record import Record
-from sparring.reports.tables import FIGURES, played
+from sparring.reports.tables import BOOKS, FIGURES, played
 from sparring.reports.words import name
 
 RESAMPLES = 10_000
@@ -22,8 +21,7 @@ UNLABELLED = (
     "Without labels groups are compared by RankMe: a higher one often, not always, goes with a better encoder, so it "
     "decides nothing between an adversary and none."
 )
-IGNORED = ("seed", "hardness_every", *PLACEMENT)
-"""Settings that do not change what is trained: looks leave it bit for bit the same."""
+IGNORED = ("seed", *BOOKS)
 
 
 Interval = tuple[float, float] | None

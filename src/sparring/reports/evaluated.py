@@ -94,7 +94,9 @@ def save_scatter(
             axes.scatter(places[:, 0], places[:, 1], s=7, alpha=0.6, linewidths=0, color=MUTED)
         else:
             _scatter_classes(axes, places, labels[chosen], classes)
-        axes.set_title(f"Features of {len(chosen):,} {images}, {words}", loc="left", color=INK, weight="bold")
+        boxes = "" if labels is None else "\nboxes mark class medians; a line leads there from those that were moved"
+        title = f"Features of {len(chosen):,} {images}, {words}{boxes}"
+        axes.set_title(title, loc="left", color=INK, weight="bold")
         axes.set_xticks([])
         axes.set_yticks([])
         axes.spines[:].set_color(RULE)
@@ -120,7 +122,7 @@ def _scatter_classes(
 
 
 def _name_medians(axes: Axes, medians: Sequence[Float[np.ndarray, " 2"]], names: Sequence[str]) -> None:
-    """Write each class's name at its median, pushed up or down where names would overlap."""
+    """Write each class's name at its median, pushed up or down where names would overlap, on a line."""
     low, high = axes.get_ylim()
     order = sorted(range(len(names)), key=lambda number: float(medians[number][1]))
     heights = spread([float(medians[number][1]) for number in order], LABEL_GAP * (high - low))
@@ -128,17 +130,19 @@ def _name_medians(axes: Axes, medians: Sequence[Float[np.ndarray, " 2"]], names:
         edge = colormaps["tab10"](number)
         box = {"facecolor": "white", "edgecolor": edge, "boxstyle": "round,pad=0.2", "alpha": 0.85}
         place: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7, "color": INK, "bbox": box}
-        axes.annotate(names[number], (float(medians[number][0]), height), **place)
+        across, median = map(float, medians[number])
+        line = {"arrowstyle": "-", "color": edge, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0}
+        axes.annotate(names[number], (across, median), (across, height), arrowprops=line, **place)
 
 
 def save_corruptions(figures: Mapping[str, float], path: Path) -> None:
     """Accuracy over severities 1 to 5, a panel for each corruption of `corruptions/NAME/SEVERITY`, beside the clean."""
     names = dict.fromkeys(key.split("/")[1] for key in figures if re.fullmatch(r"corruptions/\w+/\d", key))
-    clean = figures["corruptions/clean"], "clean"
+    look: dict[str, Any] = {"limits": (0, 100), "across": 3, "over": "severity", "named_at": "left"}
+    look["reference"] = figures["corruptions/clean"], "clean"
     panels = []
     for name in names:
         values = [figures[f"corruptions/{name}/{severity}"] for severity in SEVERITIES]
         curve = Curve("", SEVERITIES, values, end=f"{values[-1]:.0f}")
-        title = f"{name.replace('_', ' ')}, %"
-        panels.append(Panel(title, [curve], limits=(0, 100), reference=clean, across=3, over="severity"))
+        panels.append(Panel("linear probe's accuracy, %", [curve], name.replace("_", " "), **look))
     save_png(panels, path)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -51,6 +52,8 @@ class Panel:
     limits: tuple[float, float] | None = None
     reference: tuple[float, str] | None = None
     """A level worth knowing, and its name."""
+    named_at: Literal["left", "right"] = "right"
+    """The end at which that name stands."""
     legend: bool = False
     across: int = 1
     """How many such panels lie beside each other."""

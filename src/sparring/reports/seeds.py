@@ -11,6 +11,7 @@ from sparring.reports.compare import (
     MOST_GROUPS,
     RESAMPLES,
     UNLABELLED,
+    Difference,
     baseline_of,
     by_seed,
     difference,
@@ -19,7 +20,7 @@ from sparring.reports.compare import (
 from sparring.reports.cost import at_cost, at_epoch, total_cost
 from sparring.reports.record import Record
 from sparring.reports.tables import ABSENT, FIGURES, differing, heading, recipe_cells, row, table
-from sparring.reports.words import MEASURES, is_finished, written
+from sparring.reports.words import MEASURES, UNLIKE, is_finished, measured_on, written
 
 ALIKE = 0.01  # costs this near are equal
 LEARNING = " A learned adversary against the same transform at random says whether it is the learning that helps."
@@ -42,14 +43,16 @@ def sections(runs: Sequence[Record]) -> list[Section]:
     at_last = partial(at_epoch, key=key, epoch=float("inf"))
     caveat = "" if key == "knn" else f" {UNLABELLED}"
     last = "Over seeds", _table(finished, key, at_last, COST), _over_seeds(finished) + caveat + left_out
-    return [last, *_each_against_each(finished, key), *_equal_epochs(finished, key), *_equal_cost(finished, key)]
+    found = [last, *_each_against_each(finished, key), *_equal_epochs(finished, key), *_equal_cost(finished, key)]
+    unlike = f" {ABSENT}: {UNLIKE}." if len({measured_on(run, key) for run in finished}) > 1 else ""
+    return [(title, body, note + unlike) for title, body, note in found]
 
 
 def _each_against_each(runs: Sequence[Record], key: str) -> list[Section]:
     groups = grouped(runs)
     if not 3 <= len(groups) <= MOST_GROUPS:  # of two the table above says all
         return []
-    found = [_Group(members, partial(at_epoch, key=key, epoch=float("inf"))) for members in groups]
+    found = [_Group(members, partial(at_epoch, key=key, epoch=float("inf")), key) for members in groups]
     names, form, rows = telling(groups), f"+{FIGURES[key][1]}", []
     for number, own in enumerate(found):
         first, *cells = recipe_cells(own.runs[0], names)
@@ -65,7 +68,7 @@ def _each_against_each(runs: Sequence[Record], key: str) -> list[Section]:
 
 
 def _cell(own: "_Group", other: "_Group", form: str) -> str:
-    found = difference(own.values, other.values)
+    found = own.over(other)
     if found is None:
         return ABSENT
     ends = found.interval and f" [{', '.join(written(end, form) for end in found.interval)}]"
@@ -89,7 +92,7 @@ def _equal_cost(runs: Sequence[Record], key: str) -> list[Section]:
     budget = min(costs)
     if not budget or max(costs) <= budget * (1 + ALIKE):
         return []
-    fair: Shown = "Fair epochs", lambda run: str(int(run.recipe["epochs"] * budget / total_cost(run) + 1e-9))
+    fair: Shown = "Fair epochs", partial(_fair_epochs, budget=budget)
     note = (
         "The last evaluation of each run until it had spent what the cheapest run spent in all, "
         f"{_millions(budget)} million encoder passes of one image (a backward pass counts as two; a logged step stands "
@@ -98,6 +101,11 @@ def _equal_cost(runs: Sequence[Record], key: str) -> list[Section]:
         "the number of epochs in the last column, at which it costs the same."
     )
     return [("At equal cost", _table(runs, key, partial(at_cost, key=key, budget=budget), fair), note)]
+
+
+def _fair_epochs(run: Record, budget: float) -> str:
+    epochs = int(run.recipe["epochs"] * budget / total_cost(run) + 1e-9)
+    return str(epochs) if epochs else "less than 1"
 
 
 def _over_seeds(runs: Sequence[Record]) -> str:
@@ -116,7 +124,7 @@ def _over_seeds(runs: Sequence[Record]) -> str:
 
 def _table(runs: Sequence[Record], key: str, taken: Taken, *shown: Shown) -> str:
     """A row a group; figures over seeds of what was taken from each run."""
-    groups = [_Group(members, taken) for members in grouped([run for run in runs if taken(run)])]
+    groups = [_Group(members, taken, key) for members in grouped([run for run in runs if taken(run)])]
     base = groups[baseline_of([group.runs for group in groups])]
     names, (title, form) = telling([group.runs for group in groups]), FIGURES[key]
     rows = []
@@ -134,16 +142,21 @@ def _table(runs: Sequence[Record], key: str, taken: Taken, *shown: Shown) -> str
 class _Group:
     """Runs over seeds, with the epoch and the value that stand for each."""
 
-    def __init__(self, runs: Sequence[Record], taken: Taken) -> None:
+    def __init__(self, runs: Sequence[Record], taken: Taken, key: str) -> None:
         pairs = [(run.recipe.get("seed", 0), point) for run in runs if (point := taken(run))]
         self.runs, self.epochs = runs, [epoch for _, (epoch, _) in pairs]
         self.values = by_seed([(seed, value) for seed, (_, value) in pairs])
+        self.measured_on = measured_on(runs[0], key)
+
+    def over(self, base: "_Group") -> Difference | None:
+        """None where both share no seed, or are measured on other data or by another k."""
+        return difference(self.values, base.values) if self.measured_on == base.measured_on else None
 
 
 def _difference(group: _Group, base: _Group, form: str) -> list[str]:
-    found = difference(group.values, base.values)
+    found = group.over(base)
     if found is None:
-        return [ABSENT, "no common seed", ""]
+        return [ABSENT, "no common seed" if group.measured_on == base.measured_on else ABSENT, ""]
     apart = written(found.mean, f"+{form}")
     if found.interval is None or found.resampled is None:
         return [apart, f"none: {found.seeds} seed{'s' if found.seeds > 1 else ''}", ""]

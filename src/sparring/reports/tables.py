@@ -1,15 +1,18 @@
 """Tables of a page: settings, surroundings, and several runs beside each other."""
 
+import json
 import tomllib
 from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any
 
-from sparring.recipe import PARTS, Recipe
+from sparring.recipe import PARTS, PLACEMENT, Recipe
 from sparring.recipe_files import dump_recipe
 from sparring.reports.record import Record
 
 ABSENT = "—"
+BOOKS = ("evaluate_every", "log_every", "hardness_every", "parts", *PLACEMENT)
+"""Settings that do not change what is trained: looks and lines of the log leave it bit for bit the same."""
 FIGURES = {"knn": ("kNN, %", ".1f"), "rankme": ("RankMe", ".1f"), "feature_spread": ("Feature spread", ".2f")}
 
 
@@ -26,7 +29,16 @@ def written(value: Any) -> str:
     """A setting as a reader would write it."""
     if isinstance(value, list):
         return ", ".join(map(written, value))
+    if isinstance(value, dict):
+        return str(value["name"]) if value.keys() == {"name"} else inline(value)
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def inline(value: Any) -> str:
+    """A value as a line of TOML."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key} = {inline(each)}' for key, each in value.items())}}}"
+    return f"[{', '.join(map(inline, value))}]" if isinstance(value, list) else json.dumps(value, ensure_ascii=False)
 
 
 def settings(table: dict[str, Any]) -> str:
@@ -45,10 +57,10 @@ def played(run: Record) -> dict[str, str]:
 
 
 def differing(runs: Sequence[Record]) -> list[str]:
-    """Names of the settings that are not the same in all runs."""
+    """Names of the settings that are not the same in all runs, but for those that keep books."""
     recipes = [played(run) for run in runs]
     names = dict.fromkeys(name for recipe in recipes for name in recipe)
-    return [name for name in names if len({recipe.get(name) for recipe in recipes}) > 1]
+    return [name for name in names if name not in BOOKS and len({recipe.get(name) for recipe in recipes}) > 1]
 
 
 def compared(runs: Sequence[Record], marks: Sequence[str]) -> str:

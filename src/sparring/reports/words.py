@@ -14,6 +14,7 @@ ADVERSARIES = {
 }
 MEASURES = ("knn", "rankme")
 """What every evaluation has: groups are compared by the first that was measured."""
+UNLIKE = "on other data or another k: not compared"
 PROPER_NAMES = {
     "barlow": "Barlow Twins",
     "byol": "BYOL",
@@ -41,10 +42,13 @@ def verdict(run: Record) -> list[str]:
 
 def comparison(runs: Sequence[Record]) -> list[str]:
     """Sentences on several runs: who ends where, at the last evaluation of each."""
-    ends = sorted((value, run.label) for run in runs if (value := run.last("knn")) is not None)
+    measured = [run for run in runs if run.last("knn") is not None]
+    ends = sorted((run.require("knn"), run.label) for run in measured)
     unfinished = [run.label for run in runs if not is_finished(run)]
     sentences = [f"{len(runs)} runs beside each other; every figure is from a run's last evaluation, never its best."]
-    if len(ends) > 1:
+    if len({measured_on(run, "knn") for run in measured}) > 1:
+        sentences.append(f"kNN accuracies are {UNLIKE}.")
+    elif len(ends) > 1:
         (low, lowest), (high, highest) = ends[0], ends[-1]
         sentences.append(f"kNN accuracy ends between {low:.1f}\u00a0% ({lowest}) and {high:.1f}\u00a0% ({highest}).")
     if unfinished:
@@ -91,6 +95,12 @@ def is_finished(run: Record) -> bool:
     """Whether training reached the recipe's last epoch, and measured the encoder there if it ever did."""
     measured = [series.epochs[-1] for key in MEASURES if (series := run.series(key))]
     return max(measured, default=run.reached) >= run.recipe.get("epochs", 0) - 0.005
+
+
+def measured_on(run: Record, key: str) -> tuple[Any, ...]:
+    """What figures are alike by: the images and, of a kNN accuracy, its number of neighbours."""
+    images = run.recipe.get("data"), run.recipe.get("evaluate_on", "test")
+    return (*images, run.recipe.get("knn_k", [200])[0]) if key == "knn" else images
 
 
 def name(recipe: dict[str, Any], table: str) -> str:
@@ -163,7 +173,7 @@ def _progress(run: Record) -> str:
     if epochs is None:
         return f"Training reached epoch {run.reached:g}."
     if is_finished(run):
-        return f"The run is finished ({epochs:g} epochs)."
+        return f"The run is finished ({epochs:g} epoch{'' if epochs == 1 else 's'})."
     return f"The run is not finished: it reached epoch {run.reached:.4g} of {epochs:g}, so the figures are provisional."
 
 
