@@ -110,9 +110,8 @@ def draw(arms: dict[str, dict[str, Any]], rival: str, path: Path) -> None:
     axes.margins(x=0.06)
     edge = axes.get_xlim()[0]
     for arm in far:
-        place = order.index(arm)
-        axes.plot(edge, place, "<", color=ACCENT, ms=5, clip_on=False)
-        axes.annotate(f"{means[arm]:+.1f}", (edge, place), (7, 0), textcoords="offset points", va="center", size=7)
+        where = {"xy": (edge, order.index(arm)), "xytext": (3, 0), "textcoords": "offset points", "va": "center"}
+        axes.annotate(f"\N{BLACK LEFT-POINTING TRIANGLE} {means[arm]:+.1f}", **where, size=7, color=ACCENT)
     axes.set_xlim(edge)
     for place, arm in enumerate(order):
         axes.annotate(
