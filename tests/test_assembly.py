@@ -136,7 +136,11 @@ BROKEN = {
     "no transform": ("transform", torch.nn.Flatten, "transform own: expected a Transform, got Flatten"),
     "a number for a shape": ("transform", Whole, r"own: expected parameter_shape to return a tuple, .*, got 4"),
     "no encoder": ("encoder", torch.nn.Flatten, "encoder own: expected an Encoder, got Flatten"),
-    "short features": ("encoder", short, "encoder own: feature_size is 7, but its features have 32 numbers"),
+    "short features": (
+        "encoder",
+        short,
+        r"encoder own: expected features of shape \(4, 7\), as its feature_size says, got shape \(4, 32\)",
+    ),
     "outside the box": ("adversary", Outside, r"adversary own: expected parameters in \[-1, 1\], got values"),
     "too few": ("adversary", Few, r"expected parameters of shape \(4, 4\) in torch.float32, got shape \(4, 1\)"),
     "no proposal": ("adversary", Bare, "adversary own: expected propose to return a Proposal, got shape"),

@@ -321,5 +321,5 @@ def test_what_cannot_play_a_round_is_one_line() -> None:
         "pairs: expected a list, each a list of 2, each a text, got ('first', 'second*')",
         'pairs: expected at least one pair, such as [["first", "second*"]], got none',
         "penalties: expected a Penalty, such as sparring.penalties.ColourDistance(), got 'teacher'",
-        "penalties: expected an Iterable, such as [sparring.penalties.ColourDistance()], got ColourDistance()",
+        "penalties: expected a list, got ColourDistance()",
     ]

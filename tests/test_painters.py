@@ -222,6 +222,6 @@ def test_what_cannot_be_is_one_line(kind: type[Adversary], settings: dict[str, o
 )
 def test_images_of_another_shape_are_one_line(player: Adversary) -> None:
     name = type(player).__name__.lower()
-    said = rf"{name}: made for 32x32 images, got 64x48; give image_shape=\(3, 64, 48\)"
+    said = rf"{name}: expected 3x32x32 images, got 3x64x48; give image_shape=\(3, 64, 48\)"
     with pytest.raises(InputError, match=said):
         player(torch.rand(2, 3, 64, 48))

@@ -82,10 +82,12 @@ def _check_contracts(learner: Learner, recipe: Recipe, batch: Batch) -> None:
 def _check_features(learner: Learner, recipe: Recipe, batch: Batch) -> None:
     """Refuse an encoder that says another length of its features than they have."""
     encoder = learner.method.encoder
-    sizes = encoder(next(iter(batch.views.values()))).shape[1:]
-    if tuple(sizes) != (encoder.feature_size,):
-        said = f"feature_size is {encoder.feature_size}, but its features have {' x '.join(map(str, sizes))} numbers"
-        raise InputError(f"encoder {recipe.encoder.name}: {said}")
+    features, size = encoder(next(iter(batch.views.values()))), (TRIED, encoder.feature_size)
+    if not isinstance(features, Tensor) or features.shape != size:
+        raise InputError(
+            f"encoder {recipe.encoder.name}: expected features of shape {size}, as its feature_size says, got "
+            f"{_told(features)}; give Encoder the length that its network has"
+        )
 
 
 def _check_view(learner: Learner, recipe: Recipe, batch: Batch, name: str) -> None:

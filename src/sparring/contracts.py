@@ -135,7 +135,7 @@ class Adversary(nn.Module, ABC):
     def forward(
         self, images: Float[Tensor, "b c h w"], features: Float[Tensor, "b d"] | None = None, *, generator: Draws = None
     ) -> Float[Tensor, "b c h w"]:
-        """Harder images for a loop of your own; `features` are the partner view's, for adversaries that read them."""
+        """Harder images for a loop of your own; `features` are what it reads: the partner view's, or its own."""
         raise InputError(f"{type(self).__name__} needs the loss of the game: play it with a Learner (docs/python.md)")
 
     def optimisers(self, learning_rate: float) -> list[Optimizer]:

@@ -55,7 +55,7 @@ def load_weights(module: nn.Module, state: Mapping[str, Tensor], file: Path) -> 
     try:
         module.load_state_dict(state)
     except RuntimeError as error:  # a headline, then a line for each kind of difference
-        difference = str(error).splitlines()[1].strip()
+        difference = str(error).splitlines()[:2][-1].strip()
         raise InputError(
             f"{file}: expected weights for the parts as they are now, got others ({shorten(difference, 120)}); bring "
             "the parts back to what they were, or start a new run"

@@ -53,10 +53,10 @@ def settings_of(constructor: Callable[..., Any]) -> dict[str, inspect.Parameter]
 
 
 def _signature(constructor: Callable[..., Any]) -> inspect.Signature:
-    """With annotations that are written as text read, unless they name what only a type checker knows."""
+    """With annotations that are written as text read; all are left as text if one of them cannot be."""
     try:
         return inspect.signature(constructor, eval_str=True)
-    except NameError:
+    except (NameError, AttributeError, TypeError, SyntaxError):  # of names that only a type checker knows
         return inspect.signature(constructor)
 
 

@@ -108,7 +108,7 @@ def write_results(
     write_json(folder / "results.json", {"claim": study.claim, **origin, "arms": rows, "judgements": judged})
     charts.save_png(_panels(study, runs), folder / "figure.png")
     notes = {str(run.environment.get("knn_note", "")) for own in runs.values() for run in own}
-    page = _page(study, rows, judged, recipe, command, note=" ".join(sorted(notes)))
+    page = _page(study, rows, judged, recipe, command, note="; ".join(sorted(filter(None, notes))))
     (folder / "README.md").write_text(page, encoding="utf-8")
     return folder
 

@@ -1,6 +1,6 @@
 """What one round of the game is played with, and what it gives."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +11,7 @@ from sparring.adversaries.chance import Absent
 from sparring.contracts import Adversary, Embedding, Method, Penalty
 from sparring.errors import InputError, check_is
 from sparring.recipe import check_pairs
-from sparring.schema import check_range, checked
+from sparring.schema import check_range, checked, listed
 
 Pairs = tuple[tuple[str, str], ...]
 SUCH_AS = {
@@ -90,8 +90,7 @@ def check_players(
     """Refuse, in one line, what no round can be played with, or none against this adversary."""
     check_is("method", method, Method, SUCH_AS["method"])
     check_is("adversary", adversary, Adversary, SUCH_AS["adversary"])
-    check_is("penalties", penalties, Iterable, f"[{SUCH_AS['penalties']}]")
-    for penalty in penalties:
+    for penalty in listed(penalties, "penalties"):
         check_is("penalties", penalty, Penalty, SUCH_AS["penalties"])
     check_range("probability", checked(probability, float, "probability"), 0, 1)
     check_pairs(checked(pairs, Pairs, "pairs"))

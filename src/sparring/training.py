@@ -112,6 +112,7 @@ def _train(recipe: Recipe, folder: Run, fabric: Fabric, *, resumed: bool) -> Non
     fit = Fit(recipe, data, fabric, folder, tried=not resumed)  # a run that has begun, or a sweep's cell, was tried
     if resumed:
         fit.restore(state)
+    del state  # or a second copy of all weights would last as long as the run
     if fabric.is_global_zero:
         begin = folder.place if resumed else folder.claim
         begin(recipe)

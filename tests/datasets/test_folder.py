@@ -104,7 +104,9 @@ def test_a_single_folder_is_a_wrapper_not_a_class(root):
     assert (len(data.train), data.train.labels, data.test) == (2, None, None)
 
 
-@pytest.mark.parametrize("splits", [("train/images", "test/images"), ("train/train", "test/test")])
+@pytest.mark.parametrize(
+    "splits", [("train/images", "test/images"), ("train/train", "test/test"), ("train/train", "val/val")]
+)
 def test_a_wrapper_in_every_split_is_no_class(root, splits):
     write(root, *(f"{split}/{c}/{i}.png" for split in splits for c in "ab" for i in range(2)))
     data = load(root)

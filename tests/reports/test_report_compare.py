@@ -23,7 +23,7 @@ def test_runs_are_grouped_by_all_but_seed_and_place(fake_run):
 
 def test_settings_that_keep_books_split_no_group_and_are_no_column(fake_run, tmp_path, table_of):
     runs = [fake_run("a"), fake_run("b", seed=1)]
-    books = 'evaluate_every = 1\nlog_every = 3\nhardness_every = 7\nparts = ["mine.py"]\ndevices = 2\n'
+    books = "evaluate_every = 1\nlog_every = 3\nhardness_every = 7\ndevices = 2\n"
     (runs[1] / "recipe.toml").write_text(books + (runs[1] / "recipe.toml").read_text())
     page = write_report(runs, tmp_path / "page.html")
     assert table_of(page, 0)[1][:2] == ["simsiam", "2"]
@@ -216,7 +216,7 @@ def told(run: Path, settings: str) -> Path:
     return run
 
 
-@pytest.mark.parametrize("other", ['data = "cifar10"', "knn_k = [5]", 'evaluate_on = "validation"'])
+@pytest.mark.parametrize("other", ['data = "cifar10"', "knn_k = [5]", "knn_t = [0.5]", 'evaluate_on = "validation"'])
 def test_figures_on_other_data_or_of_another_k_are_not_compared(fake_run, tmp_path, table_of, other):
     costs = {"none": 6.0, "learned": 9.0, "random": 9.0}
     runs = [spend(fake_run(name, adversary=name), units) for name, units in costs.items()]
@@ -228,8 +228,8 @@ def test_figures_on_other_data_or_of_another_k_are_not_compared(fake_run, tmp_pa
     assert [row[2:] for row in each[1:]] == [["", "—", "+0.0"], ["—", "", "—"], ["+0.0", "—", ""]]
     assert equal_cost[2][5:7] == ["—", "—"]
     text = page.read_text()
-    assert text.count("—: on other data or another k: not compared.") == 3
-    assert "kNN accuracies are on other data or another k: not compared." in text
+    assert text.count("—: on other data, or by another k or temperature: not compared.") == 3
+    assert "kNN accuracies are on other data, or by another k or temperature: not compared." in text
     assert "ends between" not in text
 
 

@@ -72,7 +72,8 @@ class Learned(Adversary):
     ) -> Float[Tensor, "b c h w"]:
         """Harder images, differentiable in the head's weights: all that a training loop of your own needs."""
         if features is None and self.reads != "nothing":
-            call = 'adversary(view_2, features_1), or reads="nothing"'
+            whose = "features_2" if self.reads == "own" else "features_1"
+            call = f'adversary(view_2, {whose}), or reads="nothing"'
             raise InputError(f"learned: expected the features that it reads, got none; {call}")
         fits = self.transform.size_for(images)[1:] == tuple(self.shape)
         check_made_for("learned", self.image_shape, images, fits=fits)

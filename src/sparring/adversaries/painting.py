@@ -25,10 +25,11 @@ def map_shape(painter: str, transform: Transform, image_shape: ImageShape, *, sm
 
 
 def check_made_for(who: str, made_for: ImageShape, images: Float[Tensor, "b c h w"], *, fits: bool) -> None:
-    """Refuse images whose shape does not fit that for which an adversary was made."""
-    if not fits:
-        got, expected = tuple(images.shape[1:]), f"made for {made_for[1]}x{made_for[2]} images"
-        raise InputError(f"{who}: {expected}, got {got[1]}x{got[2]}; give image_shape={got}")
+    """Refuse images of other channels than those an adversary was made for, or whose size does not fit."""
+    got = tuple(images.shape[1:])
+    if got[0] != made_for[0] or not fits:
+        expected, found = ("x".join(map(str, shape)) for shape in (made_for, got))
+        raise InputError(f"{who}: expected {expected} images, got {found}; give image_shape={got}")
 
 
 def convolution(inputs: int, outputs: int, size: int, *, stride: int = 1, groups: int = 0) -> nn.Sequential:

@@ -121,16 +121,17 @@ def _note_left_out(notes: list[str], files: Sequence[File]) -> None:
 def _with_splits(groups: dict[str, list[File]], depth: int, notes: list[str], folder: Path) -> Layout:
     inside, reached = _descend(groups.pop("train"), depth, notes)
     train = _part(inside, reached, notes)
-    if "test" not in groups and "validation" in groups:
-        groups["test"] = groups.pop("validation")
-        notes.append("the validation images serve as test images, as there are no others")
     if not groups:
         return _hold_out(train, notes)
+    alone = "test" not in groups
+    if alone:
+        notes.append("the validation images serve as test images, as there are no others")
     parts, deepest = {"train": train}, reached if train.names else math.inf
     for name, group in sorted(groups.items()):
         place = _descend(group, depth, notes, split=name, deepest=deepest, classes=set(train.names or ()))
-        parts[name] = _part(*place, notes, fewest_classes=1 if train.names else 2)
-        _check_classes(parts[name], train, name, folder)
+        kept = "test" if alone else name
+        parts[kept] = _part(*place, notes, fewest_classes=1 if train.names else 2)
+        _check_classes(parts[kept], train, kept, folder)
     return Layout(parts, notes)
 
 

@@ -58,10 +58,11 @@ def attacked(
         eps: largest change of a pixel, in (0, 1].
     """
     around = PixelsAround(images, eps)
+    named = int(labels.max()) + 1  # once: it waits for the device
 
     def hardness(params: Tensor, side: int = 0, running: bool = False) -> Tensor:
         logits = classifier(around(images, params))
-        unseen = max(0, int(labels.max()) + 1 - logits.shape[1])  # classes of which the probe has no image
+        unseen = max(0, named - logits.shape[1])  # classes of which the probe has no image
         return F.cross_entropy(F.pad(logits, (0, unseen), value=ABSENT), labels, reduction="none")
 
     nothing = images.new_zeros(len(images), 0)

@@ -124,7 +124,7 @@ def _draw_frame(axes: Axes, panel: Panel) -> None:
     axes.locator_params("y", nbins=5)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
     if panel.over == "epoch":
-        axes.set_xlim(0, max(1.0, *(epoch for curve in panel.curves for epoch in curve.epochs)))
+        axes.set_xlim(0, max([1.0, *(epoch for curve in panel.curves for epoch in curve.epochs)]))
     if panel.limits:
         axes.set_ylim(*panel.limits)
 

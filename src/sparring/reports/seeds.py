@@ -149,7 +149,7 @@ class _Group:
         self.measured_on = measured_on(runs[0], key)
 
     def over(self, base: "_Group") -> Difference | None:
-        """None where both share no seed, or are measured on other data or by another k."""
+        """None where both share no seed, or are not measured alike."""
         return difference(self.values, base.values) if self.measured_on == base.measured_on else None
 
 

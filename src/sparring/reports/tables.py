@@ -11,7 +11,7 @@ from sparring.recipe_files import dump_recipe
 from sparring.reports.record import Record
 
 ABSENT = "—"
-BOOKS = ("evaluate_every", "log_every", "hardness_every", "parts", *PLACEMENT)
+BOOKS = ("evaluate_every", "log_every", "hardness_every", *PLACEMENT)
 """Settings that do not change what is trained: looks and lines of the log leave it bit for bit the same."""
 FIGURES = {"knn": ("kNN, %", ".1f"), "rankme": ("RankMe", ".1f"), "feature_spread": ("Feature spread", ".2f")}
 

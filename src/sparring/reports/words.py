@@ -6,6 +6,7 @@ from typing import Any
 
 from sparring.alarms import LEAST, STATES, signs_of_collapse, state_of
 from sparring.reports.record import Record, is_number
+from sparring.reports.tables import played
 
 ADVERSARIES = {
     "learned": "a learned adversary",
@@ -14,7 +15,7 @@ ADVERSARIES = {
 }
 MEASURES = ("knn", "rankme")
 """What every evaluation has: groups are compared by the first that was measured."""
-UNLIKE = "on other data or another k: not compared"
+UNLIKE = "on other data, or by another k or temperature: not compared"
 PROPER_NAMES = {
     "barlow": "Barlow Twins",
     "byol": "BYOL",
@@ -98,9 +99,10 @@ def is_finished(run: Record) -> bool:
 
 
 def measured_on(run: Record, key: str) -> tuple[Any, ...]:
-    """What figures are alike by: the images and, of a kNN accuracy, its number of neighbours."""
-    images = run.recipe.get("data"), run.recipe.get("evaluate_on", "test")
-    return (*images, run.recipe.get("knn_k", [200])[0]) if key == "knn" else images
+    """What figures are alike by: the images and, of a kNN accuracy, its number of neighbours and its temperature."""
+    settings = played(run)
+    images = settings.get("data"), settings.get("evaluate_on")
+    return (*images, *(settings[each].partition(", ")[0] for each in ("knn_k", "knn_t"))) if key == "knn" else images
 
 
 def name(recipe: dict[str, Any], table: str) -> str:
