@@ -48,7 +48,7 @@ def _check_norms(recipe: Recipe) -> None:
 
 
 def _check_strength(adversary: Adversary, recipe: Recipe) -> None:
-    if (0 < recipe.strength < 1 or recipe.ramp) and recipe.adversary.name != "none":
+    if (0 < recipe.strength < 1 or recipe.ramp) and adversary.hardens:
         adversary.transform.require_identity("strength, ramp")
     skips, processes = recipe.ramp or not recipe.strength, recipe.devices * recipe.nodes
     if processes > 1 and skips and has_sparse_weights(adversary):

@@ -61,9 +61,7 @@ class Transform(nn.Module, ABC):
     def forward(self, images: Float[Tensor, "b c h w"], params: Float[Tensor, " b *p"]) -> Float[Tensor, "b c h w"]:
         """Images in [0, 1] to harder images in [0, 1]."""
 
-    def sample(
-        self, images: Float[Tensor, "b c h w"], generator: torch.Generator | None = None
-    ) -> Float[Tensor, " b *p"]:
+    def sample(self, images: Float[Tensor, "b c h w"], generator: Draws = None) -> Float[Tensor, " b *p"]:
         """Parameters for each of these images, uniform in the box and projected onto what is allowed."""
         return self.project(2 * uniform(self.size_for(images), generator, images) - 1)
 
@@ -122,6 +120,9 @@ class Proposal:
 
 class Adversary(nn.Module, ABC):
     """Who chooses: owns a transform, and parameters of its own if it learns."""
+
+    hardens = True
+    """Whether it changes any view."""
 
     def __init__(self, transform: Transform) -> None:
         super().__init__()

@@ -18,6 +18,7 @@ from sparring.reports.compare import by_seed
 from sparring.reports.cost import total_cost
 from sparring.reports.panels import DASHES, RUN_COLOURS, Curve, Panel
 from sparring.reports.record import Record, read_runs
+from sparring.reports.words import neighbours
 from sparring.sweeps import sweep
 from sparring.training import require_accuracy
 
@@ -107,8 +108,8 @@ def write_results(
     origin = {"command": command, "commits": commits, "data": recipe.data, "epochs": recipe.epochs}
     write_json(folder / "results.json", {"claim": study.claim, **origin, "arms": rows, "judgements": judged})
     charts.save_png(_panels(study, runs), folder / "figure.png")
-    notes = {str(run.environment.get("knn_note", "")) for own in runs.values() for run in own}
-    page = _page(study, rows, judged, recipe, command, note="; ".join(sorted(filter(None, notes))))
+    note = neighbours([run for own in runs.values() for run in own])
+    page = _page(study, rows, judged, recipe, command, note=note)
     (folder / "README.md").write_text(page, encoding="utf-8")
     return folder
 
@@ -175,7 +176,7 @@ def _page(
         study.claim,
         judge.paragraph(judged),
         about,
-        *([f"Note: {note}."] if note else []),
+        *([f"Note:{note}"] if note else []),
         f"![{PICTURES[study.picture]}](figure.png)",
         "\n".join(table),
         "\n".join(verdicts),

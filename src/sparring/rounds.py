@@ -7,7 +7,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from sparring.adversaries.chance import Absent
 from sparring.contracts import Adversary, Embedding, Method, Penalty
 from sparring.errors import InputError, check_is
 from sparring.recipe import check_pairs
@@ -94,7 +93,7 @@ def check_players(
         check_is("penalties", penalty, Penalty, SUCH_AS["penalties"])
     check_range("probability", checked(probability, float, "probability"), 0, 1)
     check_pairs(checked(pairs, Pairs, "pairs"))
-    if not (isinstance(adversary, Absent) or any(map(is_hard, views_of(pairs)))):
+    if adversary.hardens and not any(map(is_hard, views_of(pairs))):
         raise InputError(
             'pairs: expected a star behind a view for the adversary to change, such as [["first", "second*"]], got '
             "none; without an adversary: --adversary none"

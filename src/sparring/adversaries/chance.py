@@ -30,6 +30,8 @@ class Random(Chance):
 class Absent(Chance):
     """Leave every view as it is: the vanilla method."""
 
+    hardens = False
+
     def forward(
         self, images: Float[Tensor, "b c h w"], features: Float[Tensor, "b d"] | None = None, *, generator: Draws = None
     ) -> Float[Tensor, "b c h w"]:

@@ -98,7 +98,7 @@ def _page(
     one = " Of each group, its first run is shown." if len(one_each) < len(runs) else ""
     sections = [
         _summary(runs),
-        _section("kNN accuracy", _charts("knn", panels), KNN.format(_evaluated_on(runs)) + _neighbours(runs)),
+        _section("kNN accuracy", _charts("knn", panels), KNN.format(_evaluated_on(runs)) + words.neighbours(runs)),
         _section(*afterwards.section(runs)),
         _section("What the adversary chooses", _charts("parameters", panels), PARAMETERS + one),
         _section("Does it choose for each image?", _charts("choices", panels), CHOICES),
@@ -182,12 +182,6 @@ def _heat_maps(classes: Drawn, several: bool) -> str:
 
 def _evaluated_on(runs: Sequence[Record]) -> str:
     return " or ".join(sorted({run.recipe.get("evaluate_on", "test") for run in runs}))
-
-
-def _neighbours(runs: Sequence[Record]) -> str:
-    """What the runs were told of their number of neighbours: too many for the smallest class, perhaps."""
-    notes = {str(run.environment.get("knn_note") or "") for run in runs}
-    return "".join(f" {note}." for note in sorted(notes - {""}))
 
 
 def _hardness(runs: Sequence[Record]) -> str:

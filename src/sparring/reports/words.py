@@ -98,6 +98,12 @@ def is_finished(run: Record) -> bool:
     return max(measured, default=run.reached) >= run.recipe.get("epochs", 0) - 0.005
 
 
+def neighbours(runs: Sequence[Record]) -> str:
+    """What the runs were told of their number of neighbours: too many for the smallest class, perhaps."""
+    notes = {str(run.environment.get("knn_note") or "") for run in runs}
+    return "".join(f" {note}." for note in sorted(notes - {""}))
+
+
 def measured_on(run: Record, key: str) -> tuple[Any, ...]:
     """What figures are alike by: the images and, of a kNN accuracy, its number of neighbours and its temperature."""
     settings = played(run)
