@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sparring.adversaries import Blend, Free, Learned, Random, Search
+from sparring.adversaries import Absent, Blend, Free, Learned, Random, Search
 from sparring.contracts import Adversary, Embedding, Proposal, Turn
 from sparring.encoders import resnet12
+from sparring.errors import InputError
 from sparring.learner import Learner
 from sparring.methods import BYOL, MoCo, SimSiam
 from sparring.penalties import HardnessBound, IdentityDivergence, Teacher
@@ -191,6 +192,27 @@ def test_blended_opponents_play_one_image_each(photographs: Tensor) -> None:
         moved = movers(propose(Blend(parts, turns="cyclic"), photographs, step))
         assert moved[:, step % 3].all()
         assert moved.sum() == len(photographs)
+
+
+def test_blended_opponents_may_share_one_transform(photographs: Tensor) -> None:
+    """Then it is applied once, and needs no identity unless one of them leaves images alone."""
+    grey = Colour(space="softmax")
+    always = torch.full((9,), 0.5).double()
+
+    class Constant(Random):
+        def propose(self, turn: Turn) -> Proposal:
+            return Proposal(always.expand(len(turn.images), 9))
+
+    blend = Blend([Constant(grey), Random(grey)])
+    assert blend.transform is grey
+    params = propose(blend, photographs.repeat(4, 1, 1, 1))
+    constant = params == always
+    assert (constant.all(dim=1) | ~constant.any(dim=1)).all()
+    assert 0 < constant.all(dim=1).sum() < len(params)
+    with pytest.raises(InputError, match="blend: expected a transform that leaves the image as it is at zero"):
+        propose(Blend([Absent(grey), Random(grey)]), photographs)
+    search = Search(Rotation(), steps=2, random_start=False)
+    assert torch.equal(propose(Blend([search, search]), photographs), propose(search, photographs))
 
 
 def test_a_search_of_one_step_from_the_identity_is_fgsm(photographs: Tensor) -> None:

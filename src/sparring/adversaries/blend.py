@@ -23,12 +23,13 @@ Turns = Literal["random", "cyclic"]
 
 
 class Blend(Adversary):
-    """Let one of several opponents harden each image; the transform is a chain in which zero leaves the others out.
+    """Let one of several opponents harden each image, by a transform of all or by its own.
 
-    Every opponent chooses for the whole batch, so the cost is the sum of theirs.
+    Opponents' own transforms become a chain in which zero leaves the others out. Every opponent chooses for the whole
+    batch, so the cost is the sum of theirs.
 
     Args:
-        opponents: adversaries, each with a transform that has an identity at zero.
+        opponents: adversaries that share one transform, or each with a transform that has an identity at zero.
         image_shape: channels, height, width of the images they will see.
         turns: one at random for each image, or the same for all images, in turn from step to step; a look at the game
             then shows the one whose turn it is. Cyclic turns need an `adversary_every` that shares no divisor with the
@@ -40,13 +41,16 @@ class Blend(Adversary):
     ) -> None:
         if not opponents:
             raise InputError("blend: expected at least one opponent, got none")
-        chain = Chain([opponent.transform for opponent in opponents], image_shape=image_shape)
-        super().__init__(chain)
-        chain.require_identity("blend")
+        transforms = [opponent.transform for opponent in opponents]
+        shared = all(transform is transforms[0] for transform in transforms)
+        chain = Chain(transforms, image_shape=image_shape)
+        super().__init__(transforms[0] if shared else chain)
+        if not shared:
+            chain.require_identity("blend")
         self.opponents = cast("Sequence[Adversary]", nn.ModuleList(opponents))
         self.turns, self.image_shape = checked(turns, Turns, "blend: turns"), image_shape
         ends = list(accumulate((prod(shape) for shape in chain.shapes), initial=0))
-        self.total, self.pads = ends[-1], [(start, ends[-1] - end) for start, end in pairwise(ends)]
+        self.pads = None if shared else [(start, ends[-1] - end) for start, end in pairwise(ends)]
 
     def propose(self, turn: Turn) -> Proposal:
         chosen = self._draw(turn)
@@ -73,13 +77,16 @@ class Blend(Adversary):
         return choice(count, b, turn.generator, turn.images)
 
     def _ask(self, turn: Turn, place: int) -> Proposal:
-        """One opponent's choice as parameters of the whole chain."""
-        opponent, pad = self.opponents[place], self.pads[place]
+        """One opponent's choice as parameters of the whole transform."""
+
+        def widened(params: Tensor) -> Tensor:
+            return params if self.pads is None else F.pad(params.flatten(1), self.pads[place])
 
         def hardness(params: Tensor, side: int = 0, running: bool = False) -> Tensor:
-            return turn.hardness(F.pad(params.flatten(1), pad), side, running)
+            return turn.hardness(widened(params), side, running)
 
-        proposal = opponent.propose(replace(turn, hardness=hardness))
+        proposal = self.opponents[place].propose(replace(turn, hardness=hardness))
         if proposal.params is None:
-            return replace(proposal, params=turn.images.new_zeros(len(turn.images), self.total))
-        return replace(proposal, params=F.pad(proposal.params.flatten(1), pad))
+            self.transform.require_identity("blend")
+            return replace(proposal, params=turn.images.new_zeros(self.transform.size_for(turn.images)))
+        return replace(proposal, params=widened(proposal.params))
