@@ -215,6 +215,19 @@ def test_blended_opponents_may_share_one_transform(photographs: Tensor) -> None:
     assert torch.equal(propose(Blend([search, search]), photographs), propose(search, photographs))
 
 
+def test_all_opponents_of_a_blend_may_play_each_image(photographs: Tensor) -> None:
+    """Each chooses its own part of the chain as it would alone; only who asks for the loss needs an identity."""
+    search = Search(Rotation(), steps=2, random_start=False)
+    params = propose(Blend([Random(Colour()), search], turns="all"), photographs)
+    assert torch.equal(params[:, :-1], propose(Random(Colour()), photographs))
+    assert torch.equal(params[:, -1:], propose(search, photographs))
+    grey = Colour(space="softmax")
+    assert (propose(Blend([Random(grey), Random(Rotation())], turns="all"), photographs) != 0).all()
+    for players in ([search, Random(grey)], [Absent(grey), search]):
+        with pytest.raises(InputError, match="blend: expected a transform that leaves the image as it is at zero"):
+            propose(Blend(players, turns="all"), photographs)
+
+
 def test_a_search_of_one_step_from_the_identity_is_fgsm(photographs: Tensor) -> None:
     """Goodfellow et al. 2015: a step's length in the direction of the gradient's sign, for every pixel."""
     pixels = Pixels(eps=0.02)

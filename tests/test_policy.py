@@ -412,6 +412,21 @@ def test_a_blend_reinforces_each_image_for_the_opponent_that_hardened_it() -> No
         assert score == pytest.approx(scores[level - 1] if level else 0.0)
 
 
+def test_a_blend_of_all_reinforces_and_charges_each_image_for_every_opponent() -> None:
+    policies = [Policy(Rotation(), slots=1, levels=3, entropy=weight) for weight in (0.1, 0.3)]
+    for policy in policies:
+        torch.nn.init.normal_(policy.logits, generator=torch.Generator().manual_seed(4))
+    proposal = Blend([policies[0], Random(Translation()), policies[1]], turns="all").propose(turn(40))
+    assert proposal.params is not None
+    assert proposal.log_probability is not None
+    assert proposal.penalty is not None
+    scores = policies[0].logits.log_softmax(dim=1)[0].tolist()
+    entropy = -sum(math.exp(score) * score for score in scores)
+    for params, score in zip(proposal.params.tolist(), proposal.log_probability.tolist(), strict=True):
+        assert score == pytest.approx(sum(scores[round(3 * abs(params[place])) - 1] for place in (0, -1)))
+    assert proposal.penalty.tolist() == pytest.approx([-0.4 * entropy] * 40)
+
+
 def test_what_a_sampled_move_costs_lowers_its_reward(photographs: Tensor) -> None:
     """Reinforced is the comparison less the penalty, each less the batch's mean."""
     with seeded(0):

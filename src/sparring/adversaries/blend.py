@@ -1,4 +1,4 @@
-"""Several opponents: one at random for each image, or in turn."""
+"""Several opponents: one at random for each image, in turn, or all of them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,11 +19,11 @@ from sparring.randomness import choice
 from sparring.schema import checked
 from sparring.transforms.chain import Chain
 
-Turns = Literal["random", "cyclic"]
+Turns = Literal["random", "cyclic", "all"]
 
 
 class Blend(Adversary):
-    """Let one of several opponents harden each image, by a transform of all or by its own.
+    """Let one of several opponents harden each image, or all of them one after another.
 
     Opponents' own transforms become a chain in which zero leaves the others out. Every opponent chooses for the whole
     batch, so the cost is the sum of theirs.
@@ -31,9 +31,11 @@ class Blend(Adversary):
     Args:
         opponents: adversaries that share one transform, or each with a transform that has an identity at zero.
         image_shape: channels, height, width of the images they will see.
-        turns: one at random for each image, or the same for all images, in turn from step to step; a look at the game
-            then shows the one whose turn it is. Cyclic turns need an `adversary_every` that shares no divisor with the
-            number of opponents: else some learn never.
+        turns: one at random for each image; or the same for all images, in turn from step to step; or all of them for
+            each image, so that chance may choose one part of a chain and a head another. Of cyclic turns a look at the
+            game shows the one whose turn it is, and `adversary_every` must share no divisor with the number of
+            opponents: else some learn never. Where all play, zero is needed only by those that ask for the loss, which
+            is told as if the others left the image alone.
     """
 
     def __init__(
@@ -42,20 +44,20 @@ class Blend(Adversary):
         if not opponents:
             raise InputError("blend: expected at least one opponent, got none")
         transforms = [opponent.transform for opponent in opponents]
-        shared = all(transform is transforms[0] for transform in transforms)
-        chain = Chain(transforms, image_shape=image_shape)
+        chain, turns = Chain(transforms, image_shape=image_shape), checked(turns, Turns, "blend: turns")
+        shared = turns != "all" and all(transform is transforms[0] for transform in transforms)
         super().__init__(transforms[0] if shared else chain)
-        if not shared:
+        if not shared and turns != "all":
             chain.require_identity("blend")
         self.opponents = cast("Sequence[Adversary]", nn.ModuleList(opponents))
-        self.turns, self.image_shape = checked(turns, Turns, "blend: turns"), image_shape
+        self.turns, self.image_shape = turns, image_shape
         ends = list(accumulate((prod(shape) for shape in chain.shapes), initial=0))
         self.pads = None if shared else [(start, ends[-1] - end) for start, end in pairwise(ends)]
 
     def propose(self, turn: Turn) -> Proposal:
-        chosen = self._draw(turn)
+        chosen = None if self.turns == "all" else self._draw(turn)
         proposals = [self._ask(turn, place) for place in range(len(self.opponents))]
-        return picked(chosen, proposals)
+        return _joined(proposals) if chosen is None else picked(chosen, proposals)
 
     def optimisers(self, learning_rate: float) -> list[Optimizer]:
         return [each for opponent in self.opponents for each in opponent.optimisers(learning_rate)]
@@ -83,10 +85,24 @@ class Blend(Adversary):
             return params if self.pads is None else F.pad(params.flatten(1), self.pads[place])
 
         def hardness(params: Tensor, side: int = 0, running: bool = False) -> Tensor:
+            if self.turns == "all":
+                self.transform.require_identity("blend")
             return turn.hardness(widened(params), side, running)
 
-        proposal = self.opponents[place].propose(replace(turn, hardness=hardness))
+        opponent = self.opponents[place]
+        proposal = opponent.propose(replace(turn, hardness=hardness))
         if proposal.params is None:
-            self.transform.require_identity("blend")
+            opponent.transform.require_identity("blend")
             return replace(proposal, params=turn.images.new_zeros(self.transform.size_for(turn.images)))
         return replace(proposal, params=widened(proposal.params))
+
+
+def _joined(proposals: Sequence[Proposal]) -> Proposal:
+    """All of them for every image, each with its own part of the parameters."""
+
+    def total(name: str) -> Tensor | None:
+        values = [getattr(proposal, name) for proposal in proposals]
+        given = [value for value in values if value is not None]
+        return torch.stack(given).sum(dim=0) if given else None
+
+    return Proposal(total("params"), total("penalty"), total("log_probability"))
