@@ -225,3 +225,5 @@ def test_images_of_another_shape_are_one_line(player: Adversary) -> None:
     said = rf"{name}: expected 3x32x32 images, got 3x64x48; give image_shape=\(3, 64, 48\)"
     with pytest.raises(InputError, match=said):
         player(torch.rand(2, 3, 64, 48))
+    with pytest.raises(InputError, match=f"{name}: expected 3x32x32 images, got 1x32x32"):
+        player(torch.rand(2, 1, 32, 32))

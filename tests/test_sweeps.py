@@ -122,6 +122,14 @@ def test_without_labels_groups_are_compared_by_rankme(tmp_path: Path) -> None:
     assert [(each["mean"], each["seeds"]) for each in kept["differences"]] == [(6.0, 2)]
 
 
+def test_only_figures_of_as_many_neighbours_are_subtracted(luck: dict[int, str], tmp_path: Path) -> None:
+    sparring.sweep(TINY, {"adversary": ["none", "random"], "knn_k": [(20,), (5,)]}, out=tmp_path, seeds=1)
+    differences = json.loads((tmp_path / "sweep.json").read_text())["differences"]
+    assert {(each["of"], each["against"]) for each in differences} == {
+        (f"adversary=random,knn_k={k}", f"adversary=none,knn_k={k}") for k in (20, 5)
+    }
+
+
 def test_the_same_command_trains_what_is_missing_and_leaves_the_rest(luck: dict[int, str], tmp_path: Path) -> None:
     luck[1] = "bad"
     first = sparring.sweep(TINY, out=tmp_path, seeds=2)

@@ -25,7 +25,7 @@ from sparring.reports import write_report
 from sparring.reports.compare import difference
 from sparring.reports.cost import total_cost
 from sparring.reports.record import Record, read_runs
-from sparring.reports.words import MEASURES
+from sparring.reports.words import MEASURES, measured_on
 from sparring.run import FILES, FOLDERS, Run
 from sparring.schedules import count_steps
 from sparring.schema import checked
@@ -142,7 +142,8 @@ def summarise(cells: Sequence[Cell], out: Path) -> None:
     rows = [_row(cell, records.get(cell.path.resolve())) for cell in cells]
     measure = next((name for name in MEASURES if any(name in row for row in rows)), MEASURES[0])
     groups = _by_group(rows, measure)
-    compared = {"measure": measure, "groups": _means(groups), "differences": _differences(groups)}
+    measured = {_group_of(run.path.name): measured_on(run, measure) for run in records.values()}
+    compared = {"measure": measure, "groups": _means(groups), "differences": _differences(groups, measured)}
     write_json(out / "sweep.json", {"cells": rows, **compared})
     if begun:
         write_report(begun, out / "report.html")
@@ -153,8 +154,13 @@ def _by_group(rows: Sequence[Mapping[str, Any]], measure: str) -> Groups:
     groups: Groups = {}
     for row in rows:
         if row["finished"] and measure in row:
-            groups.setdefault(row["name"].rpartition(",seed=")[0], {})[row["seed"]] = row[measure]
+            groups.setdefault(_group_of(row["name"]), {})[row["seed"]] = row[measure]
     return groups
+
+
+def _group_of(name: str) -> str:
+    """A cell's name without its seed."""
+    return name.rpartition(",seed=")[0]
 
 
 def _means(groups: Groups) -> list[dict[str, Any]]:
@@ -166,11 +172,12 @@ def _means(groups: Groups) -> list[dict[str, Any]]:
     ]
 
 
-def _differences(groups: Groups) -> list[dict[str, Any]]:
-    """Each group less each before it: mean over common seeds, 95 % interval by Student's t."""
+def _differences(groups: Groups, measured: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each group less each before it, if `measured` alike: mean over common seeds, 95 % interval by Student's t."""
     if len(groups) > MOST_GROUPS:
         return []
-    pairs = [(one, other, difference(groups[one], groups[other])) for other, one in combinations(groups, 2)]
+    alike = [(one, other) for other, one in combinations(groups, 2) if measured[one] == measured[other]]
+    pairs = [(one, other, difference(groups[one], groups[other])) for one, other in alike]
     return [
         {"of": one, "against": other, "mean": found.mean, "interval": found.interval, "seeds": found.seeds}
         for one, other, found in pairs

@@ -58,21 +58,26 @@ class UNet(Adversary):
         ups = [*(2 * [2 * width] + [width] * depth)[: depth - 1], width]
         self.down = _layers([channels, *outs[:-1]], outs)
         self.up = _layers([above + skip for above, skip in zip([outs[-1], *ups], outs[::-1], strict=False)], ups)
-        self.deepest = outs[-1] * math.ceil(height / 2 ** (depth - 1)) * math.ceil(wide / 2 ** (depth - 1))
-        self.bottleneck = _bottleneck(self.deepest)
+        self.filters, self.stride = outs[-1], 2 ** (depth - 1)
+        self.bottleneck = _bottleneck(self._deepest(height, wide))
         self.head = nn.Conv2d(width, masks * self.shape[0], 1)
 
     def share_out(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n m h w"]:
         """Masks in [0, 1] at full resolution that sum to 1 over n."""
+        deepest = self._deepest(*images.shape[2:]), self._deepest(*self.image_shape[1:])
+        fits = self.transform.size_for(images)[1:] == self.shape and deepest[0] == deepest[1]
+        check_made_for("unet", self.image_shape, images, fits=fits)
         skips: list[Tensor] = []
         for layer in self.down:
             skips.append(F.relu(layer(skips[-1][:, :, ::2, ::2] if skips else images)))
-        fits = self.transform.size_for(images)[1:] == self.shape and skips[-1][0].numel() == self.deepest
-        check_made_for("unet", self.image_shape, images, fits=fits)
         maps = self.bottleneck(skips[-1].flatten(1)).view_as(skips[-1])
         for layer, skip in zip(self.up, reversed(skips), strict=True):
             maps = F.relu(layer(torch.cat([F.interpolate(maps, skip.shape[2:]), skip], dim=1)))
         return self.head(maps).unflatten(1, (self.masks, self.shape[0])).softmax(dim=1)
+
+    def _deepest(self, height: int, width: int) -> int:
+        """Numbers in the map of the deepest layer, of an image of this size."""
+        return self.filters * math.ceil(height / self.stride) * math.ceil(width / self.stride)
 
     def penalty(self, masks: Float[Tensor, "b n m h w"]) -> Float[Tensor, " b"]:
         """What masks near empty or full cost: smallest where all have the same area."""
