@@ -1,6 +1,7 @@
 """Charts show every curve, in the page's colours, and stay small."""
 
 import re
+import warnings
 from itertools import pairwise
 
 import pytest
@@ -72,6 +73,18 @@ def test_no_word_at_an_end_lies_above_the_frame():
     heights = [word.xy[1] for word in axes.texts]
     assert max(heights) <= axes.get_ylim()[1]
     assert heights == sorted(heights)
+
+
+@pytest.mark.parametrize(("across", "count", "shown"), [(1, 12, 12), (1, 13, 0), (2, 16, 0), (3, 8, 8), (3, 40, 0)])
+def test_as_many_ends_are_told_as_there_is_room_for(across, count, shown, tmp_path):
+    """And the frame keeps its size below a legend of many."""
+    curves = [Curve(f"run {i}", [0, 1], [0, 1 + i / 100], end=f"{i}.0") for i in range(count)]
+    panel = Panel("title", curves, legend=True, across=across)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # of matplotlib, that there is no room for the frame
+        charts.save_png([panel] * across, tmp_path / "figure.png")
+    (axes,) = charts._draw([panel]).axes
+    assert len(axes.texts) == shown
 
 
 def test_words_at_the_ends_do_not_overlap_and_lone_ones_stay():

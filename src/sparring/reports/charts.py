@@ -41,6 +41,7 @@ STYLE: dict[Any, Any] = {
 
 
 LEGEND_ROW, TITLE_ROW = 13, 10  # points
+END_ROW = 0.2  # inches
 WIDEST = 96
 """Letters of a title over the whole width."""
 
@@ -139,12 +140,16 @@ def _draw_reference(axes: Axes, level: float, name: str, panel: Panel) -> None:
 
 
 def _draw_ends(axes: Axes, panel: Panel) -> None:
+    """What each curve ends at, beside it; nothing where so many end that their words would leave the frame."""
     low, high = axes.get_ylim()
-    gap = (high - low) * 0.2 / SIZES[panel.across][1]
+    room = SIZES[panel.across][1] / END_ROW
+    gap = (high - low) / room
     place: dict[str, Any] = {"textcoords": "offset points", "va": "center", "annotation_clip": False}
     ends = sorted((curve.drawn[0][-1], curve.drawn[1][-1], curve.colour, curve.end) for curve in panel.curves)
     for epoch, group in groupby(ends, lambda end: end[0]):
         _, heights, colours, words = zip(*group, strict=True)
+        if len(words) > room:
+            continue
         placed = spread(heights, gap)
         move = max(0.0, low - placed[0]) or min(0.0, high - placed[-1])  # no word lies on the ticks or the legend
         for height, colour, word in zip((each + move for each in placed), colours, words, strict=True):
