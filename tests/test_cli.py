@@ -246,14 +246,21 @@ def test_preview_shows_images_in_their_own_places(tmp_path: Path) -> None:
     assert (tmp_path / "p.png").is_file()
 
 
-@pytest.mark.parametrize(("adversary", "said"), [("learned", ", untrained"), ("random", "")])
-def test_preview_says_that_a_learned_adversary_is_untrained(
+@pytest.mark.parametrize(
+    ("adversary", "said"),
+    [
+        ("learned", "learned x colour, untrained"),
+        ("random", "random x colour"),
+        ('{name = "best_of", opponent = {name = "random", transform = "rotation"}}', "best_of"),
+    ],
+)
+def test_preview_says_who_changes_what_and_that_it_is_untrained(
     adversary: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     titles: list[str] = []
     monkeypatch.setattr(commands, "save_png", lambda rows, out: titles.extend(row.title for row in rows))
     main(["preview", "--out", str(tmp_path / "p.png"), "--adversary", adversary, "--transform", "colour"])
-    assert titles == ["image", "base view", f"{adversary} x colour{said}"]
+    assert titles == ["image", "base view", said]
 
 
 def test_preview_draws_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,6 +21,7 @@ from sparring.files import check_writable
 from sparring.gather import rank
 from sparring.grid import Grid, chosen, load_grid, parse_axes
 from sparring.options import List, Preview, Report, Reproduce, Sweep, Train
+from sparring.part import holds, tabled
 from sparring.parts import TABLES, load_parts, settings_of
 from sparring.probes import gallery
 from sparring.randomness import seeded
@@ -124,7 +125,9 @@ def preview(asked: Preview) -> None:
     batch = Batches(small, data.train, torch.device("cpu")).probe(0)
     shown = gallery(learner, batch, data.train.pixels)
     untrained = ", untrained" if any(True for _ in learner.adversary.parameters()) else ""
-    titles = ("image", "base view", f"{recipe.adversary.name} x {recipe.transform.name}{untrained}")
+    own = holds(tabled(recipe.adversary), "transform")  # opponents inside it bring theirs
+    played = recipe.adversary.name if own else f"{recipe.adversary.name} x {recipe.transform.name}"
+    titles = ("image", "base view", f"{played}{untrained}")
     save_png([Row(title, row.numpy()) for title, row in zip(titles, shown.values(), strict=True)], out)
     _say(f"preview       {out}")
 

@@ -49,3 +49,10 @@ def tabled(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: tabled(each) for key, each in value.items()}
     return [tabled(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def holds(value: Any, key: str) -> bool:
+    """Whether a table, or one at any depth inside it, has this key."""
+    if isinstance(value, list):
+        return any(holds(each, key) for each in value)
+    return isinstance(value, dict) and (key in value or holds(list(value.values()), key))

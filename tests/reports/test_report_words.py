@@ -24,6 +24,15 @@ def test_the_verdict_names_the_parts_and_the_last_figure(read):
     assert "The run is finished (10 epochs)." in text
 
 
+def test_opponents_that_bring_their_transforms_are_told_with_them(read):
+    """The recipe's own changes nothing then."""
+    run = read()
+    learned, chance = {"name": "learned", "transform": {"name": "colour", "space": "grey"}}, "random"
+    run.recipe["adversary"] = {"name": "blend", "opponents": [learned, chance]}
+    told = "against the adversary blend (opponents learned (transform colour (space grey)), then random)."
+    assert told in words.verdict(run)[0]
+
+
 def test_a_run_of_one_epoch_is_not_of_epochs(read):
     run = read()
     run.recipe["epochs"] = 1

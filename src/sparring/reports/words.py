@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sparring.alarms import LEAST, STATES, signs_of_collapse, state_of
+from sparring.part import holds
 from sparring.reports.record import Record, is_number
 from sparring.reports.tables import played
 
@@ -132,6 +133,8 @@ def _trained(run: Record) -> str:
     if not is_played(run):
         return f"{sentence}; there is no adversary."
     adversary = name(run.recipe, "adversary")
+    if holds(run.recipe["adversary"], "transform"):  # opponents inside it bring their own
+        return f"{sentence}, against the adversary {_told(run.recipe['adversary'])}."
     transform = _with_settings(run.recipe, "transform")
     known = ADVERSARIES.get(adversary, f"the adversary {adversary}")
     return f"{sentence}, against {known}" + (f" that changes views by {transform}." if transform else ".")
