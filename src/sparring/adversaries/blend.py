@@ -8,7 +8,7 @@ from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -98,11 +98,14 @@ class Blend(Adversary):
 
 
 def _joined(proposals: Sequence[Proposal]) -> Proposal:
-    """All of them for every image, each with its own part of the parameters."""
+    """All of them for every image: each chose its own part of the parameters, and zeros elsewhere."""
+    return Proposal(
+        params=_total([proposal.params for proposal in proposals]),
+        penalty=_total([proposal.penalty for proposal in proposals]),
+        log_probability=_total([proposal.log_probability for proposal in proposals]),
+    )
 
-    def total(name: str) -> Tensor | None:
-        values = [getattr(proposal, name) for proposal in proposals]
-        given = [value for value in values if value is not None]
-        return torch.stack(given).sum(dim=0) if given else None
 
-    return Proposal(total("params"), total("penalty"), total("log_probability"))
+def _total(values: Sequence[Float[Tensor, " b *p"] | None]) -> Float[Tensor, " b *p"] | None:
+    given = [value for value in values if value is not None]
+    return torch.stack(given).sum(dim=0) if given else None
