@@ -420,3 +420,16 @@ def test_converting_norms_keeps_the_activations_that_timm_puts_inside() -> None:
     converted = synchronised(encoder).eval()
     assert any(isinstance(module, torch.nn.SyncBatchNorm) for module in converted.modules())
     assert torch.allclose(converted(images), expected, atol=1e-5)
+
+
+def test_gradients_that_nccl_cannot_sum_are_refused_on_several_gpus(folder: Path) -> None:
+    data = load_dataset(str(folder))
+    own = {"encoder": Part("resnet12", {"width": 0.0625}), "transform": Part("pixels")}
+    free, learned = (
+        build_learner(Recipe(adversary=Part(name), **own), context_of(data)) for name in ("free", "learned")
+    )
+    with pytest.raises(InputError, match=r"got the adversary free, .*; try --devices 1"):
+        sparring.fit.for_nccl(free, "free")
+    norms = {type(module) for module in sparring.fit.for_nccl(learned, "learned").method.encoder.modules()}
+    assert torch.nn.SyncBatchNorm in norms
+    assert torch.nn.BatchNorm2d not in norms

@@ -69,6 +69,28 @@ def begun(cell: Path) -> int:
     return (cell / jobs.LOG).read_text().count("begun")
 
 
+@pytest.mark.parametrize(
+    ("shown", "recipe", "expected"),
+    [
+        ("2,5,7", TINY, ["2", "5", "7", "2"]),
+        (None, TINY, ["0", "1", "0", "1"]),
+        ("2", TINY, [None] * 4),
+        ("", TINY, [None] * 4),
+        ("2,5", replace(TINY, devices=2), [None] * 4),
+        ("2,5", replace(TINY, accelerator="cpu"), [None] * 4),
+    ],
+)
+def test_jobs_of_one_device_are_shared_out_over_the_gpus(
+    shown: str | None, recipe: Recipe, expected: list[str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if shown is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", shown)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    cell = Cell(Path("cell"), {}, recipe)
+    assert [jobs.gpu_of(cell, slot).get("CUDA_VISIBLE_DEVICES") for slot in range(4)] == expected
+
+
 def test_a_cell_that_fails_stops_no_other_and_is_told(
     luck: dict[int, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -22,6 +22,7 @@ class Batches:
     def __init__(self, recipe: Recipe, images: Images, device: torch.device, *, rank: int = 0, ranks: int = 1) -> None:
         self.recipe, self.images, self.device, self.rank, self.ranks = recipe, images, device, rank, ranks
         self.steps_per_epoch = count_steps(recipe, len(images), ranks)
+        self.classes = None if images.labels is None else images.labels.to(device)
         self.order = lru_cache(1)(partial(epoch_order, len(images), recipe.seed))
 
     def training(self, step: int) -> Batch:
@@ -47,8 +48,7 @@ class Batches:
 
     def labels(self, batch: Batch) -> Int[Tensor, " b"] | None:
         """The classes of a batch's images, where they are known."""
-        labels = self.images.labels
-        return None if labels is None else labels[batch.indices.cpu()].to(batch.indices.device)
+        return None if self.classes is None else self.classes[batch.indices]
 
     def _draw(self, indices: Int[Tensor, " b"], stream: str, draw: int, step: int) -> Batch:
         pixels, places = self._sent(self.images.pixels[indices]), self._sent(indices)

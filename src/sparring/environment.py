@@ -20,10 +20,19 @@ def environment(*others: str) -> dict[str, str | int]:
         "machine": platform.platform(),
         "processor": _processor(),
         "cores": core_count(),
+        **_gpus(),
         "python": platform.python_version(),
         **{package: version(package) for package in (*PACKAGES, *others)},
         "commit": _commit(),
     }
+
+
+def _gpus() -> dict[str, str]:
+    """Names of the GPUs that torch sees, if it sees any."""
+    import torch
+
+    names = [torch.cuda.get_device_name(place) for place in range(torch.cuda.device_count())]
+    return {"gpus": ", ".join(names)} if names else {}
 
 
 def command() -> str:

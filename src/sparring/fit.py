@@ -10,10 +10,11 @@ from torch.optim import SGD, Optimizer
 from sparring.assembly import build_learner, context_of
 from sparring.batches import Batches
 from sparring.datasets import DataSet
+from sparring.errors import InputError
 from sparring.gather import all_reduce_sum
 from sparring.learner import Learner
 from sparring.memory import keep_freed
-from sparring.module_state import load_weights, synchronised
+from sparring.module_state import has_sparse_weights, load_weights, synchronised
 from sparring.monitor import Monitor
 from sparring.precision import precision_of
 from sparring.progress import StopSignal
@@ -25,6 +26,16 @@ from sparring.saved import save_encoder
 from sparring.schedules import learning_rate_at
 
 CHECKPOINT_SECONDS = 60.0
+
+
+def for_nccl(learner: Learner, adversary: str) -> Learner:
+    """A learner whose BatchNorm is synchronised; one line where NCCL could not sum its gradients."""
+    if has_sparse_weights(learner):
+        raise InputError(
+            f"devices: expected gradients that NCCL can sum, got the adversary {adversary}, whose memory of each image "
+            "has sparse ones; try --devices 1"
+        )
+    return synchronised(learner)
 
 
 class Fit:
@@ -42,7 +53,7 @@ class Fit:
             self.learner = build_learner(recipe, context_of(data), self.autocast, tried=tried)
         self.learner.to(memory_format=torch.channels_last)
         if fabric.world_size > 1 and fabric.device.type == "cuda":
-            self.learner = synchronised(self.learner)
+            self.learner = for_nccl(self.learner, recipe.adversary.name)
         self.module, *self.optimisers = fabric.setup(self.learner, *make_optimisers(self.learner, recipe))
         self.monitor = Monitor(recipe, data, self.batches, self.learner, run)
         self.step, self.digest = 0, data.train.digest()

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
+import torch
+
 from sparring.environment import core_count
 from sparring.errors import InputError
 from sparring.files import lock
@@ -27,10 +29,11 @@ TAIL = 8192
 class Job:
     """A cell that trains; what it prints goes to train.log in its folder."""
 
-    def __init__(self, cell: Cell, threads: int) -> None:
-        self.cell, self.run = cell, Run(cell.path)
+    def __init__(self, cell: Cell, threads: int, slot: int = 0) -> None:
+        self.cell, self.run, self.slot = cell, Run(cell.path), slot
         # as many threads as its share of the cores, unless a person has decided already
         environment = {"OMP_NUM_THREADS": str(max(1, threads // cell.recipe.devices)), **os.environ}
+        environment |= gpu_of(cell, slot)
         self.run.make()
         with (cell.path / LOG).open("a") as log:
             take_lock(log, cell.path)  # held by the process, which inherits the file, until it ends
@@ -73,6 +76,15 @@ def take_lock(log: IO[str], path: Path) -> None:
         raise InputError(TAKEN.format(path))
 
 
+def gpu_of(cell: Cell, slot: int) -> dict[str, str]:
+    """The variable that shows a cell on one device the GPU of its slot, so that jobs are shared out over all GPUs."""
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(torch.cuda.device_count()))))
+    gpus, alone = list(filter(None, shown.split(","))), cell.recipe.devices * cell.recipe.nodes == 1
+    if len(gpus) < 2 or not alone or cell.recipe.accelerator == "cpu":
+        return {}
+    return {"CUDA_VISIBLE_DEVICES": gpus[slot % len(gpus)]}
+
+
 def play(cells: Sequence[Cell], jobs: int, display: SweepDisplay) -> dict[str, str]:
     """Train all cells, `jobs` at a time; returns why each that failed did, by name.
 
@@ -85,7 +97,8 @@ def play(cells: Sequence[Cell], jobs: int, display: SweepDisplay) -> dict[str, s
         try:
             while (waiting or running) and not stop.raised:
                 while waiting and len(running) < jobs:
-                    running.append(Job(waiting.popleft(), threads))
+                    slot = min(set(range(jobs)) - {job.slot for job in running})
+                    running.append(Job(waiting.popleft(), threads, slot))
                 time.sleep(POLL_SECONDS)
                 running = [job for job in running if not _ended(job, display, failures)]
         finally:

@@ -18,6 +18,7 @@ def precision_of(recipe: Recipe, device: torch.device) -> torch.dtype:
 
 def fabric_on(accelerator: str, **settings: Any) -> Fabric:
     """Lightning Fabric on these devices, with its other settings; one clear line where that cannot be."""
+    torch.backends.cudnn.allow_tf32 = False  # float32 means float32, as for matrix products
     try:
         return Fabric(accelerator=accelerator, **settings)
     except (ValueError, RuntimeError, ImportError) as error:

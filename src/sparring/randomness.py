@@ -47,7 +47,7 @@ def _source(generator: torch.Generator | None, like: Tensor) -> torch.device:
 @contextmanager
 def seeded(*where: int | str) -> Iterator[None]:
     """Run a block whose draws torch takes from the global generator (weights, dropout), and leave that as it was."""
-    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()  # `manual_seed` seeds them all
     with torch.random.fork_rng(devices):
         torch.manual_seed(derived_seed(*where))
         yield

@@ -39,6 +39,7 @@ ADVERSARY_PARTS = [Part(name, NEEDS.get(name, {})) for name in ADVERSARIES] + [
     Part("policy", {"slots": 3, "levels": 4, "entropy": 0.1}),
     Part("generator", {"noise": 2, "blocks": 1}),
     Part("unet", {"masks": 2, "sparsity": 0.0}),
+    Part("blend", {**BLEND, "turns": "all"}),
 ]
 TRANSFORM_PARTS = [Part(name, NEEDS.get(name, {})) for name in TRANSFORMS]
 PICTURE_PARTS = [Part("mask", {"form": "free"}), Part("pixels", {"norm": "l1", "sphere": True, "eps": 40.0})]

@@ -44,7 +44,7 @@ def episode_accuracies(features: Float[Tensor, "e ways images d"], shots: int) -
     centroids, queries = features[:, :, :shots].mean(dim=2), features[:, :, shots:]
     episodes, ways, count, d = queries.shape
     nearest = torch.cdist(queries.reshape(episodes, ways * count, d), centroids).argmin(dim=2)
-    truth = torch.arange(ways).repeat_interleave(count)
+    truth = torch.arange(ways, device=features.device).repeat_interleave(count)
     return (nearest == truth).double().mean(dim=1)
 
 

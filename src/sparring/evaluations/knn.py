@@ -38,6 +38,7 @@ def knn_scores(
     most = min(len(bank), max(k for k, _ in settings))
     coarse = bank.device.type == "cpu" and native_precision(bank.device) is torch.bfloat16
     similar, places = neighbours(queries, bank, most, coarse=coarse)
+    labels = labels.to(bank.device)
     return torch.stack([_vote(similar[:, :k], labels[places[:, :k]], t, classes) for k, t in settings])
 
 

@@ -27,7 +27,7 @@ def lidar(views: Float[Tensor, "n q d"]) -> Float[Tensor, ""]:
     n, q, d = views.shape
     means = views.mean(dim=1)
     apart, around = means - means.mean(dim=0), (views - means[:, None]).flatten(0, 1)
-    within = around.T @ around / (n * (q - 1)) + RIDGE * torch.eye(d, dtype=views.dtype)
+    within = around.T @ around / (n * (q - 1)) + RIDGE * torch.eye(d).to(views)
     # the generalised eigenvalues of (B, W) by a Cholesky factor: those of L^-1 B L^-T, and cheaper than a root
     whitened = torch.linalg.solve_triangular(torch.linalg.cholesky(within), apart.T, upper=False)
     return effective_rank(torch.linalg.svdvals(whitened).square())

@@ -66,7 +66,7 @@ def attacked(
         return F.cross_entropy(F.pad(logits, (0, unseen), value=ABSENT), labels, reduction="none")
 
     nothing = images.new_zeros(len(images), 0)
-    places = torch.arange(len(images))
+    places = torch.arange(len(images), device=images.device)
     turn = Turn(images, places, lambda: nothing, hardness, lambda: nothing, step=0, generator=generator)
     params = adversary(around).propose(turn).params
     return images if params is None else around(images, params).clamp(0, 1)
