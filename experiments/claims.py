@@ -55,8 +55,10 @@ CLAIMS = {
         ("doubly stochastic", "fast", "learned-doubly-stochastic", "vanilla"),
     ],
     "In place of the hand-made policy, over it": [
-        ("CIFAR-10, 40 epochs: learned", "finals", "learned-chain-blind", "vanilla"),
-        ("the same: at random", "finals", "random-chain", "vanilla"),
+        ("CIFAR-10, 40 epochs: learned colour, random jitter", "finals", "learned-colour-chance-jitter", "vanilla"),
+        ("the same: both learned", "finals", "learned-chain-blind", "vanilla"),
+        ("the same: both at random", "finals", "random-chain", "vanilla"),
+        ("learned colour, random jitter, over both at random", "finals", "learned-colour-chance-jitter", "random-chain"),
         ("clothes (k = 20), 40 epochs: learned", "clothing", "learned-chain-blind", "hand-made"),
         ("the same: at random", "clothing", "random-chain", "hand-made"),
         ("EuroSAT, 40 epochs: learned masks", "eurosat-40", "learned-mask", "hand-made"),
