@@ -58,7 +58,7 @@ CLAIMS = {
         ("CIFAR-10, 40 epochs: learned colour, random jitter", "finals", "learned-colour-chance-jitter", "vanilla"),
         ("the same: both learned", "finals", "learned-chain-blind", "vanilla"),
         ("the same: both at random", "finals", "random-chain", "vanilla"),
-        ("learned colour, random jitter, over both at random", "finals", "learned-colour-chance-jitter", "random-chain"),
+        ("learned colour, random jitter, over both random", "finals", "learned-colour-chance-jitter", "random-chain"),
         ("clothes (k = 20), 40 epochs: learned colour", "clothing", "learned-colour-chance-jitter", "hand-made"),
         ("the same: both at random", "clothing", "random-chain", "hand-made"),
         ("EuroSAT, 40 epochs: learned masks", "eurosat-40", "learned-mask", "hand-made"),
