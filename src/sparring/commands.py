@@ -21,7 +21,7 @@ from sparring.files import check_writable
 from sparring.gather import rank
 from sparring.grid import Grid, chosen, load_grid, parse_axes
 from sparring.options import List, Preview, Report, Reproduce, Sweep, Train
-from sparring.part import holds, tabled
+from sparring.part import brings_transform, tabled
 from sparring.parts import TABLES, load_parts, settings_of
 from sparring.probes import gallery
 from sparring.randomness import seeded
@@ -125,9 +125,8 @@ def preview(asked: Preview) -> None:
     batch = Batches(small, data.train, torch.device("cpu")).probe(0)
     shown = gallery(learner, batch, data.train.pixels)
     untrained = ", untrained" if any(True for _ in learner.adversary.parameters()) else ""
-    own = holds(tabled(recipe.adversary), "transform")  # opponents inside it bring theirs
-    played = recipe.adversary.name if own else f"{recipe.adversary.name} x {recipe.transform.name}"
-    titles = ("image", "base view", f"{played}{untrained}")
+    changed = "" if brings_transform(tabled(recipe.adversary)) else f" x {recipe.transform.name}"
+    titles = ("image", "base view", f"{recipe.adversary.name}{changed}{untrained}")
     save_png([Row(title, row.numpy()) for title, row in zip(titles, shown.values(), strict=True)], out)
     _say(f"preview       {out}")
 

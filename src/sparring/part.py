@@ -51,8 +51,8 @@ def tabled(value: Any) -> Any:
     return [tabled(each) for each in value] if isinstance(value, list | tuple) else value
 
 
-def holds(value: Any, key: str) -> bool:
-    """Whether a table, or one at any depth inside it, has this key."""
-    if isinstance(value, list):
-        return any(holds(each, key) for each in value)
-    return isinstance(value, dict) and (key in value or holds(list(value.values()), key))
+def brings_transform(adversary: Any) -> bool:
+    """Whether opponents at any depth inside an adversary's table bring transforms of their own."""
+    if isinstance(adversary, list):
+        return any(map(brings_transform, adversary))
+    return isinstance(adversary, dict) and ("transform" in adversary or brings_transform(list(adversary.values())))

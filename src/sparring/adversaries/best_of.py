@@ -55,8 +55,8 @@ class BestOf(Adversary):
         return self.opponent.control()
 
 
-def picked(chosen: Int[Tensor, " b"], proposals: Sequence[Proposal]) -> Proposal:
-    """Each image's own from the proposal that is chosen for it."""
+def picked(chosen: Int[Tensor, " b"] | None, proposals: Sequence[Proposal]) -> Proposal:
+    """Each image's own from the proposal that is chosen for it; where none is, the sum of all."""
     return Proposal(
         params=_of_chosen(chosen, [proposal.params for proposal in proposals]),
         penalty=_of_chosen(chosen, [proposal.penalty for proposal in proposals]),
@@ -65,11 +65,11 @@ def picked(chosen: Int[Tensor, " b"], proposals: Sequence[Proposal]) -> Proposal
 
 
 def _of_chosen(
-    chosen: Int[Tensor, " b"], values: Sequence[Float[Tensor, " b *p"] | None]
+    chosen: Int[Tensor, " b"] | None, values: Sequence[Float[Tensor, " b *p"] | None]
 ) -> Float[Tensor, " b *p"] | None:
     """Each image's value from the proposal that is chosen for it, 0 if that one has none; None if none has."""
     own = [
-        torch.where((chosen == place).view(-1, *[1] * (value.ndim - 1)), value, 0.0)
+        value if chosen is None else torch.where((chosen == place).view(-1, *[1] * (value.ndim - 1)), value, 0.0)
         for place, value in enumerate(values)
         if value is not None
     ]

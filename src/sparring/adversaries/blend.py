@@ -8,7 +8,7 @@ from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -55,9 +55,9 @@ class Blend(Adversary):
         self.pads = None if shared else [(start, ends[-1] - end) for start, end in pairwise(ends)]
 
     def propose(self, turn: Turn) -> Proposal:
-        chosen = None if self.turns == "all" else self._draw(turn)
+        chosen = self._draw(turn)
         proposals = [self._ask(turn, place) for place in range(len(self.opponents))]
-        return _joined(proposals) if chosen is None else picked(chosen, proposals)
+        return picked(chosen, proposals)
 
     def optimisers(self, learning_rate: float) -> list[Optimizer]:
         return [each for opponent in self.opponents for each in opponent.optimisers(learning_rate)]
@@ -72,8 +72,11 @@ class Blend(Adversary):
             return self
         return Blend(chances, image_shape=self.image_shape, turns=self.turns)
 
-    def _draw(self, turn: Turn) -> Int[Tensor, " b"]:
+    def _draw(self, turn: Turn) -> Int[Tensor, " b"] | None:
+        """Whose turn it is, image by image; None if it is everybody's."""
         count, b = len(self.opponents), len(turn.images)
+        if self.turns == "all":
+            return None
         if self.turns == "cyclic":
             return torch.full((b,), turn.step % count, device=turn.images.device)
         return choice(count, b, turn.generator, turn.images)
@@ -95,17 +98,3 @@ class Blend(Adversary):
             opponent.transform.require_identity("blend")
             return replace(proposal, params=turn.images.new_zeros(self.transform.size_for(turn.images)))
         return replace(proposal, params=widened(proposal.params))
-
-
-def _joined(proposals: Sequence[Proposal]) -> Proposal:
-    """All of them for every image: each chose its own part of the parameters, and zeros elsewhere."""
-    return Proposal(
-        params=_total([proposal.params for proposal in proposals]),
-        penalty=_total([proposal.penalty for proposal in proposals]),
-        log_probability=_total([proposal.log_probability for proposal in proposals]),
-    )
-
-
-def _total(values: Sequence[Float[Tensor, " b *p"] | None]) -> Float[Tensor, " b *p"] | None:
-    given = [value for value in values if value is not None]
-    return torch.stack(given).sum(dim=0) if given else None

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sparring.alarms import LEAST, STATES, signs_of_collapse, state_of
-from sparring.part import holds
+from sparring.part import brings_transform
 from sparring.reports.record import Record, is_number
 from sparring.reports.tables import played
 
@@ -133,7 +133,7 @@ def _trained(run: Record) -> str:
     if not is_played(run):
         return f"{sentence}; there is no adversary."
     adversary = name(run.recipe, "adversary")
-    if holds(run.recipe["adversary"], "transform"):  # opponents inside it bring their own
+    if brings_transform(run.recipe["adversary"]):
         return f"{sentence}, against the adversary {_told(run.recipe['adversary'])}."
     transform = _with_settings(run.recipe, "transform")
     known = ADVERSARIES.get(adversary, f"the adversary {adversary}")
