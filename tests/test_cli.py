@@ -134,7 +134,7 @@ BAD = {
     "a recipe that is not there": (["train", "--recipe", "nowhere.toml"], "nowhere.toml"),
     "a run that is not there": (["train", "--resume", "nowhere"], "nowhere"),
     "trials of nothing": (["sweep", "--trials", "3"], "--search"),
-    "neighbours of another probe": (["evaluate", "nowhere", "--probe", "linear", "--k", "5"], "--probe knn"),
+    "neighbours of another probe": (["evaluate", "nowhere", "--probe", "linear", "--knn-k", "5"], "--probe knn"),
     "a ramp that never ends": (["train", "--ramp", "100"], "ramp: expected at most the 40 epochs"),
     "doubled norms for hard views alone": (
         ["train", "--dual-norms", "--pairs", "first*", "second*"],
@@ -281,7 +281,7 @@ def test_train_evaluate_report(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "report.html" in said
     assert said.count("sparring train") + said.count("sparring report") == 2
     last = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
-    main(["evaluate", run, "--json", "--k", "200", "20"])
+    main(["evaluate", run, "--json", "--knn-k", "200", "20"])
     figures = json.loads(capsys.readouterr().out)
     assert figures["rankme"] == pytest.approx(last["rankme"], rel=0.02)  # training reads features in bf16 where it can
     assert abs(figures["knn"] - last["knn"]) < 2
@@ -298,10 +298,10 @@ def test_evaluate_refuses_what_no_knn_can_use_before_it_measures(
     run = str(tmp_path / "run")
     main(["train", "--recipe", str(tmp_path / "r.toml"), "--run", run])
     for words, name in (
-        (["--k", "0"], "knn_k"),
-        (["--t", "nan"], "ts: expected a list, each a number, got (nan,)"),
-        (["--t", "0"], "knn_t"),
+        (["--knn-k", "0"], "knn_k"),
+        (["--knn-t", "nan"], "ts: expected a list, each a number, got (nan,)"),
+        (["--knn-t", "0"], "knn_t"),
     ):
         assert name in refused(["evaluate", run, *words], capsys)
-    main(["evaluate", run, "--k", "100000"])
+    main(["evaluate", run, "--knn-k", "100000"])
     assert "k = 100000 is clipped to the 3068 training images" in capsys.readouterr().err

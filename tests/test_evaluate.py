@@ -66,7 +66,7 @@ def test_every_evaluation_gives_its_figures_keeps_and_draws_them(
 ) -> None:
     names = [name for name in EVALUATIONS if name not in ("few_shot", "finetune")]
     figures, said = evaluated(
-        capsys, trained, "--probe", *names, COUNTS, TUNING, "--k", 5, "--features", tmp_path / "f.safetensors"
+        capsys, trained, "--probe", *names, COUNTS, TUNING, "--knn-k", 5, "--features", tmp_path / "f.safetensors"
     )
     assert said == ""
     assert {"knn", "rankme", "uniformity", "linear", "linear/c", "low_label/share=0.1", "lidar"} <= figures.keys()
@@ -110,7 +110,7 @@ def test_a_map_whose_library_is_missing_is_refused_before_anything_is_measured(
 
 def test_what_was_found_before_is_kept(trained: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     evaluated(capsys, trained, "--probe", "collapse")
-    evaluated(capsys, trained, "--probe", "knn", "--k", 3)
+    evaluated(capsys, trained, "--probe", "knn", "--knn-k", 3)
     evaluated(capsys, trained, "--probe", "collapse", "--data", folder / "train")
     found = Run.open(trained).evaluations()
     assert {"rankme", "knn"} <= found[str(folder)]["figures"].keys()
@@ -145,12 +145,12 @@ def test_whoever_names_classes_has_a_confusion_matrix(
 
 
 def test_classes_are_printed_when_asked(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(["evaluate", str(trained), "--probe", "knn", "--k", "3", "--per-class", "--projection", "tsne"])
+    main(["evaluate", str(trained), "--probe", "knn", "--knn-k", "3", "--per-class", "--projection", "tsne"])
     said = capsys.readouterr().out
     assert all(f"class{c}" in said for c in range(CLASSES))
     kept = [f"figures       {trained / 'evaluation.json'}", f"pictures      {trained / 'figures'}"]
     assert said.splitlines()[-2:] == kept
-    main(["evaluate", str(trained), "--probe", "knn", "--k", "3"])
+    main(["evaluate", str(trained), "--probe", "knn", "--knn-k", "3"])
     assert "class0" not in capsys.readouterr().out
 
 

@@ -101,9 +101,9 @@ class Evaluate(Command):
     """Where downloaded data sets lie."""
     probe: tuple[Part, ...] = (Part("knn"), Part("collapse"))
     """What to measure, by name (see sparring list)."""
-    k: tuple[int, ...] = ()
+    knn_k: tuple[int, ...] = ()
     """Numbers of neighbours of the probe knn; the run's own if not given."""
-    t: tuple[float, ...] = ()
+    knn_t: tuple[float, ...] = ()
     """Its temperatures; the run's own if not given."""
     per_class: bool = False
     """Also print the accuracy of each class."""
@@ -123,12 +123,12 @@ class Evaluate(Command):
     def __post_init__(self) -> None:
         if not self.probe:
             raise InputError("--probe: expected an evaluation, such as knn, got none")
-        if (self.k or self.t) and all(part.name != "knn" for part in self.probe):
-            raise InputError("--k, --t: expected knn among the probes, got none; name it: --probe knn")
+        if (self.knn_k or self.knn_t) and all(part.name != "knn" for part in self.probe):
+            raise InputError("--knn-k, --knn-t: expected knn among the probes, got none; name it: --probe knn")
 
     def probes(self, recipe: Recipe) -> list[Part]:
         """What to measure, the kNN with the neighbours and temperatures that were asked for, or else the run's own."""
-        asked = {"ks": self.k or recipe.knn_k, "ts": self.t or recipe.knn_t}
+        asked = {"ks": self.knn_k or recipe.knn_k, "ts": self.knn_t or recipe.knn_t}
         return [Part("knn", {**asked, **part.settings}) if part.name == "knn" else part for part in self.probe]
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sparring.evaluations.subject import Subject
 
 
-SMALLER = "kNN accuracy says more with a smaller k (--knn-k 20; in sparring evaluate --k 20)"
+SMALLER = "kNN accuracy says more with a smaller k (--knn-k 20)"
 
 
 def knn_scores(
