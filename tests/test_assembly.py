@@ -21,6 +21,7 @@ from sparring.contracts import Penalty, Proposal, Transform, Turn
 from sparring.datasets import Images
 from sparring.encoders import ENCODERS, HALF, Encoder, resnet12
 from sparring.errors import InputError
+from sparring.part import tabled
 from sparring.parts import TABLES, build, load_parts, resolved, settings_of
 from sparring.probes import hard_views
 from sparring.randomness import generator_for, seeded
@@ -337,7 +338,7 @@ def test_grey_images_are_known() -> None:
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in PARTS for name in TABLES[kind]])
 def test_every_setting_can_be_written_down(kind: str, name: str) -> None:
     given = {"own": 1, "inner": [Part("random"), {"name": "none"}]}
-    told = json.loads(json.dumps(resolved(kind, Part(name, given)).table()))
+    told = json.loads(json.dumps(tabled(resolved(kind, Part(name, given)))))
     known = settings_of(TABLES[kind][name])
     optional = {key for key, each in known.items() if each.default is not each.empty}
     assert told.keys() == {"name", "own", "inner"} | optional

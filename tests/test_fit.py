@@ -130,6 +130,8 @@ def test_data_that_changed_since_is_refused(folder: Path, tmp_path: Path) -> Non
     with pytest.raises(sparring.InputError, match="expected the 60 training images it began with, got 60 others"):
         sparring.train(resume=run)
     assert measured(run) == before
+    with pytest.raises(sparring.InputError, match="goes on in the run's own folder; leave run and overwrite out"):
+        sparring.train(run=tmp_path / "other", resume=run)
     kept = {name: (run / name).read_bytes() for name in ("recipe.toml", "environment.json")}
     torch.save(state, run / "last.ckpt")
     other = shutil.copytree(folder, tmp_path / "other")

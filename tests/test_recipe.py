@@ -51,6 +51,7 @@ cells = make_cells(recipe, {"learning_rate": np.logspace(-1, 0, 2)}, Path(), see
 print([cell.name for cell in cells])
 print(repr(recipe))
 print(dump_recipe(recipe))
+print(sorted(set(dump_recipe(Recipe(adversary=Part("search", {"steps": np.int64(2)}))).splitlines()) & {"steps = 2"}))
 """
 
 
@@ -69,10 +70,11 @@ def test_a_recipe_in_python_is_held_to_its_types_and_read_back_as_it_is() -> Non
     ]
     assert lines[7] == repr(Recipe(data="images", data_root="data", parts=("mine.py",)))
     assert lines[8] == "['learning_rate=0.1,seed=3', 'learning_rate=1.0,seed=3']"
-    again = from_table(tomllib.loads("\n".join(lines[10:])))
+    again = from_table(tomllib.loads("\n".join(lines[10:-1])))
     assert lines[9] == repr(again)
     assert again.pairs == (("first", "second*"),)
     assert again.encoder == Part("timm", {"model": "resnet10t"})
+    assert lines[-1] == "['steps = 2']"
 
 
 @given(st.integers(1, 10**6), SHARE, st.text(), SETTINGS, st.lists(st.floats(0.01, 1), min_size=1), SHARE)
@@ -95,10 +97,11 @@ def test_a_name_in_place_of_a_part_is_one_clear_line() -> None:
 
 
 CALLS = """
+from functools import partial
 import sparring
 from sparring import sweep, train
 from sparring.adversaries import Learned
-from sparring.transforms import Colour
+from sparring.transforms import Affine, Colour, Perspective, Rotation, ThinPlate, Translation
 recipe = sparring.Recipe()
 calls = [
     lambda: train("best"), lambda: train({"epochs": 1}), lambda: train({}), lambda: sweep("best", out="x"),
@@ -106,6 +109,7 @@ calls = [
     lambda: sweep(recipe, {"epochs": 3}, out="x"), lambda: sweep(recipe, seeds="3", out="x"),
     lambda: sweep(recipe, jobs="2", out="x"),
     lambda: Learned("colour", features=128), lambda: Learned(Colour, features=128),
+    *(partial(warp, padding="mirror") for warp in (Affine, Perspective, Rotation, ThinPlate, Translation)),
 ]
 for call in calls:
     try:
@@ -132,6 +136,10 @@ def test_what_python_can_get_wrong_is_one_clear_line(tmp_path: Path) -> None:
         "jobs: expected a whole number, got '2'",
         f"{learned} 'colour'",
         f"{learned} the class Colour",
+        *(
+            f"{warp}: padding: expected one of 'zeros', 'border', 'reflection', got 'mirror'"
+            for warp in ("affine", "perspective", "rotation", "thin_plate", "translation")
+        ),
     ]
     assert not list(tmp_path.iterdir())
 
@@ -172,6 +180,7 @@ def test_values_are_read_as_declared() -> None:
     values = [parse_literal(word) for word in ("0.2", "true", "colour", '"colour"', "[1, 2]")]
     assert values == [0.2, True, "colour", "colour", [1, 2]]
     assert [parse_literal(word) for word in (".5", "-.5e-1", "1.", ".", "1.a")] == [0.5, -0.05, 1.0, ".", "1.a"]
+    assert [parse_literal(word) for word in ("2026-11-27", "12:30:00")] == ["2026-11-27", "12:30:00"]  # of a folder
 
 
 def test_parts_nest() -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from sparring.adversaries import Power, Search
 from sparring.contracts import Transform, Turn
+from sparring.errors import InputError
 from sparring.transforms import Blur, Chain, Colour, Frequency, Gain, Hsv, Mask, Operations, Pixels, Rotation, Tone
 from sparring.transforms.balls import size
 
@@ -207,3 +208,9 @@ def test_power_leaves_alone_what_only_helps_the_encoder(photographs: Tensor) -> 
     found = Power(Blur()).propose(turn(images, lambda views: -(views - images).abs().sum(dim=(1, 2, 3)), Blur())).params
     assert found is not None
     assert (found == 0).all()
+
+
+def test_a_search_from_the_identity_asks_for_one() -> None:
+    with pytest.raises(InputError, match="search: random_start = false: expected a transform that leaves the image"):
+        Search(Colour(space="grey"), random_start=False)
+    Search(Colour(space="grey"))

@@ -56,10 +56,10 @@ def hue(turns: Float[Tensor, " b"]) -> Float[Tensor, "b 3 4"]:
     return torch.nn.functional.pad(to_rgb @ rotation @ to_chroma, (0, 1))
 
 
-def compose(second: Float[Tensor, "b 3 4"], first: Float[Tensor, "b 3 4"]) -> Float[Tensor, "b 3 4"]:
-    """One matrix that applies `first` and then `second`."""
-    product = second[..., :3] @ first
-    return product + torch.nn.functional.pad(second[..., 3:], (3, 0))
+def compose(second: Float[Tensor, "b n n+1"], first: Float[Tensor, "b n n+1"]) -> Float[Tensor, "b n n+1"]:
+    """One affine matrix, of colours or of places, that applies `first` and then `second`."""
+    n = first.shape[-2]
+    return second[..., :n] @ first + torch.nn.functional.pad(second[..., n:], (n, 0))
 
 
 def shifted_means(matrix: Float[Tensor, "b 3 4"], means: Float[Tensor, "b 3"]) -> Float[Tensor, "b 3"]:

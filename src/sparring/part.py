@@ -1,6 +1,7 @@
 """A part of a recipe: what is registered under a name, and its settings. Imports no torch."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
+from numbers import Integral, Real
 from typing import Any
 
 from sparring.errors import InputError
@@ -32,23 +33,20 @@ class Part:
             return cls(value["name"], {key: each for key, each in value.items() if key != "name"})
         raise InputError(f'{where}: expected a name or {{name = "...", ...}}, got {value!r}')
 
-    def table(self) -> dict[str, Any]:
-        """As TOML writes it, parts inside it too."""
-        return asdict(self, dict_factory=plain)
-
-
-def plain(entries: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The fields of a dataclass as TOML writes them: a part's settings lie beside its name."""
-    own = dict(entries)
-    return {"name": own["name"], **own["settings"]} if own.keys() == {"name", "settings"} else own
-
 
 def tabled(value: Any) -> Any:
-    """A value as JSON and TOML hold it: parts in it, at any depth, as their tables."""
-    value = value.table() if isinstance(value, Part) else value
+    """A value as JSON and TOML hold it, at any depth; a part's settings beside its name, numpy's numbers Python's."""
+    if isinstance(value, Part):
+        value = {"name": value.name, **value.settings}
+    elif is_dataclass(value):
+        value = {each.name: getattr(value, each.name) for each in fields(value)}
     if isinstance(value, dict):
         return {key: tabled(each) for key, each in value.items()}
-    return [tabled(each) for each in value] if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):
+        return [tabled(each) for each in value]
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return int(value) if isinstance(value, Integral) else float(value)
+    return value
 
 
 def brings_transform(adversary: Any) -> bool:

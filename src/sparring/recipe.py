@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal, get_type_hints
 
 from sparring.errors import InputError, check_is, unknown
-from sparring.part import Part as Part, plain as plain
+from sparring.part import Part as Part
 from sparring.schema import check_neighbours, check_ranges, checked, listed
 
 SHARE, ANY, ONE_UP = (0, 1), (0, math.inf), (1, math.inf)

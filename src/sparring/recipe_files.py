@@ -2,7 +2,6 @@
 
 import re
 import tomllib
-from dataclasses import asdict
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 import tomli_w
 
 from sparring.errors import InputError, unknown
-from sparring.recipe import Recipe, from_table, plain
+from sparring.part import tabled
+from sparring.recipe import Recipe, from_table
 
 DEFAULT = Path(__file__).parent / "recipes" / "best.toml"
 """What is played if no recipe is named."""
@@ -57,5 +57,4 @@ def load_recipe(path: str | Path) -> Recipe:
 
 def dump_recipe(recipe: Recipe) -> str:
     """The recipe as TOML, such that `load_recipe` gives it back; what is not set is left out (TOML has no null)."""
-    table = asdict(recipe, dict_factory=plain)
-    return tomli_w.dumps({key: value for key, value in table.items() if value not in (None, [], ())})
+    return tomli_w.dumps({key: value for key, value in tabled(recipe).items() if value not in (None, [])})

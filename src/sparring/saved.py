@@ -11,9 +11,9 @@ from sparring.dual_norm import has_dual_norms, without_dual_norms
 from sparring.encoders import ENCODERS, HALF, Encoder
 from sparring.errors import InputError, unknown
 from sparring.module_state import load_weights
+from sparring.part import Part, tabled
 from sparring.parts import build, load_parts
 from sparring.randomness import seeded
-from sparring.recipe import Part
 from sparring.run import Run
 
 
@@ -22,7 +22,7 @@ def save_encoder(run: Run, encoder: nn.Module, part: Part, image_size: int) -> N
 
     Where norms are doubled it has those of clean views, and encoder-hard.safetensors those of hard ones.
     """
-    about = {"encoder": json.dumps(part.table()), "image_size": str(image_size)}
+    about = {"encoder": json.dumps(tabled(part)), "image_size": str(image_size)}
     for hard in (True, False) if has_dual_norms(encoder) else (False,):
         state = without_dual_norms(encoder, hard=hard).state_dict()
         file = "encoder-hard.safetensors" if hard else "encoder.safetensors"

@@ -4,6 +4,7 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from datetime import date, time
 from numbers import Integral, Real
 from pathlib import Path
 from types import NoneType, UnionType
@@ -83,9 +84,10 @@ def _convert(value: Any, hint: Any) -> Any:
 
 
 def parse_literal(word: str) -> Any:
-    """A value from the command line, written as in TOML; quotes around a text may be left out."""
+    """A value from the command line, written as in TOML; quotes around a text may be left out, and a date is a text."""
     try:
-        return tomllib.loads(f"value = {word}")["value"]
+        value = tomllib.loads(f"value = {word}")["value"]
+        return word if isinstance(value, date | time) else value
     except tomllib.TOMLDecodeError as error:
         if word.startswith("{"):
             raise InputError(f"expected an inline TOML table, got {word}; {error}") from None

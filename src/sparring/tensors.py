@@ -1,4 +1,4 @@
-"""Small operations on tensors: pixels held in [0, 1] without losing their slope, fixed values sent to a device once."""
+"""Small operations on tensors: bounds and sizes that keep their slope, fixed values sent to a device once."""
 
 from functools import lru_cache
 from typing import Any
@@ -20,6 +20,11 @@ def clamped(pixels: Float[Tensor, " *shape"]) -> Float[Tensor, " *shape"]:
     held = pixels.clamp(-slack, 1 + slack)
     with torch.no_grad():
         return held.clamp_(0, 1)
+
+
+def magnitude(params: Float[Tensor, " *shape"]) -> Float[Tensor, " *shape"]:
+    """|params| with slope 1 at 0, where abs() has none: a search that starts at the identity would never leave it."""
+    return torch.where(params < 0, -params, params)
 
 
 def constant(values: tuple[Any, ...], like: Tensor) -> Tensor:

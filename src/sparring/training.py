@@ -20,6 +20,7 @@ from sparring.evaluations.knn import about_k
 from sparring.fit import Fit
 from sparring.learner import Learner
 from sparring.module_state import load_weights
+from sparring.part import tabled
 from sparring.parts import load_parts, resolved
 from sparring.placement import changed
 from sparring.precision import fabric_on
@@ -80,6 +81,8 @@ def train(
         KeyboardInterrupt: after Ctrl-C, once the state is saved.
     """
     check_recipe(recipe)
+    if resume and (run or overwrite):
+        raise InputError(f"resume={str(resume)!r} goes on in the run's own folder; leave run and overwrite out")
     if resume:
         folder = _unfinished(Path(resume))
         recipe = _continued(folder, recipe or folder.recipe())
@@ -220,7 +223,7 @@ def _facts(fit: Fit, data: DataSet) -> dict[str, object]:
         "train_images": len(data.train),
         "test_images": len(data.test) if data.test else 0,
         "settings": {
-            f"penalty_{part.name}" if kind == "penalty" else kind: resolved(kind, part).table()
+            f"penalty_{part.name}" if kind == "penalty" else kind: tabled(resolved(kind, part))
             for kind, part in recipe.named_parts()
         },
         "encoder_weights": sum(weight.numel() for weight in fit.learner.method.encoder.parameters()),

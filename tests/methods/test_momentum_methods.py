@@ -330,7 +330,7 @@ def test_fewer_images_than_clusters_change_nothing():
         (MoCo, {"queue": 0}, "queue: expected at least 1 key, got 0"),
         (MoCo, {"temperature": 0.0}, "temperature: expected a number of at least 0.001, got 0.0"),
         (mochi, {"queue": 8, "hardest": 9}, "mochi: expected hardest to be at most the queue's 8, got 9"),
-        (mochi, {"pairs": 0}, "mochi: expected at least 1 of each"),
+        (mochi, {"pairs": 0}, "mochi: pairs: expected a number of at least 1, got 0"),
         (PCL, {"every": -1}, "pcl: expected 0 or more steps and at least 1 image"),
         (PCL, {"images_per_cluster": ()}, "pcl: expected 0 or more steps and at least 1 image"),
     ],

@@ -36,6 +36,8 @@ class Search(Adversary):
         batch_norm: Statistics = "batch",
     ) -> None:
         super().__init__(transform)
+        if not random_start:
+            transform.require_identity("search: random_start = false")
         check_range("search: steps", steps, 1)
         check_range("search: step_size", step_size, TINY)
         self.steps, self.step_size, self.random_start = steps, step_size, random_start

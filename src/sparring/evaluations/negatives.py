@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sparring.contracts import Embedding
 from sparring.gather import gather
-from sparring.methods.contrast import Scores
+from sparring.methods.scores import Scores
 
 
 @runtime_checkable

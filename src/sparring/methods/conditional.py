@@ -9,8 +9,8 @@ from torch import Tensor
 
 from sparring.encoders import Encoder
 from sparring.errors import InputError
-from sparring.methods.contrast import Scores, info_nce
 from sparring.methods.contrastive import Contrastive
+from sparring.methods.scores import Scores, info_nce
 
 ROUNDING = 1e-3
 """Of a share of the negatives in float32: 0.3 of 50 is 15 and a little."""

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from sparring.contracts import Embedding, Method
 from sparring.encoders import Encoder
-from sparring.methods.contrast import Scores, all_against_all
 from sparring.methods.heads import two_layers
+from sparring.methods.scores import Scores, all_against_all
 from sparring.schema import check_range
 
 Loss = Callable[[Scores], Tensor]

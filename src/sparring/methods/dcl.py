@@ -5,8 +5,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sparring.encoders import Encoder
-from sparring.methods.contrast import Scores
 from sparring.methods.contrastive import Contrastive
+from sparring.methods.scores import Scores
 
 
 def decoupled(scores: Scores) -> Float[Tensor, " a"]:

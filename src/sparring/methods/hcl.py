@@ -8,9 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sparring.encoders import Encoder
-from sparring.methods.contrast import Scores
 from sparring.methods.contrastive import Contrastive
 from sparring.methods.heads import check_below_1
+from sparring.methods.scores import Scores
 from sparring.schema import check_range
 
 LARGEST = 80.0

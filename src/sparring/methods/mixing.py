@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from sparring.errors import InputError
 from sparring.randomness import generator_for
+from sparring.schema import check_range
 
 
 class Mixing(nn.Module):
@@ -27,8 +27,8 @@ class Mixing(nn.Module):
 
     def __init__(self, *, hardest: int, pairs: int, queries: int) -> None:
         super().__init__()
-        if min(hardest, pairs, queries) < 1:
-            raise InputError(f"mochi: expected at least 1 of each, got {hardest=}, {pairs=}, {queries=}")
+        for name, number in {"hardest": hardest, "pairs": pairs, "queries": queries}.items():
+            check_range(f"mochi: {name}", number, 1)
         self.hardest, self.pairs = hardest, pairs
         self.register_buffer("clock", torch.cat([torch.randint(2**31, (1,)), torch.zeros(1, dtype=torch.long)]))
         self.register_buffer("places", torch.zeros(2, pairs + queries, dtype=torch.long))

@@ -1,7 +1,7 @@
 """MoCo v2: a query finds its key, made by a momentum encoder, among a queue of older keys."""
 
-from sparring.methods.contrast import info_nce
 from sparring.methods.queued import Queued
+from sparring.methods.scores import info_nce
 
 
 class MoCo(Queued):

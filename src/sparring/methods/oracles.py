@@ -8,8 +8,8 @@ from torch import Tensor
 
 from sparring.encoders import Encoder
 from sparring.errors import InputError
-from sparring.methods.contrast import Scores, info_nce
 from sparring.methods.contrastive import Contrastive
+from sparring.methods.scores import Scores, info_nce
 
 
 def without_false_negatives(scores: Scores) -> Float[Tensor, " a"]:

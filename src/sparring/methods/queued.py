@@ -12,10 +12,10 @@ from sparring.contracts import Embedding, Method
 from sparring.encoders import Encoder
 from sparring.errors import InputError
 from sparring.gather import gather
-from sparring.methods.contrast import Scores, against_queue, info_nce, joined
 from sparring.methods.heads import two_layers
 from sparring.methods.mixing import Mixing
 from sparring.methods.momentum import Target
+from sparring.methods.scores import Scores, against_queue, info_nce, joined
 from sparring.schema import check_range
 
 

@@ -3,8 +3,8 @@
 from functools import partial
 
 from sparring.encoders import Encoder
-from sparring.methods.contrast import info_nce
 from sparring.methods.contrastive import Contrastive
+from sparring.methods.scores import info_nce
 
 
 def simclr(

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from sparring.contracts import ImageShape, Transform
 from sparring.schema import check_ranges
-from sparring.tensors import clamped
-from sparring.transforms.magnitude import magnitude
+from sparring.tensors import clamped, magnitude
 
 REACH = 3  # of the kernel, in the largest deviations: it holds 99.7 % of the weight
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from sparring.colours import apply_colour
 from sparring.contracts import ImageShape, Transform
 from sparring.schema import check_range, checked
-from sparring.transforms.magnitude import magnitude
+from sparring.tensors import magnitude
 
 Space = Literal["mix", "softmax", "grey", "doubly_stochastic"]
 

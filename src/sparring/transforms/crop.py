@@ -8,9 +8,8 @@ from torch import Tensor
 
 from sparring.contracts import ImageShape, Transform
 from sparring.schema import check_ranges
-from sparring.tensors import constant
+from sparring.tensors import constant, magnitude
 from sparring.transforms.geometry import warp
-from sparring.transforms.magnitude import magnitude
 
 
 class Crop(Transform):

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from sparring import colours
 from sparring.contracts import ImageShape, Transform
-from sparring.errors import InputError
+from sparring.schema import check_range
 from sparring.tensors import constant
 
 NAMES = ("brightness", "contrast", "saturation", "hue")
@@ -29,8 +29,8 @@ class Jitter(Transform):
     ) -> None:
         super().__init__()
         self.bounds = (brightness, contrast, saturation, hue)
-        if not (all(0 <= bound <= 1 for bound in self.bounds) and hue <= 0.5):
-            raise InputError(f"jitter: expected bounds in [0, 1] and hue in [0, 0.5], got {self.bounds}")
+        for name, bound, most in zip(NAMES, self.bounds, (1, 1, 1, 0.5), strict=True):
+            check_range(f"jitter: {name}", bound, 0, most)
 
     def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:
         return (4,)

@@ -9,9 +9,8 @@ from torch import Tensor
 
 from sparring.contracts import ImageShape, Transform
 from sparring.schema import check_ranges, checked
-from sparring.tensors import clamped
+from sparring.tensors import clamped, magnitude
 from sparring.transforms import balls
-from sparring.transforms.magnitude import magnitude
 
 TINY = 1e-12  # stands for an area of 0 in a divisor
 Form = Literal["grid", "free"]

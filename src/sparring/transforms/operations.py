@@ -12,9 +12,8 @@ from torchvision.transforms import AutoAugment, TrivialAugmentWide
 from sparring import colours
 from sparring.contracts import ImageShape, Transform
 from sparring.schema import checked
-from sparring.tensors import clamped, constant
+from sparring.tensors import clamped, constant, magnitude
 from sparring.transforms.geometry import Padding, rotation, warp
-from sparring.transforms.magnitude import magnitude
 from sparring.transforms.tones import autocontrast, equalize, posterize, solarize
 
 SMOOTH = (((1, 1, 1), (1, 5, 1), (1, 1, 1)),)
@@ -35,11 +34,6 @@ def _strength(name: str, magnitude: float) -> float:
     if name in TRANSLATIONS:
         return math.trunc(magnitude)  # torchvision shifts by whole pixels
     return {"Posterize": ALL_BITS - magnitude, "Solarize": WHITE - magnitude}.get(name, magnitude)
-
-
-def _after(outer: Float[Tensor, "b 2 3"], inner: Float[Tensor, "b 2 3"]) -> Float[Tensor, "b 2 3"]:
-    """One matrix that maps by `inner` and then by `outer`."""
-    return outer[..., :2] @ inner + F.pad(outer[..., 2:], (2, 0))
 
 
 def _detail(images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
@@ -105,7 +99,7 @@ class Operations(Transform):
         shear_y = torch.stack([one, zero, zero, lean_y, one, lean_y * width / 2], dim=1).view(-1, 2, 3)
         turn = F.pad(rotation(degrees.deg2rad()), (0, 1))
         shift = F.pad(-torch.stack([right, down], dim=1)[:, :, None], (2, 0))
-        return _after(shear_x, _after(shear_y, turn + shift))
+        return colours.compose(shear_x, colours.compose(shear_y, turn + shift))
 
     def _recolour(self, images: Float[Tensor, "b 3 h w"], params: Float[Tensor, "b 14"]) -> Float[Tensor, "b 3 h w"]:
         bright, saturation, contrast = (1 + factor for factor in self._physical(params)[5:8])

@@ -6,7 +6,7 @@ from kornia.geometry.transform import get_perspective_transform, warp_perspectiv
 from torch import Tensor
 
 from sparring.contracts import ImageShape, Transform
-from sparring.schema import check_ranges
+from sparring.schema import check_ranges, checked
 from sparring.tensors import clamped, constant
 from sparring.transforms.geometry import Padding, refuse_far
 
@@ -25,7 +25,7 @@ class Perspective(Transform):
 
     def __init__(self, *, share: float = 0.125, padding: Padding = "reflection") -> None:
         super().__init__()
-        self.share, self.padding = share, padding
+        self.share, self.padding = share, checked(padding, Padding, "perspective: padding")
         check_ranges(self, {"share": (0, 0.24)}, "perspective: ")
 
     def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:

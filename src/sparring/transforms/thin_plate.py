@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sparring.contracts import ImageShape, Transform
-from sparring.schema import check_ranges
+from sparring.schema import check_ranges, checked
 from sparring.transforms.geometry import Padding, sample
 
 
@@ -63,7 +63,8 @@ class ThinPlate(Transform):
 
     def __init__(self, *, share: float = 0.1, points: int = 3, padding: Padding = "reflection") -> None:
         super().__init__()
-        self.share, self.points, self.padding = share, points, padding
+        self.share, self.points = share, points
+        self.padding = checked(padding, Padding, "thin_plate: padding")
         check_ranges(self, {"points": (2, 16)}, "thin_plate: ")
         check_ranges(self, {"share": (0, 0.49 / (points - 1))}, "thin_plate: ")
 

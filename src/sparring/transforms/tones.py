@@ -11,8 +11,7 @@ from torchvision.transforms.v2.functional import equalize  # Kornia's loses a le
 
 from sparring.contracts import ImageShape, Transform
 from sparring.schema import checked
-from sparring.tensors import clamped
-from sparring.transforms.magnitude import magnitude
+from sparring.tensors import clamped, magnitude
 
 Operation = Literal["solarize", "posterize", "equalize", "autocontrast", "sharpness", "invert"]
 
