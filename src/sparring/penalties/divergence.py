@@ -29,6 +29,9 @@ class IdentityDivergence(Penalty):
 
     Args:
         transform: the adversary's, which must be a colour space.
+
+    Source: ours, for the closing question of "Adversarial Augmentations for Contrastive Learning", whether more
+    constraint helps more.
     """
 
     def __init__(self, transform: Transform, *, weight: float = 0.1) -> None:
@@ -44,6 +47,8 @@ class UniformDivergence(Penalty):
 
     Args:
         transform: the adversary's, which must be a colour space.
+
+    Source: as of `IdentityDivergence`.
     """
 
     def __init__(self, transform: Transform, *, weight: float = 0.1) -> None:
@@ -65,6 +70,8 @@ class EntropyBand(Penalty):
         transform: the adversary's, which must be a colour space.
         low: lowest entropy without a penalty, in [0, 1].
         high: highest, in [low, 1].
+
+    Source: as of `IdentityDivergence`.
     """
 
     def __init__(self, transform: Transform, *, low: float = 0.6, high: float = 1.0, weight: float = 1.0) -> None:

@@ -22,6 +22,9 @@ class Blur(Transform):
 
     Args:
         sigma: largest standard deviation, in pixels.
+
+    Source: the random blur of Chen et al. 2020, "A Simple Framework for Contrastive Learning of Visual
+    Representations".
     """
 
     def __init__(self, *, sigma: float = 1.5) -> None:

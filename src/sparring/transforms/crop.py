@@ -22,6 +22,8 @@ class Crop(Transform):
     Args:
         area: smallest area of the box as a share of the image's, in (0, 1].
         ratio: width over height lies in [1 / ratio, ratio].
+
+    Source: `RandomResizedCrop` of torchvision.
     """
 
     def __init__(self, *, area: float = 0.2, ratio: float = 4 / 3) -> None:

@@ -18,6 +18,9 @@ class Gain(Transform):
 
     Args:
         gain: each factor lies in [1 - gain, 1 + gain].
+
+    Source: Afifi and Brown 2019, "What Else Can Fool Deep Learning? Addressing Color Constancy Errors on Deep Neural
+    Network Performance", who show what wrong white balance does.
     """
 
     def __init__(self, *, gain: float = 0.3) -> None:

@@ -21,6 +21,8 @@ class Perspective(Transform):
         share: largest shift of a corner along each axis, as a share of the image's side, at most 0.24: from 0.25 on
             three corners can lie on a line.
         padding: what lies outside the image.
+
+    Source: `RandomPerspective` of torchvision, which moves corners inwards alone.
     """
 
     def __init__(self, *, share: float = 0.125, padding: Padding = "reflection") -> None:
