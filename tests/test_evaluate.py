@@ -1,6 +1,7 @@
 """`sparring evaluate`: which probes, what it prints, keeps and draws, and what it says of what cannot be."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -12,7 +13,8 @@ from PIL import Image
 from runs import CLASSES, refused, write_images
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, is_autocast_enabled
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 import sparring
 from sparring.cli import main, parse
@@ -261,6 +263,20 @@ def test_other_data_is_read_at_the_size_that_the_encoder_knows(folder: Path, tmp
     )
     main(["evaluate", str(run), "--data", "sample", "--probe", "collapse"])
     assert sizes == [64]
+
+
+@pytest.mark.parametrize("precision", ["32", "bf16"])
+def test_a_run_is_fine_tuned_in_the_precision_it_was_trained_in(
+    precision: str, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever the processor likes best."""
+    run = Run(copytree(trained, tmp_path / "run"))
+    run.place(replace(run.recipe(), precision=precision))
+    seen = set()
+    hook = register_module_forward_pre_hook(lambda module, _: seen.add((module.training, is_autocast_enabled("cpu"))))
+    evaluated(capsys, run.path, "--probe", TUNING)
+    hook.remove()
+    assert seen == {(True, precision == "bf16"), (False, False)}
 
 
 def test_a_folder_has_one_name_however_it_is_written(

@@ -34,14 +34,13 @@ def model() -> nn.Module:
         return nn.Sequential(resnet12(width=0.0625), nn.Linear(32, 3))
 
 
-def test_training_written_with_a_plain_loop(images: Images, model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(finetune, "native_precision", lambda device: torch.float32)
+def test_training_written_with_a_plain_loop(images: Images, model: nn.Module) -> None:
     recipe = Recipe(
         epochs=2, batch_size=8, learning_rate=0.1, weight_decay=0.01, seed=3, pairs=(("first", "first"),), views=VIEWS
     )
     twin = nn.Sequential(resnet12(width=0.0625), nn.Linear(32, 3))
     twin.load_state_dict(model.state_dict())
-    train_on_labels(model, Batches(recipe, images, torch.device("cpu")), recipe)
+    train_on_labels(model, Batches(recipe, images, torch.device("cpu")), recipe, torch.float32)
 
     optimiser = torch.optim.SGD(twin.parameters(), lr=0.1 * 8 / 256, momentum=0.9, weight_decay=0.01, nesterov=True)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: (1 + math.cos(math.pi * step / 6)) / 2)
@@ -63,10 +62,10 @@ def test_the_run_s_encoder_stays_as_it_is_and_colours_are_left_out(
     seen: list[Recipe] = []
     sizes: list[int] = []
 
-    def noted(tuned: nn.Module, batches: Batches, recipe: Recipe) -> None:
+    def noted(tuned: nn.Module, batches: Batches, recipe: Recipe, precision: torch.dtype) -> None:
         seen.append(recipe)
         sizes.append(len(batches.images))
-        train_on_labels(tuned, batches, recipe)
+        train_on_labels(tuned, batches, recipe, precision)
 
     monkeypatch.setattr(finetune, "train_on_labels", noted)
     encoder = model[0].eval()

@@ -19,7 +19,7 @@ from sparring.measure import Findings, build_evaluations, measure
 from sparring.options import Evaluate
 from sparring.parts import load_parts, resolved
 from sparring.placement import located
-from sparring.precision import fabric_on
+from sparring.precision import fabric_on, precision_of
 from sparring.recipe import Recipe
 from sparring.reports import evaluated
 from sparring.reports.afterwards import suffix_of
@@ -79,7 +79,7 @@ def _subject(asked: Evaluate, recipe: Recipe, name: str, judge: object) -> Subje
     images = load_dataset(name, image_size=image_size_of(asked.run), root=root, max_broken=recipe.max_broken)
     device = fabric_on(asked.accelerator or recipe.accelerator, devices=1).device
     linear = judge if isinstance(judge, Linear) else Linear()
-    return Subject(encoder.to(device), images, recipe.views, linear, device)
+    return Subject(encoder.to(device), images, recipe.views, linear, device, precision_of(recipe, device))
 
 
 def _check_file(features: Path | None) -> None:

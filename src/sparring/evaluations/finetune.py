@@ -16,7 +16,6 @@ from sparring.evaluations.confusion import percent_right
 from sparring.evaluations.features import extract
 from sparring.evaluations.stratified import draw_stratified, of_share
 from sparring.evaluations.subject import Inspection, Subject
-from sparring.precision import native_precision
 from sparring.randomness import generator_for, seeded
 from sparring.recipe import Recipe
 from sparring.schedules import learning_rate_at
@@ -26,7 +25,7 @@ class FineTune(Inspection):
     """Percent of test images that encoder and a linear layer recognise after training both on labels.
 
     Cross-entropy, SGD with Nesterov's momentum 0.9 and a cosine to 0, on the run's crops and flips without its colours;
-    the figure is that of the last epoch. The run's own encoder stays as it is.
+    in the run's own precision; the figure is that of the last epoch. The run's encoder stays as it is.
 
     Args:
         shares: of each class's labels, in (0, 1]; one figure for each.
@@ -82,11 +81,11 @@ class FineTune(Inspection):
             classes = max(int(images.labels.max()), int(test.labels.max())) + 1
             head = nn.Linear(subject.features.bank.shape[1], classes)
         model = nn.Sequential(deepcopy(subject.encoder), head).to(subject.device).to(memory_format=torch.channels_last)
-        train_on_labels(model, Batches(recipe, shown, subject.device), recipe)
+        train_on_labels(model, Batches(recipe, shown, subject.device), recipe, subject.precision)
         return percent_right(test.labels, extract(model, test.pixels, device=subject.device).argmax(dim=1))
 
 
-def train_on_labels(model: nn.Module, batches: Batches, recipe: Recipe) -> None:
+def train_on_labels(model: nn.Module, batches: Batches, recipe: Recipe, precision: torch.dtype) -> None:
     """Train all weights of a classifier of images on the cross-entropy of the batches' first views."""
     optimiser = SGD(
         model.parameters(),
@@ -96,7 +95,7 @@ def train_on_labels(model: nn.Module, batches: Batches, recipe: Recipe) -> None:
         nesterov=True,
         fused=True,
     )
-    enabled = native_precision(batches.device) is torch.bfloat16
+    enabled = precision is torch.bfloat16
     with seeded(recipe.seed, "finetune/layers"):
         for step in range(recipe.epochs * batches.steps_per_epoch):
             batch = batches.training(step)

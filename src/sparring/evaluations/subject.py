@@ -30,6 +30,8 @@ class Subject:
     """How its linear probe is fitted."""
     device: torch.device = CPU
     """Where the encoder is."""
+    precision: torch.dtype = torch.float32
+    """What the run computed in, for what trains the encoder further; features are always float32."""
 
     @cached_property
     def features(self) -> Features:
