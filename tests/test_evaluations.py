@@ -119,7 +119,7 @@ def test_a_sample_of_images_is_spread_over_all_of_them() -> None:
     found = Collapse(pairs_of=3)(Features(queries, queries))["uniformity"]
     assert found == pytest.approx(uniformity(queries[[0, 4, 8]]).item())
     images = Images(pixels, torch.arange(9) // 3, ("a", "b", "c"))
-    shown, known = Subject(torch.nn.Flatten(), DataSet("nine", images, None), Views(), Linear()).sample(3)
+    shown, known = Subject(torch.nn.Flatten(), DataSet("nine", images, None), Views(), Linear().fit).sample(3)
     assert shown[:, 0, 0, 0].tolist() == [0, 4, 8]
     assert known is not None
     assert known.tolist() == [0, 1, 2]

@@ -140,7 +140,7 @@ def test_lidar_reads_views_as_the_run_drew_them(photographs: Tensor) -> None:
     pixels, views = (255 * photographs).round().to(torch.uint8), Views(crop_scale=(0.6, 0.8), jitter=0.0)
     encoder = torch.nn.Sequential(torch.nn.AvgPool2d(16), torch.nn.Flatten())
     data = DataSet("photographs", Images(pixels, None, ()), None)
-    figures = Lidar(views=3, seed=2)(Subject(encoder, data, views, Linear()))
+    figures = Lidar(views=3, seed=2)(Subject(encoder, data, views, Linear().fit))
     drawn = [as_bytes(base_view(pixels, views, generator_for(2, number, 0, "lidar"))) for number in range(3)]
     features = torch.stack([encoder(view.float() / 255) for view in drawn], dim=1)
     assert figures["lidar"] == pytest.approx(lidar(features).item(), rel=1e-3)

@@ -71,7 +71,7 @@ def test_the_run_s_encoder_stays_as_it_is_and_colours_are_left_out(
     encoder = model[0].eval()
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
     views = Views(crop_scale=(0.5, 1.0), hue=0.3, sides=(16,))
-    subject = Subject(encoder, DataSet("photographs", images, images), views, Linear())
+    subject = Subject(encoder, DataSet("photographs", images, images), views, Linear().fit)
     figures = FineTune(shares=(0.25, 1.0), epochs=1)(subject)
     assert figures.keys() == {"finetune/share=0.25", "finetune/share=1"}
     assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())

@@ -15,7 +15,8 @@ from sparring.contracts import Features
 from sparring.errors import InputError
 from sparring.evaluations import Linear, LowLabel
 from sparring.evaluations.confusion import class_accuracies, confusion, percent_right
-from sparring.evaluations.linear import ABSENT, UNCHOSEN_C, Scale
+from sparring.evaluations.linear import ABSENT, UNCHOSEN_C
+from sparring.evaluations.probe import Scale
 from sparring.evaluations.stratified import draw_stratified, others
 from sparring.randomness import generator_for
 

@@ -79,7 +79,7 @@ def _subject(asked: Evaluate, recipe: Recipe, name: str, judge: object) -> Subje
     images = load_dataset(name, image_size=image_size_of(asked.run), root=root, max_broken=recipe.max_broken)
     device = fabric_on(asked.accelerator or recipe.accelerator, devices=1).device
     linear = judge if isinstance(judge, Linear) else Linear()
-    return Subject(encoder.to(device), images, recipe.views, linear, device, precision_of(recipe, device))
+    return Subject(encoder.to(device), images, recipe.views, linear.fit, device, precision_of(recipe, device))
 
 
 def _check_file(features: Path | None) -> None:

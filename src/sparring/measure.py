@@ -27,7 +27,7 @@ class Findings:
     refused: InputError | None = None
     """Why an evaluation could not be made; the others are, nevertheless."""
     judge: str = ""
-    """Whose predictions the confusion matrix shows: `linear`, or else `knn`."""
+    """Whose predictions the confusion matrix shows: `linear`'s, or else those of the last that names classes."""
     matrix: Int[Tensor, "c c"] | None = None
     classes: tuple[str, ...] = ()
 

@@ -13,8 +13,9 @@ from sparring.evaluations.few_shot import FewShot as FewShot
 from sparring.evaluations.finetune import FineTune as FineTune
 from sparring.evaluations.knn import Knn as Knn, knn_scores as knn_scores
 from sparring.evaluations.lidar import Lidar as Lidar
-from sparring.evaluations.linear import Linear as Linear, Probe as Probe
+from sparring.evaluations.linear import Linear as Linear
 from sparring.evaluations.low_label import LowLabel as LowLabel
+from sparring.evaluations.probe import Probe as Probe
 from sparring.evaluations.robustness import Robustness as Robustness
 from sparring.evaluations.subject import Inspection as Inspection, Judge as Judge, Subject as Subject
 

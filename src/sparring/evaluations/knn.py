@@ -1,7 +1,6 @@
 """Weighted kNN on frozen features."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, Int
@@ -9,13 +8,10 @@ from torch import Tensor
 
 from sparring.contracts import Features
 from sparring.evaluations.neighbours import neighbours
+from sparring.evaluations.subject import Subject
 from sparring.gather import shard, unshard
 from sparring.precision import native_precision
 from sparring.schema import check_neighbours
-
-if TYPE_CHECKING:
-    from sparring.evaluations.subject import Subject
-
 
 SMALLER = "kNN accuracy says more with a smaller k (--knn-k 20)"
 
@@ -78,7 +74,7 @@ class Knn:
             return {}
         return self.figures(self.predict(features), features.query_labels)
 
-    def judge(self, subject: "Subject") -> tuple[dict[str, float], Int[Tensor, " m"]]:
+    def judge(self, subject: Subject) -> tuple[dict[str, float], Int[Tensor, " m"]]:
         """Its figures, and the classes under the first setting."""
         predicted, labels = self.predict(subject.features), subject.features.query_labels
         assert labels is not None

@@ -2,22 +2,19 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from sparring.contracts import Features
 from sparring.errors import InputError
 from sparring.evaluations.confusion import percent_right
+from sparring.evaluations.probe import Probe, Scale
 from sparring.evaluations.stratified import draw_stratified, others
+from sparring.evaluations.subject import Subject
 from sparring.randomness import generator_for
-
-if TYPE_CHECKING:
-    from sparring.evaluations.subject import Subject
 
 GRID = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 HELD_OUT = 0.2
@@ -27,49 +24,6 @@ COVERED = 0.9
 """Share of the images that must be of classes with held-out ones: a C chosen by few classes forgets the others."""
 ABSENT = -1e4
 """Logit of a class that the bank does not hold: never chosen, and finite, so that gradients stay numbers."""
-
-
-@dataclass(frozen=True)
-class Probe:
-    """A fitted probe."""
-
-    head: nn.Linear
-    """From raw features to one logit per class; the standardisation is folded in."""
-    c: float
-    converged: bool
-    """Whether every fit, those of the grid included, reached its tolerance."""
-
-    @torch.no_grad()
-    def predict(self, features: Float[Tensor, "n d"]) -> Int[Tensor, " n"]:
-        """The most likely class of each image."""
-        return self.head(features).argmax(dim=1)
-
-
-@dataclass(frozen=True)
-class Scale:
-    """Mean and standard deviation of each feature over a bank; a constant feature is only centred."""
-
-    mean: Float[Tensor, " d"]
-    deviation: Float[Tensor, " d"]
-
-    @classmethod
-    def of(cls, bank: Float[Tensor, "n d"]) -> "Scale":
-        """In float64, with the population's deviation."""
-        deviation = bank.double().std(dim=0, correction=0)
-        alive = deviation > 1e-6 * deviation.max()
-        return cls(bank.double().mean(dim=0), torch.where(alive, deviation, 1.0))
-
-    def __call__(self, features: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-        return ((features.double() - self.mean) / self.deviation).float()
-
-    def fold(self, weight: Float[Tensor, "c d"], bias: Float[Tensor, " c"]) -> nn.Linear:
-        """The layer that gives on raw features what weight and bias give on standardised ones."""
-        weight = weight.double() / self.deviation
-        head = nn.Linear(weight.shape[1], len(weight))
-        with torch.no_grad():
-            head.weight.copy_(weight)
-            head.bias.copy_(bias.double() - weight @ self.mean)
-        return head.requires_grad_(False)
 
 
 class Linear:
@@ -103,7 +57,7 @@ class Linear:
         probe = self.fit(features.bank, features.bank_labels)
         return self.figures(probe, features.queries, features.query_labels)
 
-    def judge(self, subject: "Subject") -> tuple[dict[str, float], Int[Tensor, " m"]]:
+    def judge(self, subject: Subject) -> tuple[dict[str, float], Int[Tensor, " m"]]:
         """Figures and classes of the subject's probe, which is fitted once for all that need it."""
         probe, queries, labels = subject.probe, subject.features.queries, subject.features.query_labels
         assert labels is not None

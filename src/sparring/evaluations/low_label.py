@@ -10,7 +10,8 @@ from torch import Tensor
 from sparring.contracts import Features
 from sparring.errors import InputError
 from sparring.evaluations.confusion import percent_right
-from sparring.evaluations.linear import Linear, Scale
+from sparring.evaluations.linear import Linear
+from sparring.evaluations.probe import Scale
 from sparring.evaluations.stratified import draw_stratified, of_share
 from sparring.randomness import generator_for
 

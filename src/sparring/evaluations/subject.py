@@ -1,6 +1,7 @@
 """What is measured: a trained encoder, a data set, and the features of one under the other."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, runtime_checkable
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from sparring.contracts import Features
 from sparring.datasets import DataSet, Images
 from sparring.evaluations.features import extract, features_of
-from sparring.evaluations.linear import Linear, Probe
+from sparring.evaluations.probe import Probe
 from sparring.recipe import Views
 
 CPU = torch.device("cpu")
@@ -26,8 +27,8 @@ class Subject:
     data: DataSet
     views: Views
     """The base views it was trained on."""
-    linear: Linear
-    """How its linear probe is fitted."""
+    fit: Callable[[Float[Tensor, "n d"], Int[Tensor, " n"]], Probe]
+    """How its linear probe is fitted to features and labels, as `Linear().fit`."""
     device: torch.device = CPU
     """Where the encoder is."""
     precision: torch.dtype = torch.float32
@@ -56,7 +57,7 @@ class Subject:
     def probe(self) -> Probe:
         """The linear probe, fitted once for all that need it."""
         assert self.features.bank_labels is not None
-        return self.linear.fit(self.features.bank, self.features.bank_labels)
+        return self.fit(self.features.bank, self.features.bank_labels)
 
     def sample(self, count: int) -> tuple[UInt8[Tensor, "n 3 h w"], Int[Tensor, " n"] | None]:
         """At most `count` of the measured images, evenly spread, with their labels."""
