@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from sparring.adversaries import Random, Search
 from sparring.errors import InputError
 from sparring.evaluations import CORRUPTIONS, Corruptions, Robustness
 from sparring.evaluations.corruptions import corrupt, defocus_blur, gaussian_blur
@@ -22,6 +21,7 @@ with warnings.catch_warnings():
     import foolbox
 
 EPS, STEP, STEPS = 8 / 255, 2 / 255, 20
+PGD = {"eps": EPS, "step": STEP, "steps": STEPS}
 
 
 @pytest.fixture(scope="module")
@@ -52,27 +52,23 @@ class StartedAt(foolbox.attacks.LinfPGD):
 def test_pgd_makes_the_images_that_foolbox_makes(ready: tuple[nn.Module, Tensor, Tensor]) -> None:
     classifier, images, labels = ready
     assert ((images < EPS) | (images > 1 - EPS)).double().mean() > 0.2
-    generator = generator_for(0, 0)
-    ours = attacked(
-        classifier, images, labels, lambda t: Search(t, steps=STEPS, step_size=STEP / EPS), eps=EPS, generator=generator
-    )
+    noisy, ours = attacked(classifier, images, labels, **PGD, generator=generator_for(0, 0))
     theirs = StartedAt(abs_stepsize=STEP, steps=STEPS, random_start=True)
-    theirs.start = attacked(classifier, images, labels, Random, eps=EPS, generator=generator_for(0, 0))
+    theirs.start = noisy
     made, _, _ = theirs(foolbox.PyTorchModel(classifier, bounds=(0, 1)), images, labels, epsilons=EPS)
     assert (ours - made).abs().max() < 1e-5
-    assert (ours - theirs.start).abs().max() > STEP  # they went somewhere
+    assert (ours - noisy).abs().max() > STEP  # they went somewhere
 
 
 def test_pgd_stays_in_its_ball_and_beats_noise_which_beats_nothing(ready: tuple[nn.Module, Tensor, Tensor]) -> None:
     classifier, images, labels = ready
-    versions = {"clean": images}
-    for name, player in {"noise": Random, "pgd": lambda t: Search(t, steps=STEPS, step_size=STEP / EPS)}.items():
-        versions[name] = attacked(classifier, images, labels, player, eps=EPS, generator=generator_for(0, 0))
-        assert (versions[name] - images).abs().max() <= EPS + 1e-12
-        assert versions[name].min() >= 0
-        assert versions[name].max() <= 1
-    losses = {name: F.cross_entropy(classifier(version), labels).item() for name, version in versions.items()}
-    assert losses["pgd"] > max(losses["noise"], losses["clean"])
+    versions = images, *attacked(classifier, images, labels, **PGD, generator=generator_for(0, 0))
+    for version in versions:
+        assert (version - images).abs().max() <= EPS + 1e-12
+        assert version.min() >= 0
+        assert version.max() <= 1
+    clean, noisy, found = (F.cross_entropy(classifier(version), labels).item() for version in versions)
+    assert found > max(noisy, clean)
 
 
 def test_images_of_a_class_that_the_probe_does_not_know_are_attacked_too(
@@ -80,7 +76,7 @@ def test_images_of_a_class_that_the_probe_does_not_know_are_attacked_too(
 ) -> None:
     classifier, images, labels = ready
     made = [
-        attacked(classifier, images, beyond, Search, eps=EPS, generator=generator_for(0, 0))
+        attacked(classifier, images, beyond, **PGD, generator=generator_for(0, 0))[1]
         for beyond in (labels, torch.cat([labels[:-1], torch.tensor([10])]))
     ]
     assert torch.equal(made[0][:-1], made[1][:-1])
@@ -101,15 +97,16 @@ def test_figures_are_accuracies_of_the_attacked_images(ready: tuple[nn.Module, T
 
 
 def test_an_attack_has_its_bound_and_its_steps_in_units_of_pixels(ready: tuple[nn.Module, Tensor, Tensor]) -> None:
-    """The last images that the classifier sees are those of PGD: three steps of a fifth of the bound."""
+    """The last images that the classifier sees, after three steps and two versions, are those of PGD."""
     classifier, images, labels = ready
     seen: list[Tensor] = []
     hook = classifier.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     Robustness(eps=0.1, step=0.02, steps=3, seed=4).figures(classifier, images, labels)
     hook.remove()
     draws = generator_for(4, 0, 0, "robustness")
-    fifths = attacked(classifier, images, labels, lambda t: Search(t, steps=3, step_size=0.2), eps=0.1, generator=draws)
-    assert torch.allclose(seen[-1], fifths, atol=1e-12)
+    _, found = attacked(classifier, images, labels, eps=0.1, step=0.02, steps=3, generator=draws)
+    assert torch.equal(seen[-1], found)
+    assert len(seen) == 3 + 3
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """The linear probe on images that were changed to fool it, and on images changed by as much at random."""
 
-from collections.abc import Callable
 from copy import deepcopy
 
 import torch
@@ -8,68 +7,45 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from sparring.adversaries import Random, Search
-from sparring.contracts import Adversary, ImageShape, Transform, Turn
 from sparring.errors import InputError
 from sparring.evaluations.confusion import percent_right
 from sparring.evaluations.linear import ABSENT
 from sparring.evaluations.subject import Inspection, Subject
-from sparring.randomness import generator_for
+from sparring.randomness import generator_for, uniform
 
 BATCH = 250
 
 
-class PixelsAround(Transform):
-    """Pixels under L-inf around fixed images, whose projection also keeps every pixel in [0, 1].
-
-    Unlike `Pixels`, which clamps the image afterwards, parameters never lead out of the range, where there is no
-    gradient: the attack is exactly projected gradient ascent on the ball cut with the box.
-    """
-
-    def __init__(self, images: Float[Tensor, "b c h w"], eps: float) -> None:
-        super().__init__()
-        self.eps = eps
-        self.lowest, self.highest = (-images / eps).clamp(min=-1), ((1 - images) / eps).clamp(max=1)
-
-    def parameter_shape(self, image_shape: ImageShape) -> tuple[int, ...]:
-        return image_shape
-
-    def project(self, params: Float[Tensor, " b *p"]) -> Float[Tensor, " b *p"]:
-        return params.clamp(self.lowest, self.highest)
-
-    def forward(self, images: Float[Tensor, "b c h w"], params: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        return images + self.eps * params
-
-
+@torch.enable_grad()
 def attacked(
     classifier: nn.Module,
     images: Float[Tensor, "b c h w"],
     labels: Int[Tensor, " b"],
-    adversary: Callable[[Transform], Adversary],
     *,
     eps: float,
+    step: float,
+    steps: int,
     generator: torch.Generator,
-) -> Float[Tensor, "b c h w"]:
-    """The images as an adversary changes them within `eps` so that the classifier's cross-entropy grows.
+) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b c h w"]]:
+    """The images under uniform noise, and where projected gradient ascent on the cross-entropy leads from there.
+
+    Both stay within `eps` of the images and in [0, 1]: the projection is onto the ball cut with the box.
 
     Args:
         classifier: images in [0, 1] to logits, in evaluation mode; not changed.
-        adversary: makes the adversary for a transform, such as `lambda transform: Search(transform, steps=20)`.
-        eps: largest change of a pixel, in (0, 1].
+        eps, step: largest change of a pixel, and that of one step.
     """
-    around = PixelsAround(images, eps)
-    named = int(labels.max()) + 1  # once: it waits for the device
-
-    def hardness(params: Tensor, side: int = 0, running: bool = False) -> Tensor:
-        logits = classifier(around(images, params))
+    lowest, highest = (images - eps).clamp(min=0), (images + eps).clamp(max=1)
+    noisy = (images + eps * (2 * uniform(images.shape, generator, images) - 1)).clamp(0, 1)
+    moved, named = noisy, int(labels.max()) + 1  # once: it waits for the device
+    for _ in range(steps):
+        moved = moved.detach().requires_grad_()
+        logits = classifier(moved)
         unseen = max(0, named - logits.shape[1])  # classes of which the probe has no image
-        return F.cross_entropy(F.pad(logits, (0, unseen), value=ABSENT), labels, reduction="none")
-
-    nothing = images.new_zeros(len(images), 0)
-    places = torch.arange(len(images), device=images.device)
-    turn = Turn(images, places, lambda: nothing, hardness, lambda: nothing, step=0, generator=generator)
-    params = adversary(around).propose(turn).params
-    return images if params is None else around(images, params).clamp(0, 1)
+        loss = F.cross_entropy(F.pad(logits, (0, unseen), value=ABSENT), labels, reduction="sum")
+        (gradient,) = torch.autograd.grad(loss, moved)
+        moved = (moved.detach() + step * gradient.sign()).clamp(lowest, highest)
+    return noisy, moved
 
 
 class Robustness(Inspection):
@@ -109,19 +85,15 @@ class Robustness(Inspection):
         self, classifier: nn.Module, images: Float[Tensor, "n c h w"], labels: Int[Tensor, " n"]
     ) -> dict[str, float]:
         """Accuracies of any classifier of images in [0, 1], in evaluation mode."""
-        players: dict[str, Callable[[Transform], Adversary]] = {"noise": Random, "pgd": self._search}
-        right: dict[str, list[Tensor]] = {"clean": [], **{name: [] for name in players}}
+        right: dict[str, list[Tensor]] = {"clean": [], "noise": [], "pgd": []}
         for number, (chunk, truth) in enumerate(zip(images.split(BATCH), labels.split(BATCH), strict=True)):
-            versions = {"clean": chunk}
-            for name, player in players.items():
-                generator = generator_for(self.seed, number, 0, "robustness")
-                versions[name] = attacked(classifier, chunk, truth, player, eps=self.eps, generator=generator)
-            for name, version in versions.items():
+            draws = generator_for(self.seed, number, 0, "robustness")
+            noisy, moved = attacked(
+                classifier, chunk, truth, eps=self.eps, step=self.step, steps=self.steps, generator=draws
+            )
+            for name, version in {"clean": chunk, "noise": noisy, "pgd": moved}.items():
                 right[name].append(_recognised(classifier, version))
         return {f"robustness/{name}": percent_right(labels, torch.cat(each)) for name, each in right.items()}
-
-    def _search(self, transform: Transform) -> Search:
-        return Search(transform, steps=self.steps, step_size=self.step / self.eps)
 
 
 @torch.no_grad()
