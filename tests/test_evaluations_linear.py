@@ -17,7 +17,7 @@ from sparring.evaluations import Linear, LowLabel
 from sparring.evaluations.confusion import class_accuracies, confusion, percent_right
 from sparring.evaluations.linear import ABSENT, UNCHOSEN_C
 from sparring.evaluations.probe import Scale
-from sparring.evaluations.stratified import draw_stratified, others
+from sparring.evaluations.stratified import draw_stratified
 from sparring.randomness import generator_for
 
 
@@ -53,7 +53,7 @@ def test_the_c_chosen_is_the_best_of_the_grid_on_what_was_held_out(seed: int) ->
     grid = [1e-3, 1e-2, 1e-1, 1.0, 10.0]
     probe = Linear(grid, seed=seed).fit(bank, labels)
     held = draw_stratified(labels, lambda size: round(0.2 * size), generator_for(seed, 0, 0, "linear"))
-    rest = others(held, 60)
+    rest = sorted(set(range(60)) - set(held.tolist()))
     rows = Scale.of(bank)(bank)
     best, best_right = 0.0, -1
     for c in grid:

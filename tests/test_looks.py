@@ -10,7 +10,7 @@ from runs import measured, same_weights, small
 
 import sparring
 from sparring import monitor
-from sparring.batches import Batches, evenly
+from sparring.batches import Batches
 from sparring.datasets import Images
 from sparring.recipe import Part, Recipe
 
@@ -94,12 +94,6 @@ def test_probe_batches_share_no_image_and_ranks_share_a_batch(count: int) -> Non
     halves = [list(Batches(recipe, images, torch.device("cpu"), rank=r, ranks=2).probes(0, count)) for r in (0, 1)]
     for whole, first, second in zip(places, *halves, strict=True):
         assert sorted([*first.indices.tolist(), *second.indices.tolist()]) == sorted(whole)
-
-
-def test_places_are_spread_from_end_to_end() -> None:
-    assert evenly(4, 10).tolist() == [0, 3, 6, 9]
-    assert evenly(1, 10).tolist() == [0]
-    assert evenly(60_000, 60_001).unique().numel() == 60_000
 
 
 def test_a_run_keeps_which_class_the_nearest_negatives_are_of(

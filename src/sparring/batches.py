@@ -13,6 +13,7 @@ from sparring.randomness import generator_for
 from sparring.recipe import Recipe
 from sparring.rounds import Batch, base_views_of
 from sparring.schedules import count_steps, epoch_order, side_at, strength_at, views_at
+from sparring.tensors import evenly
 from sparring.views import base_views
 
 
@@ -66,8 +67,3 @@ class Batches:
         """On the device; pinned on the way to a GPU, or the copy would wait for the step before."""
         pinned = rows.pin_memory() if self.device.type == "cuda" else rows
         return pinned.to(self.device, non_blocking=True)
-
-
-def evenly(count: int, total: int) -> Int[Tensor, " count"]:
-    """`count` different places of `total`, from the first to the last."""
-    return torch.arange(count) * (total - 1) // max(count - 1, 1)

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from sparring.adversaries import Absent
-from sparring.batches import Batches, evenly
+from sparring.batches import Batches
 from sparring.contracts import Adversary, Embedding, Proposal
 from sparring.evaluations.collapse import alignment
 from sparring.evaluations.confusion import MOST_CLASSES
@@ -20,6 +20,7 @@ from sparring.intervals import t_margin
 from sparring.learner import Learner
 from sparring.module_state import holding
 from sparring.rounds import Batch, Outcome, base_name, hardened_of, partner_of
+from sparring.tensors import evenly
 from sparring.views import as_bytes
 
 GALLERY_IMAGES, TABLE_BATCHES = 8, 8
@@ -90,7 +91,7 @@ def choices(learner: Learner, batches: Sequence[Batch]) -> dict[str, float]:
     if not drawn:
         return {}
     length = drawn[0][0].numel()
-    kept = evenly(min(MOST_COLUMNS, length), length).to(drawn[0].device)
+    kept = evenly(MOST_COLUMNS, length).to(drawn[0].device)
     values = torch.stack([gather(params.flatten(1)[:, kept]) for params in drawn])
     named = [learner.adversary.transform.describe(params) for params in drawn]
     columns = {name: torch.stack([gather(each[name]) for each in named])[..., None] for name in named[0]}
@@ -147,7 +148,7 @@ def gallery(learner: Learner, batch: Batch, pixels: UInt8[Tensor, "n c h w"]) ->
     `pixels` are those of all images of the data set.
     """
     hard = hard_views(learner, batch).cpu()
-    shown = evenly(min(GALLERY_IMAGES, len(hard)), len(hard))
+    shown = evenly(GALLERY_IMAGES, len(hard))
     base = batch.views[base_name(hardened_of(learner.pairs))].cpu()
     images = pixels[batch.indices.cpu()[shown]]
     return {"images": images, "base": as_bytes(base[shown]), "hard": as_bytes(hard[shown])}

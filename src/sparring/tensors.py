@@ -1,10 +1,10 @@
-"""Small operations on tensors: bounds and sizes that keep their slope, fixed values sent to a device once."""
+"""Small operations on tensors: bounds and sizes that keep their slope, places spread evenly, constants sent once."""
 
 from functools import lru_cache
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 
@@ -25,6 +25,12 @@ def clamped(pixels: Float[Tensor, " *shape"]) -> Float[Tensor, " *shape"]:
 def magnitude(params: Float[Tensor, " *shape"]) -> Float[Tensor, " *shape"]:
     """|params| with slope 1 at 0, where abs() has none: a search that starts at the identity would never leave it."""
     return torch.where(params < 0, -params, params)
+
+
+def evenly(most: int, total: int) -> Int[Tensor, " n"]:
+    """At most `most` different places of `total`, from the first to the last."""
+    count = min(most, total)
+    return torch.arange(count) * (total - 1) // max(count - 1, 1)
 
 
 def constant(values: tuple[Any, ...], like: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sparring.contracts import Features
 from sparring.schema import check_range
+from sparring.tensors import evenly
 
 SMALLEST = 1e-7
 """Added to every share, so that its logarithm is finite."""
@@ -73,9 +74,8 @@ class Collapse:
 
     def __call__(self, features: Features) -> dict[str, float]:
         queries = features.queries
-        places = torch.linspace(0, len(queries) - 1, min(self.pairs_of, len(queries))).long()
         return {
             "feature_spread": spread(queries).item(),
             "rankme": rankme(queries).item(),
-            "uniformity": uniformity(queries[places]).item(),
+            "uniformity": uniformity(queries[evenly(self.pairs_of, len(queries))]).item(),
         }

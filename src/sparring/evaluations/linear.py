@@ -12,7 +12,7 @@ from sparring.contracts import Features
 from sparring.errors import InputError
 from sparring.evaluations.confusion import percent_right
 from sparring.evaluations.probe import Probe, Scale
-from sparring.evaluations.stratified import draw_stratified, others
+from sparring.evaluations.stratified import draw_stratified
 from sparring.evaluations.subject import Subject
 from sparring.randomness import generator_for
 
@@ -84,7 +84,7 @@ class Linear:
             return self.grid[0], True
         if torch.isin(labels, labels[held]).double().mean() < COVERED:
             return UNCHOSEN_C, True
-        rest = others(held, len(labels))
+        rest = ~torch.isin(torch.arange(len(labels)), held)
         accuracies, good = [], True
         for c in self.grid:
             weight, bias, converged = self._fit(rows[rest], labels[rest], c)

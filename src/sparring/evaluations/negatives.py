@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from sparring.contracts import Embedding
+from sparring.evaluations.confusion import confusion
 from sparring.gather import gather
 from sparring.methods.scores import Scores
 
@@ -108,7 +109,7 @@ def nearest_classes(
     if theirs is None or not _are_anchors(scores, second):
         return None
     nearest = theirs[nearest_negatives(scores, len(labels))]
-    return torch.bincount(labels * classes + nearest, minlength=classes**2).view(classes, classes)
+    return confusion(labels, nearest, classes)
 
 
 def tabled(counts: Float[Tensor, "c c"], chance: Float[Tensor, "c c"], names: Sequence[str]) -> dict[str, Any]:

@@ -22,10 +22,3 @@ def draw_stratified(
 def of_share(share: float, size: int) -> int:
     """How many of a class of this size a share in (0, 1] is: at least one."""
     return max(1, round(share * size))
-
-
-def others(places: Int[Tensor, " m"], n: int) -> Int[Tensor, " k"]:
-    """The places below `n` that were not drawn."""
-    kept = torch.ones(n, dtype=torch.bool)
-    kept[places] = False
-    return kept.nonzero()[:, 0]

@@ -15,6 +15,7 @@ from sparring.datasets import DataSet, Images
 from sparring.evaluations.features import extract, features_of
 from sparring.evaluations.probe import Probe
 from sparring.recipe import Views
+from sparring.tensors import evenly
 
 CPU = torch.device("cpu")
 
@@ -62,7 +63,7 @@ class Subject:
     def sample(self, count: int) -> tuple[UInt8[Tensor, "n 3 h w"], Int[Tensor, " n"] | None]:
         """At most `count` of the measured images, evenly spread, with their labels."""
         images = self.shown
-        places = torch.linspace(0, len(images) - 1, min(count, len(images))).long()
+        places = evenly(count, len(images))
         return images.pixels[places], None if images.labels is None else images.labels[places]
 
 

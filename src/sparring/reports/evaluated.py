@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from sparring.reports.charts import save_png, spread, style
 from sparring.reports.layouts import LAYOUTS
 from sparring.reports.panels import INK, MUTED, RULE, Curve, Panel
+from sparring.tensors import evenly
 
 POINTS = 2000
 COLOURED = 10
@@ -85,7 +86,7 @@ def save_scatter(
     images: str = "test images",
 ) -> None:
     """At most 2,000 features of `images` in two dimensions, coloured by class; names lie at the classes' medians."""
-    chosen = np.linspace(0, len(features) - 1, min(POINTS, len(features))).astype(int)
+    chosen = evenly(POINTS, len(features)).numpy()
     places, words = LAYOUTS[projection if len(chosen) > FEWEST else "pca"](features, chosen)
     with style():
         figure = Figure(figsize=(7.2, 5.6), layout="constrained")
