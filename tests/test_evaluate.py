@@ -191,7 +191,7 @@ WRONG = {
     "an unknown probe": (["--probe", "liner"], "linear"),
     "an unknown setting": (["--probe", '{name = "linear", gird = [1.0]}'], "grid"),
     "an eps in bytes": (["--probe", '{name = "robustness", eps = 8}'], "8/255"),
-    "no shots": (["--probe", '{name = "few_shot", shots = []}'], "1 shot"),
+    "no shots": (["--probe", '{name = "few_shot", shots = []}'], "shots: expected at least one"),
     "features in a file of another kind": (["--features", "f.npz"], ".safetensors"),
     "features in a folder that is not there": (["--features", "nowhere/f.safetensors"], "nowhere"),
     "an unknown projection": (["--projection", "umpa"], "umap"),

@@ -124,10 +124,16 @@ def test_the_probe_needs_labels_and_two_classes() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [lambda: Linear([]), lambda: Linear([0.0]), lambda: LowLabel(shares=(0.0,)), lambda: LowLabel(draws=1)]
+    ("wrong", "words"),
+    [
+        (lambda: Linear([]), r"linear: grid: expected at least one number, got none"),
+        (lambda: Linear([0.0]), r"linear: grid: expected a number above 0, got 0"),
+        (lambda: LowLabel(shares=(0.1, 0.0)), r"low_label: shares: expected a number in \(0, 1\], got 0"),
+        (lambda: LowLabel(draws=1), r"low_label: draws: expected a number of at least 2, got 1"),
+    ],
 )
-def test_settings_that_cannot_be_are_one_line(wrong) -> None:
-    with pytest.raises(InputError, match="expected"):
+def test_settings_that_cannot_be_are_one_line(wrong, words) -> None:
+    with pytest.raises(InputError, match=words):
         wrong()
 
 

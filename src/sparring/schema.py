@@ -116,14 +116,22 @@ def check_ranges(owner: object, ranges: Mapping[str, tuple[float, float]], prefi
 def check_range(name: str, value: float, low: float, high: float = math.inf) -> None:
     """Refuse a number that is out of its range, infinite or not a number."""
     if not (low <= value <= high and math.isfinite(value)):
-        least = f"of at least {low:g}" if math.isfinite(low) else ""
-        expected = f"in [{low:g}, {high:g}]" if math.isfinite(high) else least
+        least = "above 0" if low == TINY else f"of at least {low:g}" if math.isfinite(low) else ""
+        start = "(0" if low == TINY else f"[{low:g}"
+        expected = f"in {start}, {high:g}]" if math.isfinite(high) else least
         kind = "number" if math.isfinite(value) else "finite number"
         raise InputError(f"{name}: expected a {f'{kind} {expected}'.rstrip()}, got {value}")
 
 
+def check_each(name: str, values: Sequence[float], low: float, high: float = math.inf) -> None:
+    """Refuse an empty list, and the first number of one that `check_range` refuses."""
+    if not values:
+        raise InputError(f"{name}: expected at least one number, got none")
+    for value in values:
+        check_range(name, value, low, high)
+
+
 def check_neighbours(ks: Sequence[int], ts: Sequence[float]) -> None:
     """Refuse numbers of neighbours and temperatures that no kNN can use."""
-    for name, values, least in (("knn_k", ks, 1), ("knn_t", ts, 1e-3)):
-        if not values or not all(least <= value < math.inf for value in values):
-            raise InputError(f"{name}: expected values of at least {least}, got {list(values)}")
+    check_each("knn_k", ks, 1)
+    check_each("knn_t", ts, 1e-3)

@@ -11,6 +11,7 @@ from torch import Tensor
 from sparring.contracts import Features
 from sparring.errors import InputError
 from sparring.randomness import generator_for
+from sparring.schema import check_each, check_range
 
 CHUNK = 100  # episodes at a time: 5 classes of 1,000 images are 2 MB of draws
 
@@ -69,11 +70,10 @@ class FewShot:
     def __init__(
         self, *, ways: int = 5, shots: Sequence[int] = (1, 5), queries: int = 15, episodes: int = 1000, seed: int = 0
     ) -> None:
-        if ways < 2 or not shots or min(*shots, queries) < 1 or episodes < 2:
-            raise InputError(
-                "few_shot: expected at least 2 ways, 1 shot, 1 query and 2 episodes, "
-                f"got {ways}, {list(shots)}, {queries} and {episodes}"
-            )
+        check_range("few_shot: ways", ways, 2)
+        check_each("few_shot: shots", shots, 1)
+        check_range("few_shot: queries", queries, 1)
+        check_range("few_shot: episodes", episodes, 2)
         self.ways, self.shots, self.queries, self.episodes, self.seed = ways, tuple(shots), queries, episodes, seed
 
     def __call__(self, features: Features) -> dict[str, float]:

@@ -11,7 +11,6 @@ from torch import nn
 from torch.optim import SGD
 
 from sparring.batches import Batches
-from sparring.errors import InputError
 from sparring.evaluations.confusion import percent_right
 from sparring.evaluations.features import extract
 from sparring.evaluations.stratified import draw_stratified, of_share
@@ -19,6 +18,7 @@ from sparring.evaluations.subject import Inspection, Subject
 from sparring.randomness import generator_for, seeded
 from sparring.recipe import Recipe
 from sparring.schedules import learning_rate_at
+from sparring.schema import TINY, check_each
 
 
 class FineTune(Inspection):
@@ -49,8 +49,7 @@ class FineTune(Inspection):
         batch_size: int = 128,
         seed: int = 0,
     ) -> None:
-        if not shares or not all(0 < share <= 1 for share in shares):
-            raise InputError(f"finetune: expected shares in (0, 1], got {list(shares)}")
+        check_each("finetune: shares", shares, TINY, 1)
         self.shares = tuple(shares)
         self.recipe = Recipe(
             epochs=epochs,

@@ -15,6 +15,7 @@ from sparring.evaluations.probe import Probe, Scale
 from sparring.evaluations.stratified import draw_stratified
 from sparring.evaluations.subject import Subject
 from sparring.randomness import generator_for
+from sparring.schema import TINY, check_each, check_range
 
 GRID = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 HELD_OUT = 0.2
@@ -45,10 +46,9 @@ class Linear:
     def __init__(
         self, grid: Sequence[float] = GRID, *, tolerance: float = 1e-4, iterations: int = 1000, seed: int = 0
     ) -> None:
-        if not grid or not all(0 < c < float("inf") for c in grid):
-            raise InputError(f"linear: expected a grid of positive numbers, got {list(grid)}")
-        if tolerance <= 0 or iterations < 1:
-            raise InputError(f"linear: expected tolerance > 0 and iterations >= 1, got {tolerance} and {iterations}")
+        check_each("linear: grid", grid, TINY)
+        check_range("linear: tolerance", tolerance, TINY)
+        check_range("linear: iterations", iterations, 1)
         self.grid, self.tolerance, self.iterations, self.seed = sorted(grid), tolerance, iterations, seed
 
     def __call__(self, features: Features) -> dict[str, float]:

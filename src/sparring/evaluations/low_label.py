@@ -14,6 +14,7 @@ from sparring.evaluations.linear import Linear
 from sparring.evaluations.probe import Scale
 from sparring.evaluations.stratified import draw_stratified, of_share
 from sparring.randomness import generator_for
+from sparring.schema import TINY, check_range
 
 
 class LowLabel:
@@ -35,11 +36,11 @@ class LowLabel:
     def __init__(
         self, *, shares: Sequence[float] = (0.01, 0.1), per_class: Sequence[int] = (), draws: int = 5, seed: int = 0
     ) -> None:
-        if not all(0 < share <= 1 for share in shares) or not all(number >= 1 for number in per_class) or draws < 2:
-            raise InputError(
-                "low_label: expected shares in (0, 1], per_class of at least 1 and at least 2 draws, "
-                f"got {list(shares)}, {list(per_class)} and {draws}"
-            )
+        check_range("low_label: draws", draws, 2)
+        for share in shares:
+            check_range("low_label: shares", share, TINY, 1)
+        for number in per_class:
+            check_range("low_label: per_class", number, 1)
         self.draws, self.seed, self.per_class = draws, seed, per_class
         self.counts: dict[str, Callable[[int], int]] = {
             **{f"low_label/share={share:g}": partial(of_share, share) for share in shares},

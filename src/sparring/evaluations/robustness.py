@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from sparring.errors import InputError
 from sparring.evaluations.confusion import percent_right
 from sparring.evaluations.linear import ABSENT
 from sparring.evaluations.subject import Inspection, Subject
 from sparring.randomness import generator_for, uniform
+from sparring.schema import TINY, check_range
 
 BATCH = 250
 
@@ -67,11 +67,10 @@ class Robustness(Inspection):
     def __init__(
         self, *, eps: float = 8 / 255, steps: int = 20, step: float = 2 / 255, images: int = 1000, seed: int = 0
     ) -> None:
-        if not (0 < eps <= 1 and 0 < step <= 1 and steps >= 1 and images >= 1):
-            raise InputError(
-                "robustness: expected eps and step in (0, 1] (8/255 = 0.0314), steps and images of at least 1, "
-                f"got {eps}, {step}, {steps} and {images}"
-            )
+        for name, length in {"eps": eps, "step": step}.items():
+            check_range(f"robustness: {name} (8/255 = 0.0314)", length, TINY, 1)
+        check_range("robustness: steps", steps, 1)
+        check_range("robustness: images", images, 1)
         self.eps, self.steps, self.step, self.images, self.seed = eps, steps, step, images, seed
 
     def __call__(self, subject: Subject) -> dict[str, float]:
