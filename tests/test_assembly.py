@@ -21,9 +21,9 @@ from sparring.contracts import Penalty, Proposal, Transform, Turn
 from sparring.datasets import Images
 from sparring.encoders import ENCODERS, HALF, Encoder, resnet12
 from sparring.errors import InputError
+from sparring.looks import hard_views
 from sparring.part import tabled
 from sparring.parts import TABLES, build, load_parts, resolved, settings_of
-from sparring.probes import hard_views
 from sparring.randomness import generator_for, seeded
 from sparring.recipe import PARTS, Part, Recipe
 from sparring.rounds import Batch

@@ -12,8 +12,8 @@ from sparring.adversaries import Random
 from sparring.dual_norm import DualNorm, with_dual_norms, without_dual_norms
 from sparring.encoders import resnet12
 from sparring.learner import Learner
+from sparring.looks import hardness
 from sparring.methods import BYOL, SimSiam
-from sparring.probes import hardness
 from sparring.randomness import generator_for, seeded
 from sparring.recipe import Part, Recipe
 from sparring.rounds import Batch

@@ -278,7 +278,7 @@ def test_a_look_does_not_put_equals_side_by_side(folder: Path) -> None:
     assert images.labels is not None
     assert images.labels.diff().min() >= 0  # class by class, as folders are read
     batches = Batches(small(folder, batch_size=30), images, torch.device("cpu"))
-    labels = batches.labels(batches.probe(0))
+    labels = batches.labels(batches.look(0))
     assert labels is not None
     assert labels.bincount().tolist() == [10, 10, 10]
     assert (labels == labels.roll(1)).float().mean() < 0.6
@@ -289,7 +289,7 @@ def test_sides_of_views_each_take_an_equal_part_of_training(folder: Path) -> Non
     batches = Batches(recipe, load_dataset(str(folder), image_size=16).train, torch.device("cpu"))
     sides = [batches.training(step).views["second"].shape[-1] for step in range(4 * batches.steps_per_epoch)]
     assert sides == [side for side in (8, 12, 16, 16) for _ in range(batches.steps_per_epoch)]
-    assert {view.shape[-1] for view in batches.probe(10**6).views.values()} == {16}  # after the last step
+    assert {view.shape[-1] for view in batches.look(10**6).views.values()} == {16}  # after the last step
 
 
 @pytest.mark.parametrize(("whole", "pixels"), [(32, (16, 24, 32, 40)), (64, (32, 48, 64, 40)), (28, (14, 21, 28, 40))])

@@ -20,9 +20,9 @@ from sparring.dual_norm import with_dual_norms
 from sparring.encoders import resnet12
 from sparring.hardening import Hardening
 from sparring.learner import Learner
+from sparring.looks import hard_views, hardness
 from sparring.methods import SimSiam, simclr
 from sparring.penalties import IdentityDivergence
-from sparring.probes import hard_views, hardness
 from sparring.randomness import generator_for, seeded
 from sparring.recipe import Part, Recipe
 from sparring.rounds import Batch, partner_of
@@ -146,7 +146,7 @@ def test_a_look_changes_nothing(photographs: Tensor) -> None:
     )
 
 
-def test_the_probe_measures_what_a_round_would(photographs: Tensor) -> None:
+def test_a_look_measures_what_a_round_would(photographs: Tensor) -> None:
     learner, batch = make(), make_batch(photographs)
     measured = hardness(learner, batch)
     first, second = (

@@ -82,16 +82,16 @@ def test_a_negative_number_of_steps_is_refused() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3, 9])
-def test_probe_batches_share_no_image_and_ranks_share_a_batch(count: int) -> None:
+def test_batches_to_look_at_share_no_image_and_ranks_share_a_batch(count: int) -> None:
     images = Images(torch.zeros(60, 3, 4, 4, dtype=torch.uint8), torch.arange(60) // 20, ("a", "b", "c"))
     recipe = Recipe(batch_size=12)
-    alone = list(Batches(recipe, images, torch.device("cpu")).probes(0, count))
+    alone = list(Batches(recipe, images, torch.device("cpu")).looks(0, count))
     places = [batch.indices.tolist() for batch in alone]
     assert len(places) == min(count, 5)
     flat = [place for own in places for place in own]
     assert len(set(flat)) == len(flat) == 12 * len(places)
     assert all({place // 20 for place in own} == {0, 1, 2} for own in places)
-    halves = [list(Batches(recipe, images, torch.device("cpu"), rank=r, ranks=2).probes(0, count)) for r in (0, 1)]
+    halves = [list(Batches(recipe, images, torch.device("cpu"), rank=r, ranks=2).looks(0, count)) for r in (0, 1)]
     for whole, first, second in zip(places, *halves, strict=True):
         assert sorted([*first.indices.tolist(), *second.indices.tolist()]) == sorted(whole)
 
@@ -108,6 +108,6 @@ def test_a_run_keeps_which_class_the_nearest_negatives_are_of(
     before, after = tables
     assert before["chance"] == after["chance"], "which depends on the images alone"
     assert before["shares"] != after["shares"]
-    monkeypatch.setattr("sparring.probes.MOST_CLASSES", 2)
+    monkeypatch.setattr("sparring.looks.MOST_CLASSES", 2)
     for recipe in (small(folder, epochs=1), small(folder, epochs=1, method=SIMCLR)):
         assert not (sparring.train(recipe, run=tmp_path / recipe.method.name) / "nearest").exists()

@@ -27,9 +27,9 @@ from sparring.contracts import Adversary, Move, Penalty, Transform, Turn
 from sparring.encoders import resnet12
 from sparring.errors import InputError
 from sparring.learner import Learner
+from sparring.looks import hard_views
 from sparring.methods import SimSiam
 from sparring.parts import build
-from sparring.probes import hard_views
 from sparring.randomness import generator_for, seeded
 from sparring.recipe import Part
 from sparring.rounds import Batch

@@ -16,6 +16,9 @@ from sparring.schedules import count_steps, epoch_order, side_at, strength_at, v
 from sparring.tensors import evenly
 from sparring.views import base_views
 
+LOOKS = "probe"
+"""The stream of what is looked at; by another name other images and views would be drawn."""
+
 
 class Batches:
     """One rank's share of the batches of a recipe, on its device; `ranks` processes share a batch."""
@@ -33,19 +36,20 @@ class Batches:
         everyone = self.order(epoch)[place * size : (place + 1) * size]
         return self._draw(everyone.chunk(self.ranks)[self.rank], "training", step // self.recipe.replays, step)
 
-    def probe(self, step: int, draw: int = 0) -> Batch:
+    def look(self, step: int, draw: int = 0) -> Batch:
         """The same images and base views each time, from all over the data set; other views for another `draw`."""
-        return next(self.probes(step, 1, draw))
+        return next(self.looks(step, 1, draw))
 
-    def probes(self, step: int, count: int, draw: int = 0) -> Iterator[Batch]:
+    def looks(self, step: int, count: int, draw: int = 0) -> Iterator[Batch]:
         """At most `count` such batches, at least one, without an image in common; each as large as in training."""
         size, total = self.recipe.batch_size, len(self.images)
         count = min(count, total // size)
         chosen = evenly(count * size, total)
         # in any order: data often lie class by class, and neighbours in a batch are held against each other
-        chosen = chosen[torch.randperm(len(chosen), generator=generator_for(self.recipe.seed, 0, stream="probe/order"))]
+        order = generator_for(self.recipe.seed, 0, stream=f"{LOOKS}/order")
+        chosen = chosen[torch.randperm(len(chosen), generator=order)]
         for number in range(count):
-            yield self._draw(chosen[number::count][self.rank :: self.ranks], "probe", draw + number, step)
+            yield self._draw(chosen[number::count][self.rank :: self.ranks], LOOKS, draw + number, step)
 
     def labels(self, batch: Batch) -> Int[Tensor, " b"] | None:
         """The classes of a batch's images, where they are known."""

@@ -20,10 +20,10 @@ from sparring.errors import InputError
 from sparring.files import check_writable
 from sparring.gather import rank
 from sparring.grid import Grid, chosen, load_grid, parse_axes
+from sparring.looks import gallery
 from sparring.options import List, Preview, Report, Reproduce, Sweep, Train
 from sparring.part import brings_transform, tabled
 from sparring.parts import TABLES, load_parts, settings_of
-from sparring.probes import gallery
 from sparring.randomness import seeded
 from sparring.recipe_files import about, shipped_recipes
 from sparring.reports import write_report
@@ -122,7 +122,7 @@ def preview(asked: Preview) -> None:
     small = replace(recipe, batch_size=max(2, min(PREVIEW_BATCH, len(data.train))), ramp=0.0)
     with seeded(recipe.seed, "weights"):
         learner = build_learner(small, context_of(data))
-    batch = Batches(small, data.train, torch.device("cpu")).probe(0)
+    batch = Batches(small, data.train, torch.device("cpu")).look(0)
     shown = gallery(learner, batch, data.train.pixels)
     untrained = ", untrained" if any(True for _ in learner.adversary.parameters()) else ""
     changed = "" if brings_transform(tabled(recipe.adversary)) else f" x {recipe.transform.name}"

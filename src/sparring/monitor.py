@@ -18,8 +18,8 @@ from sparring.evaluations.collapse import spread
 from sparring.files import write_json
 from sparring.gather import all_reduce_mean, all_reduce_sum, broadcast_buffers, gather, rank, ranks, unshard
 from sparring.learner import Learner
+from sparring.looks import choices, described, gallery, hardness, nearest_table, together
 from sparring.module_state import is_finite
-from sparring.probes import choices, described, gallery, hardness, nearest_table, together
 from sparring.progress import Display, Pace
 from sparring.randomness import seeded
 from sparring.recipe import Recipe
@@ -27,7 +27,7 @@ from sparring.rounds import Outcome
 from sparring.run import Run
 from sparring.schedules import strength_at
 
-PROBE_DRAWS = 4
+CHOICE_DRAWS = 4
 HARDNESS_BATCHES = 8
 """Without an image in common, where there are as many: what chance makes of a single one is as large as many a lead."""
 REMEDY = "what was saved before is kept; try a smaller --learning-rate"
@@ -98,7 +98,7 @@ class Monitor:
         """Measure frozen features and the game; ranks share the images of both."""
         record = self._hardness(step)
         with seeded(self.recipe.seed, step, self.rank, "choices"):
-            record |= choices(self.learner, [self.batches.probe(step, draw) for draw in range(PROBE_DRAWS)])
+            record |= choices(self.learner, [self.batches.look(step, draw) for draw in range(CHOICE_DRAWS)])
         encoder = self.learner.method.encoder
         broadcast_buffers(encoder)  # on CPUs each rank has statistics of its own; the first rank's are saved
         features = features_of(self.data, partial(extract, encoder, device=self.device))
@@ -121,7 +121,7 @@ class Monitor:
     def keep_pictures(self, step: int, stage: str) -> None:
         """Keep a few images with their views, and of which class the nearest negatives of hard views are."""
         with seeded(self.recipe.seed, step, self.rank, "show"):
-            pictures = gallery(self.learner, self.batches.probe(step), self.data.train.pixels)
+            pictures = gallery(self.learner, self.batches.look(step), self.data.train.pixels)
             table = nearest_table(self.learner, self.batches, step, self.data.train.classes)
         if self.rank == 0:
             self.run.save_tensors(f"gallery/{stage}.safetensors", pictures)
@@ -154,7 +154,7 @@ class Monitor:
         with seeded(self.recipe.seed, step, self.rank, "look"):
             looks = [
                 all_reduce_mean(hardness(self.learner, batch, self.batches.labels(batch)), self.device)
-                for batch in self.batches.probes(step, HARDNESS_BATCHES)
+                for batch in self.batches.looks(step, HARDNESS_BATCHES)
             ]
         return together(looks)
 

@@ -12,12 +12,12 @@ from sparring.contracts import Embedding, Move
 from sparring.encoders import Encoder, resnet12
 from sparring.gather import all_reduce_mean, alone, gather, ranks, shard, unshard
 from sparring.learner import Learner
+from sparring.looks import described
 from sparring.methods import METHODS
 from sparring.module_state import frozen_statistics
 from sparring.monitor import LossLog
 from sparring.parts import build
 from sparring.penalties import EntropyBand
-from sparring.probes import described
 from sparring.randomness import seeded
 from sparring.recipe import Part
 from sparring.rounds import Batch, Outcome

@@ -13,8 +13,8 @@ from sparring.alarms import alarms, signs_of_collapse, state_of
 from sparring.contracts import Adversary, Proposal, Turn
 from sparring.encoders import resnet12
 from sparring.learner import Learner
+from sparring.looks import choices, described, hardness, together
 from sparring.methods import simclr
-from sparring.probes import choices, described, hardness, together
 from sparring.randomness import generator_for, seeded
 from sparring.rounds import Batch, Outcome
 from sparring.transforms import Jitter, Pixels, Rotation

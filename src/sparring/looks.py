@@ -129,7 +129,7 @@ def nearest_table(learner: Learner, batches: Batches, step: int, names: Sequence
     if not isinstance(learner.method, Scored) or len(names) > MOST_CLASSES:
         return None
     found = []
-    for batch in batches.probes(step, TABLE_BATCHES):
+    for batch in batches.looks(step, TABLE_BATCHES):
         if (labels := batches.labels(batch)) is None:
             return None
         name, partner = _seats(learner, batch)
