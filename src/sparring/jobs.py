@@ -71,7 +71,10 @@ def _command(cell: Cell) -> list[str]:
 
 
 def take_lock(log: IO[str], path: Path) -> None:
-    """Refuse a folder that a process trains in already: one of another sweep, or that outlived its own."""
+    """Refuse a folder that a process trains in already: one of another sweep, or that outlived its own.
+
+    The process locks the folder itself as well, but only once it is up, seconds after its recipe was written.
+    """
     if not lock(log.fileno()):
         raise InputError(TAKEN.format(path))
 
