@@ -73,13 +73,13 @@ def evaluate(asked: Evaluate) -> None:
         raise findings.refused
 
 
-def _subject(asked: Evaluate, recipe: Recipe, name: str, judge: object) -> Subject:
-    """The run's encoder on the images of this name, where they are measured."""
+def _subject(asked: Evaluate, recipe: Recipe, name: str, linear: object) -> Subject:
+    """The run's encoder on the images of this name, where they are measured; `linear` fits its probe if asked for."""
     encoder, root = load_encoder(asked.run), asked.data_root or recipe.data_root
     images = load_dataset(name, image_size=image_size_of(asked.run), root=root, max_broken=recipe.max_broken)
     device = fabric_on(asked.accelerator or recipe.accelerator, devices=1).device
-    linear = judge if isinstance(judge, Linear) else Linear()
-    return Subject(encoder.to(device), images, recipe.views, linear.fit, device, precision_of(recipe, device))
+    fit = (linear if isinstance(linear, Linear) else Linear()).fit
+    return Subject(encoder.to(device), images, recipe.views, fit, device, precision_of(recipe, device))
 
 
 def _check_file(features: Path | None) -> None:
