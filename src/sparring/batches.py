@@ -16,9 +16,6 @@ from sparring.schedules import count_steps, epoch_order, side_at, strength_at, v
 from sparring.tensors import evenly
 from sparring.views import base_views
 
-LOOKS = "probe"
-"""The stream of what is looked at; by another name other images and views would be drawn."""
-
 
 class Batches:
     """One rank's share of the batches of a recipe, on its device; `ranks` processes share a batch."""
@@ -46,10 +43,9 @@ class Batches:
         count = min(count, total // size)
         chosen = evenly(count * size, total)
         # in any order: data often lie class by class, and neighbours in a batch are held against each other
-        order = generator_for(self.recipe.seed, 0, stream=f"{LOOKS}/order")
-        chosen = chosen[torch.randperm(len(chosen), generator=order)]
+        chosen = chosen[torch.randperm(len(chosen), generator=generator_for(self.recipe.seed, 0, stream="looks/order"))]
         for number in range(count):
-            yield self._draw(chosen[number::count][self.rank :: self.ranks], LOOKS, draw + number, step)
+            yield self._draw(chosen[number::count][self.rank :: self.ranks], "looks", draw + number, step)
 
     def labels(self, batch: Batch) -> Int[Tensor, " b"] | None:
         """The classes of a batch's images, where they are known."""
