@@ -73,12 +73,16 @@ def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
 
 def _nearest(runs: Sequence[Record]) -> Drawn:
     found = {run.label: nearest.tables(run.path) for run in runs}
-    names = [f"nearest-{number + 1}" if len(runs) > 1 else "nearest" for number in range(len(runs))]
     return {
         label: (nearest.pictures(own, name), nearest.sentence(own))
-        for name, (label, own) in zip(names, found.items(), strict=True)
+        for name, (label, own) in zip(_numbered("nearest", len(runs)), found.items(), strict=True)
         if own
     }
+
+
+def _numbered(name: str, runs: int) -> list[str]:
+    """What each run's picture of this name is called: by the run's place, whether or not those before it have one."""
+    return [f"{name}-{place + 1}" for place in range(runs)] if runs > 1 else [name]
 
 
 def _write_figures(panels: dict[str, list[Panel]], pictures: dict[str, list[gallery.Row]], folder: Path) -> None:
@@ -86,8 +90,9 @@ def _write_figures(panels: dict[str, list[Panel]], pictures: dict[str, list[gall
     for name, drawn in panels.items():
         if drawn:
             charts.save_png(drawn, folder / f"{name}.png")
-    for number, rows in enumerate(filter(None, pictures.values())):
-        gallery.save_png(rows, folder / (f"gallery-{number + 1}.png" if len(pictures) > 1 else "gallery.png"))
+    for name, rows in zip(_numbered("gallery", len(pictures)), pictures.values(), strict=True):
+        if rows:
+            gallery.save_png(rows, folder / f"{name}.png")
 
 
 def _page(
