@@ -102,11 +102,10 @@ def test_a_run_that_was_not_evaluated_shows_nothing(fake_run):
     assert "nearest negatives are of" not in page
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"sample": {}}', '{"sample": {"figures": {"knn": "high"}}}'])
-def test_a_damaged_evaluation_is_one_clear_line_and_no_page(fake_run, text):
+def test_a_damaged_evaluation_is_one_clear_line_and_no_page(fake_run):
     run = fake_run()
-    (run / "evaluation.json").write_text(text)
-    with pytest.raises(InputError, match=r"evaluation\.json as `sparring evaluate` writes it.*delete it"):
+    (run / "evaluation.json").write_text("{")
+    with pytest.raises(InputError, match=r"evaluation\.json: expected what `sparring evaluate` writes.*delete it"):
         write_report([run])
     assert not (run / "report.html").exists()
 
