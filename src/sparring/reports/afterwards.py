@@ -14,7 +14,7 @@ from sparring.reports.pictures import Picture, beside
 from sparring.reports.record import Record, is_number, labels
 from sparring.reports.seeds import label_of, telling
 from sparring.reports.tables import ABSENT, row, table
-from sparring.reports.words import name, written
+from sparring.reports.words import name, true_minus
 from sparring.run import Run
 
 PICTURES = {
@@ -63,7 +63,7 @@ class Column:
         if not values:
             return ABSENT
         form = digits(key)
-        text = written(mean(values.values()), form)
+        text = true_minus(f"{mean(values.values()):{form}}")
         if len(values) > 1:
             return f"{text} ± {stdev(values.values()):{form}}"
         behind = [margin for _, own in self.runs for margin in margins(own, key)]

@@ -65,10 +65,10 @@ def hardness(run: Record) -> str:
         return ""
     losses = _losses(run)
     against = {"random": "with random parameters", "clean": "clean"}
-    others = [f"{written(losses[key], '.3f')} {words}" for key, words in against.items() if key in losses]
+    others = [f"{losses[key]:.3f} {words}" for key, words in against.items() if key in losses]
     if "adversary" not in losses or not others:
         return ""
-    figures = f"loss per image {written(losses['adversary'], '.3f')}, against {' and '.join(others)}"
+    figures = true_minus(f"loss per image {losses['adversary']:.3f}, against {' and '.join(others)}")
     return f"{judged(run)} (epoch {losses['epoch']:.4g}: {figures})."
 
 
@@ -98,9 +98,9 @@ def name(recipe: dict[str, Any], table: str) -> str:
     return "" if found == "none" else found
 
 
-def written(value: float, form: str) -> str:
-    """A number with a true minus sign."""
-    return format(value, form).replace("-", "\u2212")
+def true_minus(number: str) -> str:
+    """With a true minus sign."""
+    return number.replace("-", "\u2212")
 
 
 def _trained(run: Record) -> str:
