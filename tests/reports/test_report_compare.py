@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from sparring.reports import compare, cost, write_report
+from sparring.reports import compare, spending, write_report
 from sparring.reports.record import Record, read_runs
 
 
@@ -112,9 +112,9 @@ def one(folder: Path) -> Record:
 
 def test_a_logged_step_stands_for_all_since_the_line_before(fake_run):
     run = one(spend(fake_run(), 6.0))
-    assert cost.total_cost(run) == 6 * 40 * 100  # 40 steps of 100 images
+    assert spending.total_cost(run) == 6 * 40 * 100  # 40 steps of 100 images
     [line for line in run.lines if "cost" in line][-1]["cost"] = 16.0
-    steps, spent = cost.spending(run)
+    steps, spent = spending.spending(run)
     by_step = {int(step): value for step, value in zip(steps, spent, strict=True)}
     total = 0.0
     for step in range(1, 41):
@@ -123,7 +123,7 @@ def test_a_logged_step_stands_for_all_since_the_line_before(fake_run):
 
 
 def test_costs_that_were_not_logged_are_none(fake_run):
-    assert cost.total_cost(one(fake_run())) == 0
+    assert spending.total_cost(one(fake_run())) == 0
 
 
 @pytest.mark.parametrize(
@@ -131,13 +131,13 @@ def test_costs_that_were_not_logged_are_none(fake_run):
 )
 def test_at_equal_cost_the_last_evaluation_within_the_budget_is_taken(fake_run, share, epoch, knn):
     run = one(spend(fake_run(), 6.0, every=8))
-    assert cost.at_cost(run, "knn", share * 24_000) == (epoch, knn)
+    assert spending.at_cost(run, "knn", share * 24_000) == (epoch, knn)
 
 
 def test_nothing_was_evaluated_within_no_budget(fake_run):
     run = one(spend(fake_run(), 6.0))
-    assert cost.at_cost(run, "knn", -1.0) is None
-    assert cost.at_epoch(run, "knn", 7.9) == (4, 61.75)
+    assert spending.at_cost(run, "knn", -1.0) is None
+    assert spending.at_epoch(run, "knn", 7.9) == (4, 61.75)
 
 
 def test_the_page_says_what_an_equal_cost_means(fake_run, tmp_path, table_of):

@@ -10,7 +10,7 @@ from pathlib import Path
 from string import Template
 
 from sparring.files import check_writable, write_text
-from sparring.reports import afterwards, charts, curves, gallery, nearest, seeds, tables, words
+from sparring.reports import charts, curves, evaluation_tables, gallery, nearest, seeds, tables, words
 from sparring.reports.compare import grouped
 from sparring.reports.panels import VARIABLES, Panel
 from sparring.reports.pictures import Picture, beside
@@ -104,7 +104,7 @@ def _page(
     sections = [
         _summary(runs),
         _section("kNN accuracy", _charts("knn", panels), KNN.format(_evaluated_on(runs)) + words.neighbours(runs)),
-        _section(*afterwards.section(runs)),
+        _section(*evaluation_tables.section(runs)),
         _section("What the adversary chooses", _charts("parameters", panels), PARAMETERS + one),
         _section("Does it choose for each image?", _charts("choices", panels), CHOICES),
         _section("What the views look like", _galleries(pictures), one),

@@ -18,8 +18,8 @@ from sparring.reports.compare import (
     grouped,
     with_interval,
 )
-from sparring.reports.cost import at_cost, at_epoch, total_cost
 from sparring.reports.record import Record
+from sparring.reports.spending import at_cost, at_epoch, total_cost
 from sparring.reports.tables import ABSENT, FIGURES, differing, heading, recipe_cells, row, table
 from sparring.reports.words import MEASURES, UNLIKE, is_finished, measured_on, true_minus
 

@@ -22,13 +22,13 @@ def flatten(table: dict[str, Any], beginning: str = "") -> Iterator[tuple[str, s
         if isinstance(value, dict):
             yield from flatten(value, f"{beginning}{key}.")
         else:
-            yield f"{beginning}{key}", written(value)
+            yield f"{beginning}{key}", setting_text(value)
 
 
-def written(value: Any) -> str:
+def setting_text(value: Any) -> str:
     """A setting as a reader would write it."""
     if isinstance(value, list):
-        return ", ".join(map(written, value))
+        return ", ".join(map(setting_text, value))
     if isinstance(value, dict):
         return str(value["name"]) if value.keys() == {"name"} else inline(value)
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

@@ -118,7 +118,7 @@ def _told(recipe: dict[str, Any], table: str) -> str:
     """A part by the name it is registered under, with its settings where they are few; empty if there is none."""
     found, value = name(recipe, table), recipe.get(table)
     settings = {key: each for key, each in value.items() if key != "name"} if isinstance(value, dict) else {}
-    inner = ", ".join(f"{key} {tables.written(each)}" for key, each in settings.items())
+    inner = ", ".join(f"{key} {tables.setting_text(each)}" for key, each in settings.items())
     return found and f"{table} {found}" + (f" ({inner})" if 0 < len(settings) <= MOST_SETTINGS else "")
 
 

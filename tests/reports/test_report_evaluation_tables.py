@@ -9,8 +9,8 @@ import pytest
 
 from sparring.errors import InputError
 from sparring.reports import nearest, write_report
-from sparring.reports.afterwards import suffix_of
-from sparring.reports.evaluated import save_confusion
+from sparring.reports.evaluation_plots import save_confusion
+from sparring.reports.evaluation_tables import suffix_of
 
 FIGURES = {
     "knn": 47.375,
