@@ -21,26 +21,6 @@ def test_runs_are_grouped_by_all_but_seed_and_place(fake_run):
     assert compare.baseline_of(groups[:1]) == 0
 
 
-def test_settings_that_keep_books_split_no_group_and_are_no_column(fake_run, tmp_path, table_of):
-    runs = [fake_run("a"), fake_run("b", seed=1)]
-    books = "evaluate_every = 1\nlog_every = 3\nhardness_every = 7\ndevices = 2\n"
-    (runs[1] / "recipe.toml").write_text(books + (runs[1] / "recipe.toml").read_text())
-    page = write_report(runs, tmp_path / "page.html")
-    assert table_of(page, 0)[1][:2] == ["simsiam", "2"]
-    assert table_of(page, 1)[0][:3] == ["Run", "seed", "Epoch"]
-
-
-def test_a_setting_that_older_runs_lack_is_at_its_default(fake_run):
-    paths = [fake_run("older"), fake_run("newer", seed=1), fake_run("other", seed=2)]
-    for path, said in zip(paths[1:], ("test", "validation"), strict=True):
-        recipe = path / "recipe.toml"
-        recipe.write_text(f'evaluate_on = "{said}"\n{recipe.read_text()}')
-    assert [[run.label for run in runs] for runs in compare.grouped(read_runs(paths))] == [
-        ["older", "newer"],
-        ["other"],
-    ]
-
-
 def test_a_difference_is_paired_by_seed():
     # seeds 1, 2 and 3 are common: 1 - 10, 5 - 20, 9 - 40
     found = compare.difference({0: 77.0, 1: 1.0, 2: 5.0, 3: 9.0}, {3: 40.0, 2: 20.0, 1: 10.0, 8: 0.0})

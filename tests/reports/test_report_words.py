@@ -23,12 +23,25 @@ def test_the_verdict_names_the_parts_and_the_last_figure(read):
     assert "The run is finished (10 epochs)." in text
 
 
-def test_opponents_that_bring_their_transforms_are_told_with_them(read):
-    """The recipe's own changes nothing then."""
+LEARNED = {"name": "learned", "transform": {"name": "colour", "space": "grey"}}
+TOLD = '{name = "learned", transform = {name = "colour", space = "grey"}}'
+
+
+@pytest.mark.parametrize(
+    ("opponents", "told"),
+    [
+        ([LEARNED, LEARNED], f"blend (opponents {TOLD}, {TOLD})."),  # the recipe's own changes nothing
+        (
+            [LEARNED, "random"],
+            f"blend (opponents {TOLD}, random), whose opponents without a transform of their own change views by the "
+            "transform colour (space mix).",
+        ),
+        (["learned", "random"], "blend (opponents learned, random), which changes views by the transform colour"),
+    ],
+)
+def test_opponents_that_bring_their_transforms_are_told_with_them(read, opponents, told):
     run = read()
-    learned, chance = {"name": "learned", "transform": {"name": "colour", "space": "grey"}}, "random"
-    run.recipe["adversary"] = {"name": "blend", "opponents": [learned, chance]}
-    told = 'blend (opponents {name = "learned", transform = {name = "colour", space = "grey"}}, random).'
+    run.recipe["adversary"] = {"name": "blend", "opponents": opponents}
     assert told in words.verdict(run)[0]
 
 

@@ -52,8 +52,21 @@ UNSAID = {key: value for key, value in flatten(tomllib.loads(dump_recipe(Recipe(
 
 
 def played(run: Record) -> dict[str, str]:
-    """All settings of a run, by dotted name."""
-    return {**UNSAID, **dict(flatten(run.recipe))}
+    """All settings that a run was played with, by dotted name: no transform where every opponent brought its own."""
+    settings = {**UNSAID, **dict(flatten(run.recipe))}
+    replaced = all_bring_transforms(run.recipe.get("adversary"))
+    return {name: value for name, value in settings.items() if not (replaced and name.split(".")[0] == "transform")}
+
+
+def all_bring_transforms(adversary: Any) -> bool:
+    """Whether an adversary's table gives every opponent in it a transform: one without plays with the recipe's."""
+    if not isinstance(adversary, dict):
+        return False
+    if "transform" in adversary:
+        return True
+    values = [value if isinstance(value, list) else [value] for value in adversary.values()]
+    opponents = [each for value in values if any(isinstance(each, dict) for each in value) for each in value]
+    return bool(opponents) and all(map(all_bring_transforms, opponents))
 
 
 def differing(runs: Sequence[Record]) -> list[str]:

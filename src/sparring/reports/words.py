@@ -110,8 +110,10 @@ def _trained(run: Record) -> str:
     if not is_played(run):
         return f"{sentence}; there is no adversary."
     sentence += f" against the {_told(run.recipe, 'adversary')}"
-    transform = "" if brings_transform(run.recipe["adversary"]) else _told(run.recipe, "transform")
-    return sentence + (f", which changes views by the {transform}." if transform else ".")
+    adversary = run.recipe["adversary"]
+    transform = "" if tables.all_bring_transforms(adversary) else _told(run.recipe, "transform")
+    who = "whose opponents without a transform of their own change" if brings_transform(adversary) else "which changes"
+    return sentence + (f", {who} views by the {transform}." if transform else ".")
 
 
 def _told(recipe: dict[str, Any], table: str) -> str:
