@@ -20,8 +20,8 @@ from matplotlib.figure import Figure
 
 from sparring.errors import InputError, unknown
 from sparring.reports.compare import Difference, difference, paired
-from sparring.reports.cost import total_cost
 from sparring.reports.record import Record, read_runs
+from sparring.reports.spending import total_cost
 
 ACCENT, MUTED = "#2a78d6", "#6b7280"
 GAP = 8

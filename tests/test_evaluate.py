@@ -25,7 +25,7 @@ from sparring.evaluate import table_rows
 from sparring.evaluations import CORRUPTIONS, EVALUATIONS, Subject, extract
 from sparring.measure import build_evaluations
 from sparring.recipe import Part, Recipe
-from sparring.reports import layouts
+from sparring.reports import evaluation_plots
 from sparring.run import Run
 
 TEST = 6
@@ -106,7 +106,7 @@ def test_every_evaluation_gives_its_figures_keeps_and_draws_them(
 def test_a_map_whose_library_is_missing_is_refused_before_anything_is_measured(
     trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(layouts, "find_spec", lambda name: None)
+    monkeypatch.setattr(evaluation_plots, "find_spec", lambda name: None)
     assert "pip install 'sparring[umap]'" in refused(["evaluate", str(trained), "--projection", "umap"], capsys)
 
 

@@ -248,10 +248,12 @@ def test_what_was_found_on_other_images_in_the_same_place_is_forgotten(tmp_path:
     assert run.evaluations()["more"] == {"figures": {"rankme": 9.0, "knn": 41.0, "uniformity": -3.0}, **new}
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"sample": 3}'])
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"sample": 3}', '{"sample": {}}', '{"sample": {"figures": {"knn": "high"}}}']
+)
 def test_damaged_evaluations_are_one_line(tmp_path: Path, text: str) -> None:
     (tmp_path / "evaluation.json").write_text(text)
-    with pytest.raises(InputError, match=r"evaluation\.json: expected what `sparring evaluate` writes"):
+    with pytest.raises(InputError, match=r"evaluation\.json: expected what `sparring evaluate` writes.*delete it"):
         Run(tmp_path).evaluations()
 
 

@@ -22,7 +22,7 @@ from sparring.gather import rank
 from sparring.grid import Grid, chosen, load_grid, parse_axes
 from sparring.looks import gallery
 from sparring.options import List, Preview, Report, Reproduce, Sweep, Train
-from sparring.part import brings_transform, tabled
+from sparring.part import all_bring_transforms, tabled
 from sparring.parts import TABLES, load_parts, settings_of
 from sparring.randomness import seeded
 from sparring.recipe_files import about, shipped_recipes
@@ -125,7 +125,7 @@ def preview(asked: Preview) -> None:
     batch = Batches(small, data.train, torch.device("cpu")).look(0)
     shown = gallery(learner, batch, data.train.pixels)
     untrained = ", untrained" if any(True for _ in learner.adversary.parameters()) else ""
-    changed = "" if brings_transform(tabled(recipe.adversary)) else f" x {recipe.transform.name}"
+    changed = "" if all_bring_transforms(tabled(recipe.adversary)) else f" x {recipe.transform.name}"
     titles = ("image", "base view", f"{recipe.adversary.name}{changed}{untrained}")
     save_png([Row(title, row.numpy()) for title, row in zip(titles, shown.values(), strict=True)], out)
     _say(f"preview       {out}")

@@ -21,9 +21,8 @@ from sparring.parts import load_parts, resolved
 from sparring.placement import located
 from sparring.precision import fabric_on, precision_of
 from sparring.recipe import Recipe
-from sparring.reports import evaluated
-from sparring.reports.afterwards import suffix_of
-from sparring.reports.layouts import check_layout
+from sparring.reports import evaluation_plots
+from sparring.reports.evaluation_tables import suffix_of
 from sparring.reports.measures import NO_PERCENT, is_percent, is_shown, margins
 from sparring.run import Run
 from sparring.saved import image_size_of, load_encoder
@@ -43,7 +42,7 @@ def evaluate(asked: Evaluate) -> None:
     load_parts([*recipe.parts, *asked.parts])
     evaluations = build_evaluations(parts)
     _check_file(asked.features)
-    check_layout(asked.projection)
+    evaluation_plots.check_layout(asked.projection)
     name = located(replace(recipe, data=asked.data)).data if asked.data else recipe.data
     subject = _subject(asked, recipe, name, evaluations.get("linear"))
     findings = measure(subject, evaluations)
@@ -158,11 +157,13 @@ def _draw(findings: Findings, subject: Subject, folder: Path, suffix: str, proje
     folder.mkdir(exist_ok=True)
     if findings.matrix is not None:
         title = f"Confusion, by {findings.judge}"
-        evaluated.save_confusion(findings.matrix.numpy(), findings.classes, folder / f"confusion{suffix}.png", title)
+        evaluation_plots.save_confusion(
+            findings.matrix.numpy(), findings.classes, folder / f"confusion{suffix}.png", title
+        )
     if "corruptions" in findings.figures:
-        evaluated.save_corruptions(findings.figures, folder / f"corruptions{suffix}.png")
+        evaluation_plots.save_corruptions(findings.figures, folder / f"corruptions{suffix}.png")
     labels = subject.features.query_labels
-    evaluated.save_scatter(
+    evaluation_plots.save_scatter(
         subject.features.queries.numpy(),
         None if labels is None else labels.numpy(),
         subject.shown.classes,

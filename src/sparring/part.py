@@ -54,3 +54,14 @@ def brings_transform(adversary: Any) -> bool:
     if isinstance(adversary, list):
         return any(map(brings_transform, adversary))
     return isinstance(adversary, dict) and ("transform" in adversary or brings_transform(list(adversary.values())))
+
+
+def all_bring_transforms(adversary: Any) -> bool:
+    """Whether an adversary's table gives every opponent in it a transform: one without plays with the recipe's."""
+    if not isinstance(adversary, dict):
+        return False
+    if "transform" in adversary:
+        return True
+    values = [value if isinstance(value, list) else [value] for value in adversary.values()]
+    opponents = [each for value in values if any(isinstance(each, dict) for each in value) for each in value]
+    return bool(opponents) and all(map(all_bring_transforms, opponents))

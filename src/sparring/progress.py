@@ -12,9 +12,13 @@ from rich.table import Column
 
 from sparring.alarms import AT_ONCE
 
-SHOWN = {"loss": "{:.3f}", "images_per_second": "{:,.0f}", "knn": "{:.1f} %", "rankme": "{:.1f}"}
+SHOWN = {
+    "loss": "loss {:.3f}",
+    "images_per_second": "images/s {:,.0f}",
+    "knn": "kNN {:.1f} %",
+    "rankme": "RankMe {:.1f}",
+}
 LIVE = ("loss", "images_per_second", "knn")  # all that fits beside the bar in 80 columns
-LABELS = {"loss": "loss", "images_per_second": "images/s", "knn": "kNN", "rankme": "RankMe"}
 
 
 class Display:
@@ -70,7 +74,7 @@ class Display:
 
 def describe(figures: dict[str, float], names: Iterable[str]) -> str:
     """The figures of these names in one line."""
-    return "  ".join(f"{LABELS[name]} {SHOWN[name].format(figures[name])}" for name in names if name in figures)
+    return "  ".join(SHOWN[name].format(figures[name]) for name in names if name in figures)
 
 
 class StopSignal:

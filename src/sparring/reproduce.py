@@ -15,9 +15,9 @@ from sparring.recipe import Recipe, from_table
 from sparring.recipe_files import read_table
 from sparring.reports import charts, curves, judge
 from sparring.reports.compare import by_seed
-from sparring.reports.cost import total_cost
 from sparring.reports.panels import DASHES, RUN_COLOURS, Curve, Panel
 from sparring.reports.record import Record, read_runs
+from sparring.reports.spending import total_cost
 from sparring.reports.words import neighbours
 from sparring.sweeps import sweep
 from sparring.training import require_accuracy

@@ -206,13 +206,19 @@ class Run:
         replace_file(self.path / name, lambda temporary: save_file(contiguous, temporary, metadata))
 
     def evaluations(self) -> dict[str, dict[str, Any]]:
-        """What `sparring evaluate` found, by data set."""
+        """What `sparring evaluate` found, by data set: `figures` by name, and what they were found with and beside."""
         file = self.path / "evaluation.json"
         try:
             found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-            return {data: dict(record) for data, record in found.items()}
-        except (ValueError, TypeError, AttributeError) as error:
-            raise InputError(f"{file}: expected what `sparring evaluate` writes, got {error}; delete it") from None
+            return {
+                data: {**own, "figures": {key: float(value) for key, value in own["figures"].items()}}
+                for data, own in found.items()
+            }
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise InputError(
+                f"{file}: expected what `sparring evaluate` writes, got {type(error).__name__}: {error}; delete it and "
+                "evaluate again"
+            ) from error
 
     def save_evaluation(self, data: str, record: Mapping[str, Mapping[str, Any]]) -> None:
         """Add what was found on a data set to what was found before, whole or not at all."""

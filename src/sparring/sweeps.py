@@ -23,8 +23,8 @@ from sparring.recipe import Part, Recipe, check_recipe
 from sparring.recipe_files import DEFAULT, dump_recipe, load_recipe
 from sparring.reports import write_report
 from sparring.reports.compare import difference
-from sparring.reports.cost import total_cost
 from sparring.reports.record import Record, read_runs
+from sparring.reports.spending import total_cost
 from sparring.reports.words import MEASURES, measured_on
 from sparring.run import FILES, FOLDERS, Run
 from sparring.schedules import count_steps

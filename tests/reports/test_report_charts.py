@@ -87,6 +87,18 @@ def test_as_many_ends_are_told_as_there_is_room_for(across, count, shown, tmp_pa
     assert len(axes.texts) == shown
 
 
+@pytest.mark.parametrize("across", [1, 2])
+def test_the_legend_of_many_runs_takes_less_room_than_their_curves(across):
+    curves = [Curve(f"adversary=random,seed={i}", [0, 1], [0, 1 + i / 100]) for i in range(16)]
+    figure = charts._draw([Panel("title", curves, legend=True, across=across)] * across)
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        frame, legend = axes.get_window_extent(), axes.get_legend().get_window_extent()
+        assert legend.height < frame.height
+        assert frame.x0 - 1 <= legend.x0 < legend.x1 <= frame.x1 + 1
+        assert legend.y0 >= frame.y1 - 1
+
+
 def test_words_at_the_ends_do_not_overlap_and_lone_ones_stay():
     placed = charts.spread([0.0, 5.0, 5.0, 5.1, 9.0], gap=1.0)
     assert all(high - low >= 0.999 for low, high in pairwise(placed))

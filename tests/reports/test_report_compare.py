@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from sparring.reports import compare, cost, write_report
+from sparring.reports import compare, spending, write_report
 from sparring.reports.record import Record, read_runs
 
 
@@ -19,26 +19,6 @@ def test_runs_are_grouped_by_all_but_seed_and_place(fake_run):
     assert [[run.label for run in runs] for runs in groups] == [["a", "c", "d"], ["b"]]
     assert compare.baseline_of(groups) == 1
     assert compare.baseline_of(groups[:1]) == 0
-
-
-def test_settings_that_keep_books_split_no_group_and_are_no_column(fake_run, tmp_path, table_of):
-    runs = [fake_run("a"), fake_run("b", seed=1)]
-    books = "evaluate_every = 1\nlog_every = 3\nhardness_every = 7\ndevices = 2\n"
-    (runs[1] / "recipe.toml").write_text(books + (runs[1] / "recipe.toml").read_text())
-    page = write_report(runs, tmp_path / "page.html")
-    assert table_of(page, 0)[1][:2] == ["simsiam", "2"]
-    assert table_of(page, 1)[0][:3] == ["Run", "seed", "Epoch"]
-
-
-def test_a_setting_that_older_runs_lack_is_at_its_default(fake_run):
-    paths = [fake_run("older"), fake_run("newer", seed=1), fake_run("other", seed=2)]
-    for path, said in zip(paths[1:], ("test", "validation"), strict=True):
-        recipe = path / "recipe.toml"
-        recipe.write_text(f'evaluate_on = "{said}"\n{recipe.read_text()}')
-    assert [[run.label for run in runs] for runs in compare.grouped(read_runs(paths))] == [
-        ["older", "newer"],
-        ["other"],
-    ]
 
 
 def test_a_difference_is_paired_by_seed():
@@ -112,9 +92,9 @@ def one(folder: Path) -> Record:
 
 def test_a_logged_step_stands_for_all_since_the_line_before(fake_run):
     run = one(spend(fake_run(), 6.0))
-    assert cost.total_cost(run) == 6 * 40 * 100  # 40 steps of 100 images
+    assert spending.total_cost(run) == 6 * 40 * 100  # 40 steps of 100 images
     [line for line in run.lines if "cost" in line][-1]["cost"] = 16.0
-    steps, spent = cost.spending(run)
+    steps, spent = spending.spending(run)
     by_step = {int(step): value for step, value in zip(steps, spent, strict=True)}
     total = 0.0
     for step in range(1, 41):
@@ -123,7 +103,7 @@ def test_a_logged_step_stands_for_all_since_the_line_before(fake_run):
 
 
 def test_costs_that_were_not_logged_are_none(fake_run):
-    assert cost.total_cost(one(fake_run())) == 0
+    assert spending.total_cost(one(fake_run())) == 0
 
 
 @pytest.mark.parametrize(
@@ -131,13 +111,13 @@ def test_costs_that_were_not_logged_are_none(fake_run):
 )
 def test_at_equal_cost_the_last_evaluation_within_the_budget_is_taken(fake_run, share, epoch, knn):
     run = one(spend(fake_run(), 6.0, every=8))
-    assert cost.at_cost(run, "knn", share * 24_000) == (epoch, knn)
+    assert spending.at_cost(run, "knn", share * 24_000) == (epoch, knn)
 
 
 def test_nothing_was_evaluated_within_no_budget(fake_run):
     run = one(spend(fake_run(), 6.0))
-    assert cost.at_cost(run, "knn", -1.0) is None
-    assert cost.at_epoch(run, "knn", 7.9) == (4, 61.75)
+    assert spending.at_cost(run, "knn", -1.0) is None
+    assert spending.at_epoch(run, "knn", 7.9) == (4, 61.75)
 
 
 def test_the_page_says_what_an_equal_cost_means(fake_run, tmp_path, table_of):

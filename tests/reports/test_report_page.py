@@ -1,5 +1,6 @@
 """The page: one file, complete, escaped, with nothing shown that was not measured."""
 
+import json
 import re
 from base64 import b64encode
 from hashlib import sha256
@@ -51,6 +52,20 @@ def test_a_single_run_has_its_page_and_figures_in_its_folder(fake_run):
     figures = {path.name: path for path in (run / "figures").iterdir()}
     assert set(figures) == {f"{n}.png" for n in ("knn", "loss", "parameters", "hardness", "collapse", "gallery")}
     assert all(map(is_picture, figures.values()))
+
+
+def test_pictures_of_several_runs_are_numbered_by_run(fake_run, tmp_path):
+    """A run without pictures keeps its number: figures of one number are of one run."""
+    runs = [fake_run("a"), fake_run("b", adversary="none", gallery=True)]
+    (runs[1] / "nearest").mkdir()
+    shares = {"classes": ["cat", "dog"], "views": [1, 1], "shares": [[1, 0], [0, 1]], "chance": [0.5, 0.5]}
+    (runs[1] / "nearest" / "after.json").write_text(json.dumps(shares))
+    write_report(runs, tmp_path / "both.html")
+    figures = {path.name for path in (tmp_path / "both-figures").iterdir()}
+    assert {name for name in figures if name.startswith(("gallery", "nearest"))} == {
+        "gallery-2.png",
+        "nearest-2-after.png",
+    }
 
 
 def test_small_views_stand_below_their_images(tmp_path):

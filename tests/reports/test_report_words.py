@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from sparring.methods import METHODS
 from sparring.reports import words
 from sparring.reports.record import read_runs
 from sparring.reports.tiles import tiles
@@ -17,19 +16,32 @@ def read(fake_run):
 
 def test_the_verdict_names_the_parts_and_the_last_figure(read):
     text = " ".join(words.verdict(read())).replace("\u00a0", " ")
-    assert "SimSiam trains resnet12 (width 0.25) without labels on sample" in text
-    assert "against a learned adversary that changes views by colour (space mix)" in text
+    assert "The method simsiam trains the encoder resnet12 (width 0.25) on sample against the adversary learned" in text
+    assert "learned, which changes views by the transform colour (space mix)." in text
     assert "47.4 % at the last evaluation (epoch 10): 25.9 points more than the untrained encoder's 21.5 %" in text
     assert "61.8" not in text
     assert "The run is finished (10 epochs)." in text
 
 
-def test_opponents_that_bring_their_transforms_are_told_with_them(read):
-    """The recipe's own changes nothing then."""
+LEARNED = {"name": "learned", "transform": {"name": "colour", "space": "grey"}}
+TOLD = '{name = "learned", transform = {name = "colour", space = "grey"}}'
+
+
+@pytest.mark.parametrize(
+    ("opponents", "told"),
+    [
+        ([LEARNED, LEARNED], f"blend (opponents {TOLD}, {TOLD})."),  # the recipe's own changes nothing
+        (
+            [LEARNED, "random"],
+            f"blend (opponents {TOLD}, random), whose opponents without a transform of their own change views by the "
+            "transform colour (space mix).",
+        ),
+        (["learned", "random"], "blend (opponents learned, random), which changes views by the transform colour"),
+    ],
+)
+def test_opponents_that_bring_their_transforms_are_told_with_them(read, opponents, told):
     run = read()
-    learned, chance = {"name": "learned", "transform": {"name": "colour", "space": "grey"}}, "random"
-    run.recipe["adversary"] = {"name": "blend", "opponents": [learned, chance]}
-    told = "against the adversary blend (opponents learned (transform colour (space grey)), then random)."
+    run.recipe["adversary"] = {"name": "blend", "opponents": opponents}
     assert told in words.verdict(run)[0]
 
 
@@ -39,14 +51,20 @@ def test_a_run_of_one_epoch_is_not_of_epochs(read):
     assert "The run is finished (1 epoch)." in words.verdict(run)
 
 
-def test_every_method_has_a_proper_name():
-    assert words.PROPER_NAMES.keys() == METHODS.keys()
-
-
-def test_a_method_with_labels_is_not_called_one_without(read):
+def test_parts_of_ones_own_are_told_like_any_other(read):
+    """And nothing is said of labels, of which a run's folder does not tell whether its method asked for them."""
     run = read()
-    run.recipe["method"] = "supcon"
-    assert "SupCon trains resnet12 (width 0.25) on sample" in " ".join(words.verdict(run))
+    run.recipe.update(method={"name": "mine", "labelled": True}, adversary="rival")
+    text = words.verdict(run)[0]
+    assert text.startswith("The method mine (labelled yes) trains the encoder resnet12")
+    assert "against the adversary rival, which changes views" in text
+    assert "without labels" not in text
+
+
+def test_of_many_settings_a_sentence_tells_none(read):
+    run = read()
+    run.recipe["transform"] |= {"a_max": 0.5, "b_max": 0.5, "c_max": 0.5}
+    assert words.verdict(run)[0].endswith("which changes views by the transform colour.")
 
 
 def test_an_unfinished_run_says_so(read):

@@ -23,9 +23,17 @@ SIZES = {1: (7.2, 2.5), 2: (3.6, 2.1), 3: (2.4, 1.75)}
 """Inches, by how many lie beside each other: a page is as wide as either, so that their letters are alike."""
 ROUNDS = 100
 """Of pushing labels apart: enough for a dozen."""
+LETTERS, SMALL_LETTERS, TITLE_ROW = 7.5, 5.5, 10  # points
+END_ROW = 0.2  # inches
+WIDEST = 96
+"""Letters of a title over the whole width."""
+LEGEND_WIDTH, LEGEND_ROW = 810, 1.5
+"""Letters over the whole width times their size; the distance of rows as a multiple of it."""
+MOST_ROWS = 3
+"""Of a legend in letters of full size: a higher one is in small letters."""
 STYLE: dict[Any, Any] = {
     "font.family": ["DejaVu Sans"],  # comes with matplotlib: the same drawing on every machine
-    "font.size": 7.5,
+    "font.size": LETTERS,
     "text.parse_math": False,  # a folder's name may hold dollar signs
     "text.color": INK,
     "axes.edgecolor": RULE,
@@ -38,12 +46,6 @@ STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "sparring",
 }
-
-
-LEGEND_ROW, TITLE_ROW = 13, 10  # points
-END_ROW = 0.2  # inches
-WIDEST = 96
-"""Letters of a title over the whole width."""
 
 
 def save_png(panels: Sequence[Panel], path: Path) -> None:
@@ -73,13 +75,13 @@ def _draw(panels: Sequence[Panel], *, titled: bool = True) -> Figure:
     columns = min(panels[0].across, len(panels))
     rows = -(-len(panels) // columns)
     width, height = SIZES[panels[0].across]
-    above = max(LEGEND_ROW * (_legend_rows(panel) - 2) for panel in panels)  # two rows have their place
+    above = max(map(_legend_height, panels)) - 2 * LEGEND_ROW * LETTERS  # two rows have their place
     extra = (above + TITLE_ROW * max(_title(panel).count("\n") for panel in panels)) / 72
     figure = Figure(figsize=(width * columns, (height + max(0.0, extra)) * rows), layout="constrained")
     places = list(figure.subplots(rows, columns, squeeze=False).flat)
     for number, (axes, panel) in enumerate(zip(places, panels, strict=False)):
         beside = panels[number - number % columns :][:columns]
-        _draw_panel(axes, panel, titled, max(map(_legend_rows, beside)))
+        _draw_panel(axes, panel, titled, max(map(_legend_height, beside)))
     for axes in places[len(panels) :]:
         axes.remove()
     return figure
@@ -90,18 +92,18 @@ def _title(panel: Panel) -> str:
     return "\n".join(filter(None, (fill(panel.group, WIDEST // panel.across), panel.title)))
 
 
-def _draw_panel(axes: Axes, panel: Panel, titled: bool, above: int) -> None:
-    """`above` rows of legends lie between the frame and its title."""
+def _draw_panel(axes: Axes, panel: Panel, titled: bool, above: float) -> None:
+    """Legends that are `above` points high lie between the frame and its title."""
     for number, curve in enumerate(panel.curves):
         _draw_curve(axes, curve, number)
     _draw_frame(axes, panel)
     if panel.reference:
         _draw_reference(axes, *panel.reference, panel)
     _draw_ends(axes, panel)
-    if _legend_rows(panel):
+    if panel.legend:
         _draw_legend(axes, panel)
     if titled:
-        axes.set_title(_title(panel), loc="left", color=INK, weight="bold", pad=6 + LEGEND_ROW * above)
+        axes.set_title(_title(panel), loc="left", color=INK, weight="bold", pad=6 + above)
 
 
 def _draw_curve(axes: Axes, curve: Curve, number: int) -> None:
@@ -166,20 +168,26 @@ def spread(heights: Sequence[float], gap: float) -> list[float]:
     return placed
 
 
-def _legend_columns(panel: Panel) -> int:
-    return max(1, 108 // panel.across // (max(len(curve.label) for curve in panel.curves) + 6))
+def _legend_shape(panel: Panel, letters: float = LETTERS) -> tuple[float, int, int]:
+    """Size of its letters, columns and rows: small letters where a legend of full size would be high."""
+    widest = max(len(curve.label) for curve in panel.curves) + 6
+    columns = max(1, int(LEGEND_WIDTH / letters / panel.across) // widest)
+    rows = -(-len(panel.curves) // columns)
+    return (letters, columns, rows) if rows <= MOST_ROWS or letters < LETTERS else _legend_shape(panel, SMALL_LETTERS)
 
 
-def _legend_rows(panel: Panel) -> int:
-    return -(-len(panel.curves) // _legend_columns(panel)) if panel.legend else 0
+def _legend_height(panel: Panel) -> float:
+    letters, _, rows = _legend_shape(panel)
+    return LEGEND_ROW * letters * rows if panel.legend else 0.0
 
 
 def _draw_legend(axes: Axes, panel: Panel) -> None:
     """Draw it above the frame."""
-    curves, columns = panel.curves, _legend_columns(panel)
+    curves, (letters, columns, _) = panel.curves, _legend_shape(panel)
     place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2, "frameon": False}
+    place |= {"fontsize": letters, "ncols": columns}
     # matplotlib before 3.10 would leave out a label that begins with an underscore
-    axes.legend(axes.lines[: len(curves)], [curve.label for curve in curves], ncols=columns, **place)
+    axes.legend(axes.lines[: len(curves)], [curve.label for curve in curves], **place)
 
 
 def _for_page(source: str, name: str, words: str) -> str:

@@ -39,8 +39,7 @@ class Difference:
     seeds: int
 
     def __str__(self) -> str:
-        ends = f" [{self.interval[0]:+.2f}, {self.interval[1]:+.2f}]" if self.interval else ""
-        return f"{self.mean:+.2f}{ends}"
+        return with_interval(self.mean, self.interval, ".2f")
 
 
 def grouped(runs: Sequence[Record]) -> list[list[Record]]:
@@ -75,6 +74,12 @@ def difference(values: Mapping[int, float], baseline: Mapping[int, float]) -> Di
     return Difference(mean(pairs), t_interval(pairs), bootstrap_interval(pairs), len(pairs)) if pairs else None
 
 
+def with_interval(difference: float, interval: Interval, form: str) -> str:
+    """A difference and its interval in brackets, where there is one, each number with its sign."""
+    ends = f" [{', '.join(f'{end:+{form}}' for end in interval)}]" if interval else ""
+    return f"{difference:+{form}}{ends}"
+
+
 def in_words(compared: Mapping[str, Any]) -> list[str]:
     """A line for each group of sweep.json and, of few groups, for each difference: what is read without a browser."""
     (title, form), groups = FIGURES[compared["measure"]], compared["groups"]
@@ -83,8 +88,7 @@ def in_words(compared: Mapping[str, Any]) -> list[str]:
         spread = "" if group["deviation"] is None else f" ± {group['deviation']:{form}}"
         lines.append(f"{group['name']}: {title} {group['mean']:{form}}{spread}, seeds: {group['seeds']}")
     for each in compared["differences"] if len(groups) <= MOST_GROUPS else ():
-        ends = each["interval"] and ", ".join(f"{end:+{form}}" for end in each["interval"])
-        line = f"{each['of']} over {each['against']}: {each['mean']:+{form}}" + (f" [{ends}]" if ends else "")
+        line = f"{each['of']} over {each['against']}: {with_interval(each['mean'], each['interval'], form)}"
         settled = each["interval"] and not each["interval"][0] <= 0 <= each["interval"][1]
         lines.append(line if settled else f"{line}, not settled")
     return [*lines, *([] if compared["measure"] == "knn" else [UNLABELLED])]

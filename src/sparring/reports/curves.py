@@ -7,7 +7,7 @@ from sparring.alarms import collapsed_below
 from sparring.reports.compare import grouped
 from sparring.reports.panels import CHANNEL_COLOURS, DASHES, RUN_COLOURS, Curve, Panel
 from sparring.reports.record import Record, Series
-from sparring.reports.words import is_chance, is_played, written
+from sparring.reports.words import is_chance, is_played, true_minus
 
 MATRIX_ENTRY = re.compile(r"(.*/)([rgb])_from_([rgb])")
 CHANNELS = {"r": "Red", "g": "Green", "b": "Blue"}
@@ -111,7 +111,7 @@ def _shared(
     curves = []
     for run, style in zip(runs, styles(runs), strict=True):
         if series := run.series(key):
-            end = written(series.values[-1], form)
+            end = true_minus(f"{series.values[-1]:{form}}")
             curves.append(Curve(run.label, series.epochs, series.values, *style, end))
     return [Panel(title, curves, reference=reference, legend=len(runs) > 1, across=across)] if curves else []
 
@@ -150,7 +150,7 @@ def _matrix_row(run: Record, beginning: str, output: str, group: str) -> Panel:
 def _parameter(run: Record, key: str, group: str) -> Panel:
     series = run.series(key)
     title = key.removeprefix("adversary/").replace("/", ": ").replace("_", " ")
-    end, spread = written(series.values[-1], ".3g"), _spread(run, key, series)
+    end, spread = true_minus(f"{series.values[-1]:.3g}"), _spread(run, key, series)
     return Panel(title, [Curve("mean", series.epochs, series.values, end=end, spread=spread)], group, across=3)
 
 

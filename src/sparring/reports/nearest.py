@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from sparring.reports.evaluated import save_matrix
+from sparring.reports.evaluation_plots import save_matrix
 from sparring.reports.gallery import STAGES
 from sparring.reports.pictures import Picture
 from sparring.reports.record import parsed

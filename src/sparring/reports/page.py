@@ -10,7 +10,7 @@ from pathlib import Path
 from string import Template
 
 from sparring.files import check_writable, write_text
-from sparring.reports import afterwards, charts, curves, gallery, nearest, seeds, tables, words
+from sparring.reports import charts, curves, evaluation_tables, gallery, nearest, seeds, tables, words
 from sparring.reports.compare import grouped
 from sparring.reports.panels import VARIABLES, Panel
 from sparring.reports.pictures import Picture, beside
@@ -73,12 +73,16 @@ def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
 
 def _nearest(runs: Sequence[Record]) -> Drawn:
     found = {run.label: nearest.tables(run.path) for run in runs}
-    names = [f"nearest-{number + 1}" if len(runs) > 1 else "nearest" for number in range(len(runs))]
     return {
         label: (nearest.pictures(own, name), nearest.sentence(own))
-        for name, (label, own) in zip(names, found.items(), strict=True)
+        for name, (label, own) in zip(_numbered("nearest", len(runs)), found.items(), strict=True)
         if own
     }
+
+
+def _numbered(name: str, runs: int) -> list[str]:
+    """What each run's picture of this name is called: by the run's place, whether or not those before it have one."""
+    return [f"{name}-{place + 1}" for place in range(runs)] if runs > 1 else [name]
 
 
 def _write_figures(panels: dict[str, list[Panel]], pictures: dict[str, list[gallery.Row]], folder: Path) -> None:
@@ -86,8 +90,9 @@ def _write_figures(panels: dict[str, list[Panel]], pictures: dict[str, list[gall
     for name, drawn in panels.items():
         if drawn:
             charts.save_png(drawn, folder / f"{name}.png")
-    for number, rows in enumerate(filter(None, pictures.values())):
-        gallery.save_png(rows, folder / (f"gallery-{number + 1}.png" if len(pictures) > 1 else "gallery.png"))
+    for name, rows in zip(_numbered("gallery", len(pictures)), pictures.values(), strict=True):
+        if rows:
+            gallery.save_png(rows, folder / f"{name}.png")
 
 
 def _page(
@@ -99,7 +104,7 @@ def _page(
     sections = [
         _summary(runs),
         _section("kNN accuracy", _charts("knn", panels), KNN.format(_evaluated_on(runs)) + words.neighbours(runs)),
-        _section(*afterwards.section(runs)),
+        _section(*evaluation_tables.section(runs)),
         _section("What the adversary chooses", _charts("parameters", panels), PARAMETERS + one),
         _section("Does it choose for each image?", _charts("choices", panels), CHOICES),
         _section("What the views look like", _galleries(pictures), one),

@@ -140,15 +140,13 @@ def _read(folder: Path, label: str) -> Record:
     )
 
 
-def parsed(
-    path: Path, parse: Callable[[str], Any], *, by: str = "sparring train", remedy: str = "restore the file"
-) -> Any:
-    """What `parse` makes of a file's text; one clear line where it is not as the command `by` writes it."""
+def parsed(path: Path, parse: Callable[[str], Any], *, remedy: str = "restore the file") -> Any:
+    """What `parse` makes of a file's text; one clear line where it is not as training writes it."""
     try:
         return parse(path.read_text(encoding="utf-8"))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         got = f"{type(error).__name__}: {error}"
-        raise InputError(f"expected {path} as `{by}` writes it, got {got}; {remedy}") from error
+        raise InputError(f"expected {path} as `sparring train` writes it, got {got}; {remedy}") from error
 
 
 def _point(line: Line, key: str) -> tuple[float, float, bool] | None:

@@ -16,11 +16,12 @@ from sparring.reports.compare import (
     by_seed,
     difference,
     grouped,
+    with_interval,
 )
-from sparring.reports.cost import at_cost, at_epoch, total_cost
 from sparring.reports.record import Record
+from sparring.reports.spending import at_cost, at_epoch, total_cost
 from sparring.reports.tables import ABSENT, FIGURES, differing, heading, recipe_cells, row, table
-from sparring.reports.words import MEASURES, UNLIKE, is_finished, measured_on, written
+from sparring.reports.words import MEASURES, UNLIKE, is_finished, measured_on, true_minus
 
 ALIKE = 0.01  # costs this near are equal
 LEARNING = " A learned adversary against the same transform at random says whether it is the learning that helps."
@@ -53,7 +54,7 @@ def _each_against_each(runs: Sequence[Record], key: str) -> list[Section]:
     if not 3 <= len(groups) <= MOST_GROUPS:  # of two the table above says all
         return []
     found = [_Group(members, partial(at_epoch, key=key, epoch=float("inf")), key) for members in groups]
-    names, form, rows = telling(groups), f"+{FIGURES[key][1]}", []
+    names, form, rows = telling(groups), FIGURES[key][1], []
     for number, own in enumerate(found):
         first, *cells = recipe_cells(own.runs[0], names)
         against = [_cell(own, other, form) if own is not other else "" for other in found]
@@ -69,10 +70,7 @@ def _each_against_each(runs: Sequence[Record], key: str) -> list[Section]:
 
 def _cell(own: "_Group", other: "_Group", form: str) -> str:
     found = own.over(other)
-    if found is None:
-        return ABSENT
-    ends = found.interval and f" [{', '.join(written(end, form) for end in found.interval)}]"
-    return written(found.mean, form) + (ends or "")
+    return ABSENT if found is None else true_minus(with_interval(found.mean, found.interval, form))
 
 
 def _equal_epochs(runs: Sequence[Record], key: str) -> list[Section]:
@@ -132,7 +130,7 @@ def _table(runs: Sequence[Record], key: str, taken: Taken, *shown: Shown) -> str
         cells = recipe_cells(group.runs[0], names)
         *against, resampled = _difference(group, base, form) if group is not base else ["baseline", "", ""]
         values = list(group.values.values())
-        own = [str(len(values)), written(mean(values), form), f"{stdev(values):{form}}" if len(values) > 1 else ABSENT]
+        own = [str(len(values)), f"{mean(values):{form}}", f"{stdev(values):{form}}" if len(values) > 1 else ABSENT]
         own += [*against, _span(group.epochs), *(cell(group.runs[0]) for _, cell in shown), resampled]
         rows.append(row(escape(cells[0]), cells[1:], own))
     figures = ["Seeds", title, "Deviation", "Difference", "95\u00a0% interval", "Epoch"]
@@ -157,11 +155,11 @@ def _difference(group: _Group, base: _Group, form: str) -> list[str]:
     found = group.over(base)
     if found is None:
         return [ABSENT, "no common seed" if group.measured_on == base.measured_on else ABSENT, ""]
-    apart = written(found.mean, f"+{form}")
+    apart = true_minus(f"{found.mean:+{form}}")
     if found.interval is None or found.resampled is None:
         return [apart, f"none: {found.seeds} seed{'s' if found.seeds > 1 else ''}", ""]
     intervals = (found.interval, found.resampled)
-    return [apart, *(" to ".join(written(end, f"+{form}") for end in interval) for interval in intervals)]
+    return [apart, *(true_minus(f"{low:+{form}} to {high:+{form}}") for low, high in intervals)]
 
 
 def _span(epochs: Sequence[float]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any
 
+from sparring.part import all_bring_transforms
 from sparring.recipe import PARTS, PLACEMENT, Recipe
 from sparring.recipe_files import dump_recipe
 from sparring.reports.record import Record
@@ -22,13 +23,13 @@ def flatten(table: dict[str, Any], beginning: str = "") -> Iterator[tuple[str, s
         if isinstance(value, dict):
             yield from flatten(value, f"{beginning}{key}.")
         else:
-            yield f"{beginning}{key}", written(value)
+            yield f"{beginning}{key}", setting_text(value)
 
 
-def written(value: Any) -> str:
+def setting_text(value: Any) -> str:
     """A setting as a reader would write it."""
     if isinstance(value, list):
-        return ", ".join(map(written, value))
+        return ", ".join(map(setting_text, value))
     if isinstance(value, dict):
         return str(value["name"]) if value.keys() == {"name"} else inline(value)
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
@@ -52,8 +53,10 @@ UNSAID = {key: value for key, value in flatten(tomllib.loads(dump_recipe(Recipe(
 
 
 def played(run: Record) -> dict[str, str]:
-    """All settings of a run, by dotted name."""
-    return {**UNSAID, **dict(flatten(run.recipe))}
+    """All settings that a run was played with, by dotted name: no transform where every opponent brought its own."""
+    settings = {**UNSAID, **dict(flatten(run.recipe))}
+    replaced = all_bring_transforms(run.recipe.get("adversary"))
+    return {name: value for name, value in settings.items() if not (replaced and name.split(".")[0] == "transform")}
 
 
 def differing(runs: Sequence[Record]) -> list[str]:

@@ -4,7 +4,7 @@ from html import escape
 from statistics import mean
 
 from sparring.reports.record import Record
-from sparring.reports.words import is_chance, is_played, written
+from sparring.reports.words import is_chance, is_played, true_minus
 
 Tile = tuple[str, str, str, str]
 """Name, figure, unit, and the line under it."""
@@ -51,7 +51,7 @@ def _lead(run: Record) -> Tile | None:
         return None
     lead, margin = losses["hardness/adversary"] - losses["hardness/random"], losses.get("hardness/lead_margin")
     words = "" if margin is None else f" ± {margin:.3f}"
-    return "Adversary", written(lead, "+.3f"), "", f"loss beyond chance{words}"
+    return "Adversary", true_minus(f"{lead:+.3f}"), "", f"loss beyond chance{words}"
 
 
 def _speed(run: Record) -> Tile | None:

@@ -5,36 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from sparring.alarms import LEAST, STATES, signs_of_collapse, state_of
-from sparring.part import brings_transform
+from sparring.part import all_bring_transforms, brings_transform
+from sparring.reports import tables
 from sparring.reports.record import Record, is_number
-from sparring.reports.tables import played
 
-ADVERSARIES = {
-    "learned": "a learned adversary",
-    "search": "an adversary that searches for each image",
-    "random": "the random control",
-}
 MEASURES = ("knn", "rankme")
 """What every evaluation has: groups are compared by the first that was measured."""
 UNLIKE = "on other data, or by another k or temperature: not compared"
-PROPER_NAMES = {
-    "barlow": "Barlow Twins",
-    "byol": "BYOL",
-    "conditional": "The conditional loss",
-    "dcl": "DCL",
-    "debiased": "Debiased SimCLR",
-    "hcl": "HCL",
-    "mochi": "MoCHi",
-    "moco": "MoCo",
-    "oracle": "The oracle",
-    "pcl": "PCL",
-    "simclr": "SimCLR",
-    "simsiam": "SimSiam",
-    "supcon": "SupCon",
-    "vicreg": "VICReg",
-}
-"""What a sentence calls each method; another is called by the name it is registered under."""
-SUPERVISED = ("oracle", "supcon")
+MOST_SETTINGS = 3
+"""Of a part, in a sentence: more are read in the recipe's own table."""
 
 
 def verdict(run: Record) -> list[str]:
@@ -86,10 +65,10 @@ def hardness(run: Record) -> str:
         return ""
     losses = _losses(run)
     against = {"random": "with random parameters", "clean": "clean"}
-    others = [f"{written(losses[key], '.3f')} {words}" for key, words in against.items() if key in losses]
+    others = [f"{losses[key]:.3f} {words}" for key, words in against.items() if key in losses]
     if "adversary" not in losses or not others:
         return ""
-    figures = f"loss per image {written(losses['adversary'], '.3f')}, against {' and '.join(others)}"
+    figures = true_minus(f"loss per image {losses['adversary']:.3f}, against {' and '.join(others)}")
     return f"{judged(run)} (epoch {losses['epoch']:.4g}: {figures})."
 
 
@@ -107,7 +86,7 @@ def neighbours(runs: Sequence[Record]) -> str:
 
 def measured_on(run: Record, key: str) -> tuple[Any, ...]:
     """What figures are alike by: the images and, of a kNN accuracy, its number of neighbours and its temperature."""
-    settings = played(run)
+    settings = tables.played(run)
     images = settings.get("data"), settings.get("evaluate_on")
     return (*images, *(settings[each].partition(", ")[0] for each in ("knn_k", "knn_t"))) if key == "knn" else images
 
@@ -119,41 +98,30 @@ def name(recipe: dict[str, Any], table: str) -> str:
     return "" if found == "none" else found
 
 
-def written(value: float, form: str) -> str:
-    """A number with a true minus sign."""
-    return format(value, form).replace("-", "\u2212")
+def true_minus(number: str) -> str:
+    """With a true minus sign."""
+    return number.replace("-", "\u2212")
 
 
 def _trained(run: Record) -> str:
-    method, data = name(run.recipe, "method"), name(run.recipe, "data")
-    encoder = _with_settings(run.recipe, "encoder") or "an encoder"
-    sentence = f"{PROPER_NAMES.get(method, method) or 'The recipe'} trains {encoder}"
-    sentence += "" if method in SUPERVISED else " without labels"
+    encoder, data = _told(run.recipe, "encoder"), name(run.recipe, "data")
+    sentence = f"The {_told(run.recipe, 'method') or 'recipe'} trains {f'the {encoder}' if encoder else 'an encoder'}"
     sentence += f" on {Path(data).name}" if data else ""
     if not is_played(run):
         return f"{sentence}; there is no adversary."
-    adversary = name(run.recipe, "adversary")
-    if brings_transform(run.recipe["adversary"]):
-        return f"{sentence}, against the adversary {_told(run.recipe['adversary'])}."
-    transform = _with_settings(run.recipe, "transform")
-    known = ADVERSARIES.get(adversary, f"the adversary {adversary}")
-    return f"{sentence}, against {known}" + (f" that changes views by {transform}." if transform else ".")
+    sentence += f" against the {_told(run.recipe, 'adversary')}"
+    adversary = run.recipe["adversary"]
+    transform = "" if all_bring_transforms(adversary) else _told(run.recipe, "transform")
+    who = "whose opponents without a transform of their own change" if brings_transform(adversary) else "which changes"
+    return sentence + (f", {who} views by the {transform}." if transform else ".")
 
 
-def _with_settings(recipe: dict[str, Any], table: str) -> str:
-    """A part's name, with its settings where they are few."""
-    value, found = recipe.get(table), name(recipe, table)
-    return _told(value) if found and isinstance(value, dict) and len(value) <= 4 else found
-
-
-def _told(setting: Any) -> str:
-    """A setting, or a part inside it, as a reader would write it."""
-    if isinstance(setting, list):
-        return ", then ".join(map(_told, setting)) if any(isinstance(each, dict) for each in setting) else str(setting)
-    if not isinstance(setting, dict):
-        return str(setting)
-    inner = ", ".join(f"{key} {_told(value)}" for key, value in setting.items() if key != "name")
-    return f"{setting['name']} ({inner})" if inner else str(setting["name"])
+def _told(recipe: dict[str, Any], table: str) -> str:
+    """A part by the name it is registered under, with its settings where they are few; empty if there is none."""
+    found, value = name(recipe, table), recipe.get(table)
+    settings = {key: each for key, each in value.items() if key != "name"} if isinstance(value, dict) else {}
+    inner = ", ".join(f"{key} {tables.setting_text(each)}" for key, each in settings.items())
+    return found and f"{table} {found}" + (f" ({inner})" if 0 < len(settings) <= MOST_SETTINGS else "")
 
 
 def _accuracy(run: Record) -> str:

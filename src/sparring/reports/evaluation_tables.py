@@ -1,6 +1,5 @@
 """What `sparring evaluate` measured after training: its figures by readable names, and the pictures it drew."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -12,10 +11,11 @@ from typing import Any
 from sparring.reports.compare import by_seed, grouped
 from sparring.reports.measures import digits, is_shown, label, margins
 from sparring.reports.pictures import Picture, beside
-from sparring.reports.record import Record, is_number, labels, parsed
+from sparring.reports.record import Record, is_number, labels
 from sparring.reports.seeds import label_of, telling
 from sparring.reports.tables import ABSENT, row, table
-from sparring.reports.words import name, written
+from sparring.reports.words import name, true_minus
+from sparring.run import Run
 
 PICTURES = {
     "confusion": ("Confusion matrix", "Confusion matrix: of each class, which classes its test images are taken for"),
@@ -63,7 +63,7 @@ class Column:
         if not values:
             return ABSENT
         form = digits(key)
-        text = written(mean(values.values()), form)
+        text = true_minus(f"{mean(values.values()):{form}}")
         if len(values) > 1:
             return f"{text} ± {stdev(values.values()):{form}}"
         behind = [margin for _, own in self.runs for margin in margins(own, key)]
@@ -72,11 +72,17 @@ class Column:
 
 def section(runs: Sequence[Record]) -> tuple[str, str, str]:
     """Heading, body (HTML) and note; the body is empty where nothing was evaluated."""
-    found = {run.label: _read(run.path / "evaluation.json") for run in runs}
+    found = {run.label: _evaluated(run) for run in runs}
     names = list(dict.fromkeys(data for own in found.values() for data in own))
     seeds = SEEDS if any(len(members) > 1 for members in grouped(runs)) else ""
     body = "".join(_on(data, title, runs, found) for data, title in zip(names, _titles(names, runs), strict=True))
     return "Measured afterwards", body, f"{NOTE}{seeds}."
+
+
+def _evaluated(run: Record) -> dict[str, Evaluated]:
+    """What was measured, by data set; empty if nothing was."""
+    found = Run(run.path).evaluations()
+    return {data: Evaluated(own["figures"], own.get("settings", {})) for data, own in found.items()}
 
 
 def _on(data: str, title: str, runs: Sequence[Record], found: Mapping[str, dict[str, Evaluated]]) -> str:
@@ -161,16 +167,3 @@ def suffix_of(data: str, own: str) -> str:
     """What the file names of pictures on a data set end in: nothing for the one that was trained on."""
     digest = blake2b(data.encode(), digest_size=3).hexdigest()  # folders of one name lie in many places
     return "" if data == own else f"-{Path(data).name}-{digest}"
-
-
-def _read(file: Path) -> dict[str, Evaluated]:
-    """What was measured by data set; empty without a file."""
-    remedy = "delete it and evaluate again"
-    return parsed(file, _evaluated, by="sparring evaluate", remedy=remedy) if file.is_file() else {}
-
-
-def _evaluated(text: str) -> dict[str, Evaluated]:
-    return {
-        data: Evaluated({key: float(value) for key, value in own["figures"].items()}, dict(own.get("settings", {})))
-        for data, own in json.loads(text).items()
-    }

@@ -9,9 +9,8 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sparring.reports import evaluated
+from sparring.reports import evaluation_plots
 from sparring.reports.charts import _draw
-from sparring.reports.layouts import LAYOUTS, principal
 from sparring.reports.panels import Panel
 
 NAMES = ("_hidden", "$x$", "<b>&", "実験")
@@ -34,14 +33,16 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_a_confusion_matrix_is_written_in_percent_of_its_rows(tmp_path: Path, written: list[str]) -> None:
     counts = np.array([[3, 1, 0, 0], [0, 5, 0, 0], [0, 0, 0, 0], [1, 1, 1, 1]])
-    evaluated.save_confusion(counts, NAMES, tmp_path / "c.png", "Confusion")
+    evaluation_plots.save_confusion(counts, NAMES, tmp_path / "c.png", "Confusion")
     assert " ".join(written) == "75 25 0 0 0 100 0 0 0 0 0 0 25 25 25 25"
-    evaluated.save_confusion(np.eye(100, dtype=int), [str(c) for c in range(100)], tmp_path / "many.png", "Confusion")
+    evaluation_plots.save_confusion(
+        np.eye(100, dtype=int), [str(c) for c in range(100)], tmp_path / "many.png", "Confusion"
+    )
     assert len(written) == 16
     assert (tmp_path / "many.png").stat().st_size > 1000
 
 
-@pytest.mark.parametrize("projection", LAYOUTS)
+@pytest.mark.parametrize("projection", evaluation_plots.LAYOUTS)
 @pytest.mark.filterwarnings("ignore:Tensorflow not installed:ImportWarning")
 def test_the_ten_largest_classes_are_named_on_the_map(projection: str, tmp_path: Path, written: list[str]) -> None:
     draw = np.random.default_rng(0)
@@ -50,17 +51,17 @@ def test_the_ten_largest_classes_are_named_on_the_map(projection: str, tmp_path:
     features = draw.normal(size=(54, 4)).astype(np.float32)
     threads, odd = torch.get_num_threads(), 1 + (os.cpu_count() or 1)
     torch.set_num_threads(odd)
-    evaluated.save_scatter(features, labels, classes, tmp_path / "s.png", projection)
+    evaluation_plots.save_scatter(features, labels, classes, tmp_path / "s.png", projection)
     assert torch.get_num_threads() == odd  # numba would give the process all cores: other sums, other runs
     torch.set_num_threads(threads)
     assert sorted(written) == sorted(classes[:10])
-    evaluated.save_scatter(features, None, (), tmp_path / "grey.png", projection)
+    evaluation_plots.save_scatter(features, None, (), tmp_path / "grey.png", projection)
     assert sorted(written) == sorted(classes[:10])
 
 
 def test_a_name_that_was_moved_has_a_line_to_its_median() -> None:
     axes = Figure().subplots()
-    evaluated._name_medians(axes, [np.array([0.2, 0.5]), np.array([0.3, 0.51])], ["a", "b"])
+    evaluation_plots._name_medians(axes, [np.array([0.2, 0.5]), np.array([0.3, 0.51])], ["a", "b"])
     lower, upper = axes.texts
     assert (lower.xy, upper.xy) == ((0.2, 0.5), (0.3, 0.51))  # type: ignore[attr-defined]
     assert lower.get_position()[1] < 0.5 < 0.51 < upper.get_position()[1]
@@ -70,7 +71,7 @@ def test_a_name_that_was_moved_has_a_line_to_its_median() -> None:
 def test_components_are_those_of_largest_variance() -> None:
     draw = np.random.default_rng(0)
     features = (draw.normal(size=(400, 5)) * np.array([1, 9, 0.1, 4, 0.2]) + 7).astype(np.float32)
-    places, words = principal(features, np.arange(0, 400, 2))
+    places, words = evaluation_plots.principal(features, np.arange(0, 400, 2))
     centred = features - features.mean(axis=0)
     for column, feature in ((0, 1), (1, 3)):
         assert abs(np.corrcoef(places[:, column], centred[::2, feature])[0, 1]) > 0.99
@@ -81,9 +82,9 @@ def test_corruptions_say_what_is_measured_and_name_the_clean_level_where_no_valu
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     panels: list[Panel] = []
-    monkeypatch.setattr(evaluated, "save_png", lambda drawn, path: panels.extend(drawn))
+    monkeypatch.setattr(evaluation_plots, "save_png", lambda drawn, path: panels.extend(drawn))
     figures = {f"corruptions/shot_noise/{severity}": 50.0 for severity in range(1, 6)}
-    evaluated.save_corruptions({"corruptions/clean": 61.0, **figures}, tmp_path / "k.png")
+    evaluation_plots.save_corruptions({"corruptions/clean": 61.0, **figures}, tmp_path / "k.png")
     (axes,) = _draw(panels).axes
     assert axes.get_title(loc="left") == "shot noise\nlinear probe's accuracy, %"
     assert {word.get_text(): word.xy[0] for word in axes.texts} == {"clean": 0, "50": 5}  # type: ignore[attr-defined]
@@ -91,5 +92,5 @@ def test_corruptions_say_what_is_measured_and_name_the_clean_level_where_no_valu
 
 def test_corruptions_end_in_their_accuracy_at_the_worst_severity(tmp_path: Path, written: list[str]) -> None:
     figures = {f"corruptions/{name}/{s}": 60.0 - s - 10 * n for n, name in enumerate(("a", "b")) for s in range(1, 6)}
-    evaluated.save_corruptions({"corruptions/clean": 61.0, "corruptions": 1.0, **figures}, tmp_path / "k.png")
+    evaluation_plots.save_corruptions({"corruptions/clean": 61.0, "corruptions": 1.0, **figures}, tmp_path / "k.png")
     assert written == ["clean", "55", "clean", "45"]
