@@ -148,6 +148,7 @@ def test_features_are_extracted_in_evaluation_mode_and_in_order() -> None:
 def test_numbers_of_neighbours_that_are_large_for_the_images_are_told() -> None:
     labels = torch.tensor([0] * 30 + [2] * 12)
     few = "k = 20 is more than the 12 training images of the smallest class: kNN accuracy says more with a smaller k"
-    assert about_k((20, 5), labels).startswith(few)
+    assert about_k((20, 5), labels) == f"{few} (--knn-k 12)"
     assert about_k((43,), labels).startswith("k = 43 is clipped to the 42 training images: kNN accuracy says more with")
+    assert about_k((200,), labels.repeat(3)).endswith("(--knn-k 20)")
     assert about_k((12,), labels) == about_k((200,), None) == ""

@@ -230,6 +230,14 @@ def test_every_shipped_recipe_loads_and_plays_two_rounds(path: Path, photographs
 def test_a_recipe_file_that_is_not_there_is_no_misspelt_name() -> None:
     with pytest.raises(InputError, match=r"expected an existing file, found none; see `sparring list`"):
         load_recipe(Path("none.toml"))
+    with pytest.raises(InputError, match=r"expected an existing file, found none; did you mean 'clae'\?"):
+        load_recipe(Path("clae.toml"))
+
+
+def test_a_sweeps_file_is_no_recipe(tmp_path: Path) -> None:
+    (tmp_path / "grid.toml").write_text('seeds = 2\n[[arms]]\narm = "vanilla"\n')
+    with pytest.raises(InputError, match=r"expected one run's, got arms and seeds, a sweep's; sparring sweep .*grid"):
+        load_recipe(tmp_path / "grid.toml")
 
 
 def test_what_is_empty_is_not_written() -> None:

@@ -182,14 +182,18 @@ def test_every_arm_of_a_seed_is_trained_before_the_next_seed(luck: dict[int, str
     assert [cell.recipe.seed for cell in ended] == [0, 0, 1, 1]
 
 
-def test_ctrl_c_asks_running_cells_to_save_and_starts_no_more(luck: dict[int, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("request_", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_asked_to_stop_running_cells_save_and_no_more_start(
+    request_: signal.Signals, luck: dict[int, str], tmp_path: Path
+) -> None:
+    """By Ctrl-C, by a scheduler, by a terminal that closes."""
     luck |= dict.fromkeys(range(3), "endless")
     cells = [tmp_path / f"seed={seed}" for seed in range(3)]
 
     def interrupt() -> None:
         while not all((cell / "ready").exists() for cell in cells[:2]):
             threading.Event().wait(0.02)
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), request_)
 
     threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt, match=r"saved; 3 cells are not finished, the same command goes on"):
@@ -363,3 +367,13 @@ def test_a_runs_own_folder_is_no_place_for_a_sweep(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a folder for several runs, got a run's own; choose another --out"):
         sparring.sweep(TINY, out=tmp_path)
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_somebody_elses_folder_is_no_place_for_a_sweep(luck: dict[int, str], tmp_path: Path) -> None:
+    """The images', say; one that holds other runs is."""
+    (tmp_path / "image.jpg").touch()
+    with pytest.raises(InputError, match="expected a folder for several runs, got one with other files; choose another"):
+        sparring.sweep(TINY, out=tmp_path, seeds=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["image.jpg"]
+    Run(tmp_path / "earlier").claim(TINY)
+    assert len(sparring.sweep(TINY, out=tmp_path, seeds=1)) == 1

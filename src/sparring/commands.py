@@ -37,6 +37,8 @@ from sparring.tuning import TRIALS, parse_space, tune
 
 CONSOLE = Console(highlight=False, markup=False)
 PREVIEW_BATCH = 64
+TITLES = {"penalty": "--penalties", "evaluation": "--probe"}
+"""Of kinds whose option has another name."""
 """Images among which an adversary that compares finds others to compare with."""
 PICTURES = (".png", ".jpg", ".webp")
 
@@ -71,9 +73,13 @@ def sweep(asked: Sweep) -> None:
         return
     axes, arms = parse_axes(asked.set), chosen(grid.arms, asked.arms)
     cells = run_sweep(asked.settings, axes, out=asked.out, seeds=seeds, jobs=asked.jobs, arms=arms)
-    for line in in_words(json.loads((asked.out / "sweep.json").read_text(encoding="utf-8"))):
+    found = json.loads((asked.out / "sweep.json").read_text(encoding="utf-8"))
+    for line in in_words(found):
         _say(line)
     _say_of_sweep(asked.out)
+    if warned := [row for row in found["cells"] if row["warnings"]]:
+        first = f"{warned[0]['name']}: {warned[0]['warnings'][0]}"
+        print(f"{len(warned)} of {len(cells)} runs come with warnings: {first}", file=sys.stderr)
     failed = [cell for cell in cells if cell.failure]
     for cell in failed:
         print(f"sparring: failed: {cell.path}: {cell.failure}", file=sys.stderr)
@@ -146,7 +152,8 @@ def list_parts(asked: List) -> None:
         print(json.dumps(rows, indent=2))
         return
     for kind in (*TABLES, "recipe"):
-        table = Table("name", "what it is", "settings", title=f"--{kind}", title_justify="left", show_lines=False)
+        title = TITLES.get(kind, f"--{kind}")
+        table = Table("name", "what it is", "settings", title=title, title_justify="left", show_lines=False)
         for row in (row for row in rows if row["kind"] == kind):
             shown = ", ".join(f"{name}={value}" for name, value in row["settings"].items())
             table.add_row(row["name"], row["about"], shown)

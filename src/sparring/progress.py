@@ -78,7 +78,10 @@ def describe(figures: dict[str, float], names: Iterable[str]) -> str:
 
 
 class StopSignal:
-    """Within this context Ctrl-C and a termination request set `raised`; a second Ctrl-C stops at once."""
+    """Within this context Ctrl-C, a request to end and a closed terminal set `raised`; a second Ctrl-C stops at once.
+
+    Under `nohup` a run outlives its terminal.
+    """
 
     def __init__(self) -> None:
         self.raised = False
@@ -88,8 +91,11 @@ class StopSignal:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def __enter__(self) -> "StopSignal":
-        numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
-        self.before = {number: signal.signal(number, self._raise) for number in numbers}
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            numbers.append(signal.SIGHUP)
+        heard = numbers if threading.current_thread() is threading.main_thread() else []
+        self.before = {number: signal.signal(number, self._raise) for number in heard}
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -35,7 +35,8 @@ def read_table(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         if path.suffix == ".toml":
-            raise InputError(f"recipe {path}: expected an existing file, found none; see `sparring list`") from None
+            hint = f"did you mean {path.stem!r}?" if path.stem in shipped_recipes() else "see `sparring list`"
+            raise InputError(f"recipe {path}: expected an existing file, found none; {hint}") from None
         raise unknown("recipe", str(path), shipped_recipes()) from None
     except IsADirectoryError:
         inside = "; did you mean its recipe.toml?" if (path / "recipe.toml").is_file() else ""
@@ -52,7 +53,12 @@ def load_recipe(path: str | Path) -> Recipe:
     Raises:
         InputError: if there is no such file or recipe, or if a key or a value of it cannot be used.
     """
-    return from_table(read_table(Path(path)), f"recipe {path}")
+    table = read_table(Path(path))
+    if own := sorted({"arms", "seeds"} & table.keys()):
+        raise InputError(
+            f"recipe {path}: expected one run's, got {' and '.join(own)}, a sweep's; sparring sweep {path}"
+        )
+    return from_table(table, f"recipe {path}")
 
 
 def dump_recipe(recipe: Recipe) -> str:

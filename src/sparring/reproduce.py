@@ -82,8 +82,9 @@ def reproduce(asked: Reproduce) -> Path:
     seeds = table.pop("seeds")
     recipe = from_table(table, f"scale {scale}", Recipe())
     folder = asked.out or Path("reproduced") / "-".join([name, scale, *([Path(data).absolute().name] if data else [])])
-    if (folder / "README.md").exists() and not (folder / "results.json").exists():
-        raise InputError(f"{folder}: expected a folder for this study, got one with a README.md; choose another --out")
+    held = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if held and ("runs" not in held or {"README.md", "results.json"} & held == {"README.md"}):
+        raise InputError(f"{folder}: expected a folder for this study, got one with other files; choose another --out")
     require_accuracy(recipe, name)
     cells = sweep(recipe, out=folder / "runs", seeds=seeds, jobs=asked.jobs, arms=study.arms)
     if failed := [f"{cell.path}: {cell.failure}" for cell in cells if cell.failure]:

@@ -41,6 +41,10 @@ class Run:
     @classmethod
     def open(cls, path: Path) -> "Run":
         """An existing run; anything else is one clear line."""
+        if (path / "sweep.json").is_file():
+            raise InputError(
+                f"{path}: expected a run's folder, got a sweep's; name a run in it, or see its report.html"
+            )
         if not (path / "recipe.toml").is_file():
             raise InputError(
                 f"{path}: expected a run's folder (with recipe.toml), found none; `sparring train` makes one"

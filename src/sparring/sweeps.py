@@ -25,7 +25,7 @@ from sparring.reports import write_report
 from sparring.reports.compare import difference
 from sparring.reports.record import Record, read_runs
 from sparring.reports.spending import total_cost
-from sparring.reports.words import MEASURES, measured_on
+from sparring.reports.words import MEASURES, measured_on, warnings
 from sparring.run import FILES, FOLDERS, Run
 from sparring.schedules import count_steps
 from sparring.schema import checked
@@ -36,6 +36,8 @@ Groups = dict[str, dict[int, float]]
 MOST_GROUPS = 20
 """Of more, as of a search, nobody reads each difference."""
 FIGURES = ("loss", "knn", "rankme", "feature_spread")
+RESULTS = ("sweep.json", "search.json", "report.html")
+"""Beside the cells: a folder without any of these or a cell is somebody else's."""
 
 
 def sweep(
@@ -86,6 +88,10 @@ def train_cells(cells: Sequence[Cell], jobs: int) -> list[Cell]:
         raise InputError(f"{out}: expected a folder for the runs, got a file; choose another --out")
     if (out / "recipe.toml").exists():
         raise InputError(f"{out}: expected a folder for several runs, got a run's own; choose another --out")
+    held = list(out.iterdir()) if out.is_dir() else []
+    cell_files = ("recipe.toml", LOG)
+    if held and not any(path.name in RESULTS or any((path / file).is_file() for file in cell_files) for path in held):
+        raise InputError(f"{out}: expected a folder for several runs, got one with other files; choose another --out")
     for cell in cells:
         check_folder(Run(cell.path), cell.recipe)
     waiting = sorted((cell for cell in cells if not Run(cell.path).finished), key=lambda cell: cell.recipe.seed)
@@ -194,6 +200,7 @@ def _row(cell: Cell, record: Record | None) -> dict[str, Any]:
         "finished": Run(cell.path).finished,
         "failure": cell.failure,
         "epoch": record.reached if record else 0.0,
+        "warnings": warnings(record) if record else [],
         **{name: value for name, value in figures.items() if value is not None},
         "cost": total_cost(record) if record else 0.0,
     }

@@ -287,5 +287,10 @@ def test_adversaries_are_swapped_by_argument_in_a_loop_of_ones_own(adversary: Pa
     if adversary.name == "learned" and player.reads != "nothing":
         with pytest.raises(InputError, match="learned: expected the features that it reads, got none"):
             player(images)
+        with pytest.raises(InputError, match=rf"expected features of size \({COUNT}, 8\), got \({COUNT}, 3\)"):
+            player(images, features[:, :3])
     else:
         assert torch.equal(player(images, generator=generator_for(0, 0)), first)
+    if adversary.name in ("learned", "generator", "unet"):
+        with pytest.raises(InputError, match=rf"{adversary.name}: expected images as floats in \[0, 1\], got others"):
+            player(2 * images, features)

@@ -49,6 +49,7 @@ class Learned(Adversary):
     ) -> None:
         super().__init__(transform)
         self.image_shape, self.shape = image_shape, transform.parameter_shape(image_shape)
+        self.features = features
         self.reads, self.noise, self.logit_noise = checked(reads, Reads, "learned: reads"), noise, logit_noise
         check_ranges(self, {"noise": (0, math.inf), "logit_noise": (0, math.inf)}, "learned: ")
         inputs = noise + (features if reads != "nothing" else 0)
@@ -77,6 +78,9 @@ class Learned(Adversary):
             raise InputError(f"learned: expected the features that it reads, got none; {call}")
         fits = self.transform.size_for(images)[1:] == tuple(self.shape)
         check_made_for("learned", self.image_shape, images, fits=fits)
+        size = (len(images), self.features)
+        if features is not None and self.reads != "nothing" and features.shape != size:
+            raise InputError(f"learned: expected features of size {size}, got {tuple(features.shape)}; see features=")
         features = images.new_empty(len(images), 0) if features is None else features.detach()
         return self.transform(images, self.choose(features, generator))
 

@@ -6,6 +6,9 @@ from torch import Tensor, nn
 from sparring.contracts import ImageShape, Transform
 from sparring.errors import InputError
 
+SLACK = 1e-3
+"""Beyond [0, 1], for what somebody's own augmentation rounds."""
+
 
 def map_shape(painter: str, transform: Transform, image_shape: ImageShape, *, smallest: int) -> tuple[int, int, int]:
     """Maps, rows and columns of one image's parameters.
@@ -25,11 +28,18 @@ def map_shape(painter: str, transform: Transform, image_shape: ImageShape, *, sm
 
 
 def check_made_for(who: str, made_for: ImageShape, images: Float[Tensor, "b c h w"], *, fits: bool) -> None:
-    """Refuse images of other channels than those an adversary was made for, or whose size does not fit."""
+    """Refuse images outside [0, 1], of other channels than those an adversary was made for, or of no fitting size."""
+    if not images.is_floating_point() or (images.device.type == "cpu" and not _is_unit(images)):
+        raise InputError(f"{who}: expected images as floats in [0, 1], got others; divide bytes by 255, or clamp")
     got = tuple(images.shape[1:])
     if got[0] != made_for[0] or not fits:
         expected, found = ("x".join(map(str, shape)) for shape in (made_for, got))
         raise InputError(f"{who}: expected {expected} images, got {found}; give image_shape={got}")
+
+
+def _is_unit(images: Float[Tensor, "b c h w"]) -> bool:
+    low, high = images.aminmax()  # on a GPU it would wait for the device
+    return bool(low >= -SLACK and high <= 1 + SLACK)
 
 
 def convolution(inputs: int, outputs: int, size: int, *, stride: int = 1, groups: int = 0) -> nn.Sequential:

@@ -13,7 +13,8 @@ from sparring.gather import shard, unshard
 from sparring.precision import native_precision
 from sparring.schema import check_neighbours
 
-SMALLER = "kNN accuracy says more with a smaller k (--knn-k 20)"
+FEW = 20
+"""Neighbours that are advised where there are enough images of each class."""
 
 
 def knn_scores(
@@ -51,10 +52,12 @@ def about_k(ks: Sequence[int], labels: Int[Tensor, " n"] | None) -> str:
         return ""
     counts, most = labels.bincount(), max(ks)
     smallest = int(counts[counts > 0].min())
-    if most > len(labels):
-        return f"k = {most} is clipped to the {len(labels)} training images: {SMALLER}"
-    few = f"k = {most} is more than the {smallest} training images of the smallest class"
-    return f"{few}: {SMALLER}" if most > smallest else ""
+    if most <= smallest:
+        return ""
+    clipped = f"is clipped to the {len(labels)} training images"
+    few = f"is more than the {smallest} training images of the smallest class"
+    smaller = f"kNN accuracy says more with a smaller k (--knn-k {min(FEW, smallest)})"
+    return f"k = {most} {clipped if most > len(labels) else few}: {smaller}"
 
 
 class Knn:
