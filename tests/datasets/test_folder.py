@@ -429,3 +429,29 @@ def test_folders_alike_but_for_content_are_told_apart(tmp_path):
             Image.new("RGB", (SIDE, SIDE), (grey,) * 3).save(tmp_path / folder / name)
             os.utime(tmp_path / folder / name, (1, 1))
     assert [load(tmp_path / folder).train.pixels.unique().tolist() for folder in ("dark", "light")] == [[0], [200]]
+
+
+@pytest.mark.parametrize("first", ["folders", "none"])
+def test_sub_folders_that_are_no_classes_label_nothing_and_hold_nothing_out(root, first):
+    """In whichever order it is read, each image keeps its own pixels: the cache serves both."""
+    paths = [*numbered("patient1/{}.png", 20), *numbered("patient2/{}.png", 5), "patient3/visit/0.png", "loose.png"]
+    write(root, *paths)
+    load(root, labels=first)
+    data = load(root, labels="none")
+    assert (data.train.labels, data.train.classes, data.test, data.validation) == (None, (), None, None)
+    assert [paths[red] for red in reds(data.train)] == list(data.train.files)
+    assert sorted(data.train.files) == sorted(paths)
+    assert "no labels" in data.note
+    assert "left out" not in data.note
+    labelled = load(root)
+    assert (labelled.train.classes, len(labelled.test)) == (("patient1", "patient2", "patient3"), 3)
+    assert [paths[red] for red in reds(labelled.test)] == list(labelled.test.files)
+    assert labelled.train.digest() != data.train.digest()
+
+
+def test_without_labels_splits_stay_what_they_are(root):
+    write(root, "train/a/0.png", "train/b/0.png", "train/1.png", "test/c/0.png", "val/0.png")
+    data = load(root, labels="none")
+    assert data.train.labels is data.test.labels is data.validation.labels is None
+    assert [sorted(reds(part)) for part in (data.train, data.test, data.validation)] == [[0, 1, 2], [3], [4]]
+    assert reds(load(root, labels="none", evaluate_on="validation").test) == [4]

@@ -48,6 +48,8 @@ def test_paths_that_are_no_folder(tmp_path):
         ({"image_size": 0}, "at least 1 pixel, got 0"),
         ({"max_broken": 1.5}, "in [0, 1]; got 1.5"),
         ({"evaluate_on": "validaton"}, "did you mean 'validation'"),
+        ({"labels": "folder"}, "did you mean 'folders'"),
+        ({"labels": "none"}, "labels = none: expected a folder of images, got the data set sample"),
     ],
 )
 def test_numbers_out_of_range(options, message):

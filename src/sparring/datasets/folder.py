@@ -36,13 +36,17 @@ PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDO
 """Troubles of the machine, not of the file."""
 
 
-def load_folder(folder: Path, *, image_size: int = FOLDER_SIZE, max_broken: float = 0.05) -> DataSet:
+def load_folder(
+    folder: Path, *, image_size: int = FOLDER_SIZE, max_broken: float = 0.05, labelled: bool = True
+) -> DataSet:
     """The images below `folder`, which is only ever read: class folders with or without splits, or plain images.
+
+    Unless `labelled`, sub-folders are no classes (but `train`, `test` and `validation` are splits).
 
     Raises InputError where there is no image, where more than the share `max_broken` of the files cannot be read, and
     where the class folders of the splits disagree.
     """
-    layout = arrange([file for file in scan(folder) if not _is_document(file)], folder)
+    layout = arrange([file for file in scan(folder) if not _is_document(file)], folder, labelled=labelled)
     files = layout.files
     entry = cache_folder() / "decoded" / fingerprint(folder, files, image_size)
     once(entry, partial(_decode, folder=folder, files=files, image_size=image_size))

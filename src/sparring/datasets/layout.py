@@ -38,8 +38,8 @@ class Layout:
         return [file for part in self.parts.values() for file in part.files]
 
 
-def arrange(files: Sequence[File], folder: Path) -> Layout:
-    """Sort the files of `folder` into splits and classes; raises InputError where they make no data set."""
+def arrange(files: Sequence[File], folder: Path, *, labelled: bool = True) -> Layout:
+    """Sort the files of `folder` into splits and, if `labelled`, classes; InputError where they make no data set."""
     if not files:
         raise InputError(f"the folder {str(folder)!r} holds no images; expected some, or class folders of images")
     notes: list[str] = []
@@ -52,9 +52,10 @@ def arrange(files: Sequence[File], folder: Path) -> Layout:
     if splits and "train" not in splits.values() and set(splits) == groups.keys() - {""}:
         raise InputError(f"{str(folder)!r} holds {' and '.join(sorted(splits))}, but no folder 'train' with images")
     if "train" not in splits.values():
-        return _hold_out(_part(files, depth, notes), notes)
+        return _hold_out(_part(files, depth, notes, labelled=labelled), notes)
     _note_left_out(notes, [f for name in groups.keys() - splits.keys() for f in groups[name]])
-    return _with_splits({splits[name]: groups[name] for name in splits}, depth + 1, notes, folder)
+    groups = {splits[name]: groups[name] for name in splits}
+    return _with_splits(groups, depth + 1, notes, folder, labelled=labelled)
 
 
 def _group(files: Sequence[File], depth: int) -> dict[str, list[File]]:
@@ -91,8 +92,10 @@ def _image_files(files: Sequence[File]) -> list[File]:
     return [file for file in files if known.get(PurePath(file.parts[-1]).suffix.lower()) in opened]
 
 
-def _part(files: Sequence[File], depth: int, notes: list[str], fewest_classes: int = 2) -> Part:
+def _part(files: Sequence[File], depth: int, notes: list[str], fewest_classes: int = 2, *, labelled: bool) -> Part:
     """Sub-folders are classes; with fewer than `fewest_classes` of them and files beside them all are unlabelled."""
+    if not labelled:
+        return Part(list(files), None)
     groups = _group(files, depth)
     direct = groups.pop("", [])
     if direct and len(groups) < fewest_classes:
@@ -118,9 +121,11 @@ def _note_left_out(notes: list[str], files: Sequence[File]) -> None:
         notes.append(f"{len(files):,} file(s) outside the images' folders were left out (the first: {files[0].path!r})")
 
 
-def _with_splits(groups: dict[str, list[File]], depth: int, notes: list[str], folder: Path) -> Layout:
+def _with_splits(
+    groups: dict[str, list[File]], depth: int, notes: list[str], folder: Path, *, labelled: bool
+) -> Layout:
     inside, reached = _descend(groups.pop("train"), depth, notes)
-    train = _part(inside, reached, notes)
+    train = _part(inside, reached, notes, labelled=labelled)
     if not groups:
         return _hold_out(train, notes)
     alone = "test" not in groups
@@ -130,7 +135,7 @@ def _with_splits(groups: dict[str, list[File]], depth: int, notes: list[str], fo
     for name, group in sorted(groups.items()):
         place = _descend(group, depth, notes, split=name, deepest=deepest, classes=set(train.names or ()))
         kept = "test" if alone else name
-        parts[kept] = _part(*place, notes, fewest_classes=1 if train.names else 2)
+        parts[kept] = _part(*place, notes, fewest_classes=1 if train.names else 2, labelled=labelled)
         _check_classes(parts[kept], train, kept, folder)
     return Layout(parts, notes)
 
