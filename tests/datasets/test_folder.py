@@ -145,7 +145,44 @@ def test_captions_and_tables_beside_images_do_not_count(root):
     write(root, "0.png", "1.jpg")
     for name in ("0.txt", "1.JSON", "labels.csv"):
         (root / name).write_text("a cat")
+    data = load(root, max_broken=0.0)
+    assert len(data.train) == 2
+    assert "3 file(s) that are no images by their endings (.txt, .json, .csv) were passed over" in data.note
+
+
+def test_what_people_keep_beside_images_is_no_image_and_its_folder_no_class(root):
+    write(root, *numbered("a/{}.png", 2), *numbered("b/{}.png", 2))
+    (root / "meta").mkdir()
+    for name in (
+        "a/notes.docx",
+        "b/split.py",
+        "meta/x.xlsx",
+        "meta/y.XLSX",
+        "z.zip",
+        "e.ipynb",
+        "model.nii.gz",
+        "s.sh",
+    ):
+        (root / name).write_bytes(b"PK")
+    data = load(root, max_broken=0.0)
+    assert (data.train.classes, len(data.train), len(data.test)) == (("a", "b"), 2, 2)
+    assert "8 file(s) that are no images by their endings (.xlsx, " in data.note
+    assert ", ...) were passed over" in data.note
+
+
+@pytest.mark.parametrize("name", ["scan", "scan.001", "1.2.840.5", "a.jpg?v=2", "Dr. Smith"])
+def test_an_image_without_an_ending_is_read(root, name):
+    write(root, "0.png", "1.png")
+    (root / "1.png").rename(root / name)
     assert len(load(root, max_broken=0.0).train) == 2
+
+
+def test_a_folder_of_what_is_no_image_says_what_there_is(root):
+    root.mkdir()
+    for number in range(3):
+        (root / f"{number}.dcm").write_bytes(b"DICM")
+    with pytest.raises(InputError, match=r"holds no images; 3 file\(s\) .*\(\.dcm\) were passed over; expected some"):
+        load(root)
 
 
 def test_litter_and_hidden_files_do_not_count(root):
@@ -202,9 +239,9 @@ def test_damaged_files_are_skipped_named_and_counted(root, cache):
 
 def test_too_many_damaged_files_stop_also_at_the_second_start(root, monkeypatch):
     write(root, *numbered("{}.png", 9))
-    (root / "labels.dat").write_text("0,1")
+    (root / "labels").write_text("0,1")
     for _ in range(2):
-        with pytest.raises(InputError, match=r"^10\.0% of the files .*labels\.dat.*skipped\.log.*max_broken") as caught:
+        with pytest.raises(InputError, match=r"^10\.0% of the files .*labels'.*skipped\.log.*max_broken") as caught:
             load(root)
         assert "\n" not in str(caught.value)
         monkeypatch.setattr(folder_module, "read_image", forbidden)
