@@ -50,7 +50,8 @@ def reds(images):
 def test_train_and_test_folders(root):
     write(root, "train/b/0.png", "train/a/0.png", "train/a/1.png", "test/b/0.png", "validation/a/0.png")
     data = load(root)
-    assert (data.name, data.note) == ("data", "")
+    assert data.name == "data"
+    assert data.note == "accuracy says nothing about 1 of 2 classes, of which there is no test image: 'a'"
     assert data.train.classes == data.test.classes == ("a", "b")
     assert (reds(data.train), data.train.labels.tolist()) == ([1, 2, 0], [0, 0, 1])
     assert (reds(data.test), data.test.labels.tolist()) == ([3], [1])
@@ -87,7 +88,20 @@ def test_a_tenth_of_each_class_is_held_out(root):
     assert data.test.labels.bincount(minlength=3).tolist() == [4, 1, 0]
     assert sorted(reds(data.train) + reds(data.test)) == list(range(44))
     assert "a tenth of each class (5 image(s)) is held out" in data.note
+    assert "accuracy says nothing about 1 of 3 classes, of which there is no test image: 'c'" in data.note
     assert reds(load(root).test) == reds(data.test)
+
+
+def test_a_class_loses_its_test_image_to_damage_or_to_validation_and_it_is_said(root):
+    names = [f"{letter}/{split}" for letter in "abcdefg" for split in (0, 1)]
+    write(root, *(f"train/{name}.png" for name in names), "train/h/0.png", *(f"test/{c}/0.png" for c in "bcdefgh"))
+    (root / "test" / "a").mkdir()
+    (root / "test" / "a" / "0.png").write_text("x")
+    said = "accuracy says nothing about {} of 8 classes, of which there is no {} image: "
+    assert load(root).note.endswith(said.format(1, "test") + "'a'")
+    assert load(root, evaluate_on="validation").note.endswith(
+        said.format(6, "validation") + "'b', 'c', 'd', 'e', 'g', ..."
+    )
 
 
 def test_flat_folder_is_unlabelled(root):

@@ -58,7 +58,8 @@ def load_dataset(
     else:
         size = image_size or FOLDER_SIZE
         data = load_folder(_existing_folder(name), image_size=size, max_broken=max_broken, labelled=labels == "folders")
-    return data.with_validation_as_test() if evaluate_on == "validation" else data
+    data = data.with_validation_as_test() if evaluate_on == "validation" else data
+    return data.with_untested_noted(evaluate_on)
 
 
 def _checked(data: object, name: str) -> DataSet:
