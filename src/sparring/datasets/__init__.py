@@ -96,4 +96,5 @@ def _existing_folder(name: str) -> Path:
     near = get_close_matches(name, [path.name for path in Path().iterdir() if path.is_dir()], n=1)
     if near and not get_close_matches(name, DATASETS):
         raise InputError(f"unknown data set {name!r}; did you mean the folder {near[0]!r}?")
-    raise InputError(f"{unknown('data set', name, DATASETS)}, or the path of a folder that exists")
+    told = unknown("data set or folder", name, DATASETS)
+    raise told if nearest(name, DATASETS) else InputError(f"{told}, or the path of a folder that exists")
