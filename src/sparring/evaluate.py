@@ -75,7 +75,10 @@ def evaluate(asked: Evaluate) -> None:
 def _subject(asked: Evaluate, recipe: Recipe, name: str, linear: object) -> Subject:
     """The run's encoder on the images of this name, where they are measured; `linear` fits its probe if asked for."""
     encoder, root = load_encoder(asked.run), asked.data_root or recipe.data_root
-    images = load_dataset(name, image_size=image_size_of(asked.run), root=root, max_broken=recipe.max_broken)
+    labels = recipe.labels if name == recipe.data else "folders"  # the recipe's are of its own images
+    images = load_dataset(
+        name, image_size=image_size_of(asked.run), root=root, max_broken=recipe.max_broken, labels=labels
+    )
     device = fabric_on(asked.accelerator or recipe.accelerator, devices=1).device
     fit = (linear if isinstance(linear, Linear) else Linear()).fit
     return Subject(encoder.to(device), images, recipe.views, fit, device, precision_of(recipe, device))

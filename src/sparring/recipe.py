@@ -92,6 +92,8 @@ class Recipe:
     """Side of the images in pixels; if not given 32 for the named data sets, 64 for folders."""
     max_broken: float = 0.05
     """Largest share of unreadable files that is skipped rather than refused."""
+    labels: Literal["folders", "none"] = "folders"
+    """What a folder's sub-folders are: classes, or with none (patients, dates, sites) nothing at all."""
 
     encoder: Part = field(default_factory=lambda: Part("resnet12", {"width": 0.25}))
     """What is trained: resnet12, resnet18 or timm:NAME."""

@@ -156,7 +156,8 @@ def load_data(recipe: Recipe) -> DataSet:
 
 def require_accuracy(recipe: Recipe, who: str) -> None:
     """Refuse images on which no kNN accuracy can be measured, by which `who` goes."""
-    if load_data(recipe).test is None:
+    data = load_data(recipe)
+    if data.test is None or data.test.labels is None or data.train.labels is None:
         raise InputError(f"{who} goes by kNN accuracy on labelled {recipe.evaluate_on} images; {recipe.data} has none")
 
 
@@ -168,6 +169,7 @@ def source_of(recipe: Recipe) -> dict[str, Any]:
         "root": recipe.data_root,
         "max_broken": recipe.max_broken,
         "evaluate_on": recipe.evaluate_on,
+        "labels": recipe.labels,
     }
 
 

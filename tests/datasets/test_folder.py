@@ -50,7 +50,8 @@ def reds(images):
 def test_train_and_test_folders(root):
     write(root, "train/b/0.png", "train/a/0.png", "train/a/1.png", "test/b/0.png", "validation/a/0.png")
     data = load(root)
-    assert (data.name, data.note) == ("data", "")
+    assert data.name == "data"
+    assert data.note == "accuracy says nothing about 1 of 2 classes, of which there is no test image: 'a'"
     assert data.train.classes == data.test.classes == ("a", "b")
     assert (reds(data.train), data.train.labels.tolist()) == ([1, 2, 0], [0, 0, 1])
     assert (reds(data.test), data.test.labels.tolist()) == ([3], [1])
@@ -87,7 +88,20 @@ def test_a_tenth_of_each_class_is_held_out(root):
     assert data.test.labels.bincount(minlength=3).tolist() == [4, 1, 0]
     assert sorted(reds(data.train) + reds(data.test)) == list(range(44))
     assert "a tenth of each class (5 image(s)) is held out" in data.note
+    assert "accuracy says nothing about 1 of 3 classes, of which there is no test image: 'c'" in data.note
     assert reds(load(root).test) == reds(data.test)
+
+
+def test_a_class_loses_its_test_image_to_damage_or_to_validation_and_it_is_said(root):
+    names = [f"{letter}/{split}" for letter in "abcdefg" for split in (0, 1)]
+    write(root, *(f"train/{name}.png" for name in names), "train/h/0.png", *(f"test/{c}/0.png" for c in "bcdefgh"))
+    (root / "test" / "a").mkdir()
+    (root / "test" / "a" / "0.png").write_text("x")
+    said = "accuracy says nothing about {} of 8 classes, of which there is no {} image: "
+    assert load(root).note.endswith(said.format(1, "test") + "'a'")
+    assert load(root, evaluate_on="validation").note.endswith(
+        said.format(6, "validation") + "'b', 'c', 'd', 'e', 'g', ..."
+    )
 
 
 def test_flat_folder_is_unlabelled(root):
@@ -145,7 +159,44 @@ def test_captions_and_tables_beside_images_do_not_count(root):
     write(root, "0.png", "1.jpg")
     for name in ("0.txt", "1.JSON", "labels.csv"):
         (root / name).write_text("a cat")
+    data = load(root, max_broken=0.0)
+    assert len(data.train) == 2
+    assert "3 file(s) that are no images by their endings (.txt, .json, .csv) were passed over" in data.note
+
+
+def test_what_people_keep_beside_images_is_no_image_and_its_folder_no_class(root):
+    write(root, *numbered("a/{}.png", 2), *numbered("b/{}.png", 2))
+    (root / "meta").mkdir()
+    for name in (
+        "a/notes.docx",
+        "b/split.py",
+        "meta/x.xlsx",
+        "meta/y.XLSX",
+        "z.zip",
+        "e.ipynb",
+        "model.nii.gz",
+        "s.sh",
+    ):
+        (root / name).write_bytes(b"PK")
+    data = load(root, max_broken=0.0)
+    assert (data.train.classes, len(data.train), len(data.test)) == (("a", "b"), 2, 2)
+    assert "8 file(s) that are no images by their endings (.xlsx, " in data.note
+    assert ", ...) were passed over" in data.note
+
+
+@pytest.mark.parametrize("name", ["scan", "scan.001", "1.2.840.5", "a.jpg?v=2", "Dr. Smith"])
+def test_an_image_without_an_ending_is_read(root, name):
+    write(root, "0.png", "1.png")
+    (root / "1.png").rename(root / name)
     assert len(load(root, max_broken=0.0).train) == 2
+
+
+def test_a_folder_of_what_is_no_image_says_what_there_is(root):
+    root.mkdir()
+    for number in range(3):
+        (root / f"{number}.dcm").write_bytes(b"DICM")
+    with pytest.raises(InputError, match=r"holds no images; 3 file\(s\) .*\(\.dcm\) were passed over; expected some"):
+        load(root)
 
 
 def test_litter_and_hidden_files_do_not_count(root):
@@ -202,9 +253,9 @@ def test_damaged_files_are_skipped_named_and_counted(root, cache):
 
 def test_too_many_damaged_files_stop_also_at_the_second_start(root, monkeypatch):
     write(root, *numbered("{}.png", 9))
-    (root / "labels.dat").write_text("0,1")
+    (root / "labels").write_text("0,1")
     for _ in range(2):
-        with pytest.raises(InputError, match=r"^10\.0% of the files .*labels\.dat.*skipped\.log.*max_broken") as caught:
+        with pytest.raises(InputError, match=r"^10\.0% of the files .*labels'.*skipped\.log.*max_broken") as caught:
             load(root)
         assert "\n" not in str(caught.value)
         monkeypatch.setattr(folder_module, "read_image", forbidden)
@@ -429,3 +480,29 @@ def test_folders_alike_but_for_content_are_told_apart(tmp_path):
             Image.new("RGB", (SIDE, SIDE), (grey,) * 3).save(tmp_path / folder / name)
             os.utime(tmp_path / folder / name, (1, 1))
     assert [load(tmp_path / folder).train.pixels.unique().tolist() for folder in ("dark", "light")] == [[0], [200]]
+
+
+@pytest.mark.parametrize("first", ["folders", "none"])
+def test_sub_folders_that_are_no_classes_label_nothing_and_hold_nothing_out(root, first):
+    """In whichever order it is read, each image keeps its own pixels: the cache serves both."""
+    paths = [*numbered("patient1/{}.png", 20), *numbered("patient2/{}.png", 5), "patient3/visit/0.png", "loose.png"]
+    write(root, *paths)
+    load(root, labels=first)
+    data = load(root, labels="none")
+    assert (data.train.labels, data.train.classes, data.test, data.validation) == (None, (), None, None)
+    assert [paths[red] for red in reds(data.train)] == list(data.train.files)
+    assert sorted(data.train.files) == sorted(paths)
+    assert "no labels" in data.note
+    assert "left out" not in data.note
+    labelled = load(root)
+    assert (labelled.train.classes, len(labelled.test)) == (("patient1", "patient2", "patient3"), 3)
+    assert [paths[red] for red in reds(labelled.test)] == list(labelled.test.files)
+    assert labelled.train.digest() != data.train.digest()
+
+
+def test_without_labels_splits_stay_what_they_are(root):
+    write(root, "train/a/0.png", "train/b/0.png", "train/1.png", "test/c/0.png", "val/0.png")
+    data = load(root, labels="none")
+    assert data.train.labels is data.test.labels is data.validation.labels is None
+    assert [sorted(reds(part)) for part in (data.train, data.test, data.validation)] == [[0, 1, 2], [3], [4]]
+    assert reds(load(root, labels="none", evaluate_on="validation").test) == [4]

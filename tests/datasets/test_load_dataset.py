@@ -24,8 +24,8 @@ def one_line(name, **options):
 
 
 def test_a_mistyped_name_gets_the_nearest():
-    assert "did you mean 'cifar10'?" in one_line("cifar01")
-    assert "expected one of: cifar10, cifar100, sample" in one_line("zzz")
+    assert one_line("cifar1O") == "unknown data set or folder 'cifar1O'; did you mean 'cifar10'?"
+    assert one_line("zzz").endswith("expected one of: cifar10, cifar100, sample, or the path of a folder that exists")
 
 
 def test_paths_that_are_no_folder(tmp_path):
@@ -48,6 +48,8 @@ def test_paths_that_are_no_folder(tmp_path):
         ({"image_size": 0}, "at least 1 pixel, got 0"),
         ({"max_broken": 1.5}, "in [0, 1]; got 1.5"),
         ({"evaluate_on": "validaton"}, "did you mean 'validation'"),
+        ({"labels": "folder"}, "did you mean 'folders'"),
+        ({"labels": "none"}, "labels = none: expected a folder of images, got the data set sample"),
     ],
 )
 def test_numbers_out_of_range(options, message):

@@ -12,6 +12,7 @@ from sparring.datasets.sample import load_sample
 from sparring.errors import InputError, nearest, unknown
 
 EVALUATED_ON = ("test", "validation")
+LABELS = ("folders", "none")
 Loader = Callable[[int | None, Path | None], DataSet]
 """From the image size (None: the data's own) and where its files are kept (None: the cache)."""
 
@@ -27,6 +28,7 @@ def load_dataset(
     root: str | Path | None = None,
     max_broken: float = 0.05,
     evaluate_on: str = "test",
+    labels: str = "folders",
 ) -> DataSet:
     """A registered data set, or a folder of images.
 
@@ -37,6 +39,7 @@ def load_dataset(
         max_broken: largest share of a folder's files that may be unreadable, in [0, 1].
         evaluate_on: "validation" puts validation images in place of the test images (held out of the training images,
             which are copied into memory for it, where there are none).
+        labels: "none" for a folder whose sub-folders are no classes: none of its images is labelled.
 
     Raises InputError, in one line, for everything that cannot be used.
     """
@@ -46,11 +49,17 @@ def load_dataset(
         raise InputError(f"expected max_broken, a share of the files, in [0, 1]; got {max_broken}")
     if evaluate_on not in EVALUATED_ON:
         raise unknown("evaluate_on", evaluate_on, EVALUATED_ON)
+    if labels not in LABELS:
+        raise unknown("labels", labels, LABELS)
     if name in DATASETS:
+        if labels == "none":
+            raise InputError(f"labels = none: expected a folder of images, got the data set {name}, labelled as it is")
         data = _checked(DATASETS[name](image_size, Path(root).expanduser() if root else None), name)
     else:
-        data = load_folder(_existing_folder(name), image_size=image_size or FOLDER_SIZE, max_broken=max_broken)
-    return data.with_validation_as_test() if evaluate_on == "validation" else data
+        size = image_size or FOLDER_SIZE
+        data = load_folder(_existing_folder(name), image_size=size, max_broken=max_broken, labelled=labels == "folders")
+    data = data.with_validation_as_test() if evaluate_on == "validation" else data
+    return data.with_untested_noted(evaluate_on)
 
 
 def _checked(data: object, name: str) -> DataSet:
@@ -87,4 +96,5 @@ def _existing_folder(name: str) -> Path:
     near = get_close_matches(name, [path.name for path in Path().iterdir() if path.is_dir()], n=1)
     if near and not get_close_matches(name, DATASETS):
         raise InputError(f"unknown data set {name!r}; did you mean the folder {near[0]!r}?")
-    raise InputError(f"{unknown('data set', name, DATASETS)}, or the path of a folder that exists")
+    told = unknown("data set or folder", name, DATASETS)
+    raise told if nearest(name, DATASETS) else InputError(f"{told}, or the path of a folder that exists")

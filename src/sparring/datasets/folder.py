@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -25,24 +25,21 @@ from sparring.errors import InputError
 
 CHUNK = 512
 FOLDER_SIZE = 64
-SIDECARS = {
-    *(".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml"),
-    *(".toml", ".md", ".html", ".pdf", ".log", ".h5", ".mat"),
-}
-"""Endings of files that lie beside images and are none."""
-DOCUMENTS = {"license", "licence", "copying", "readme", "citation", "makefile"}
-"""Names, without an ending, of others."""
 PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT)
 """Troubles of the machine, not of the file."""
 
 
-def load_folder(folder: Path, *, image_size: int = FOLDER_SIZE, max_broken: float = 0.05) -> DataSet:
+def load_folder(
+    folder: Path, *, image_size: int = FOLDER_SIZE, max_broken: float = 0.05, labelled: bool = True
+) -> DataSet:
     """The images below `folder`, which is only ever read: class folders with or without splits, or plain images.
+
+    Unless `labelled`, sub-folders are no classes (but `train`, `test` and `validation` are splits).
 
     Raises InputError where there is no image, where more than the share `max_broken` of the files cannot be read, and
     where the class folders of the splits disagree.
     """
-    layout = arrange([file for file in scan(folder) if not _is_document(file)], folder)
+    layout = arrange(scan(folder), folder, labelled=labelled)
     files = layout.files
     entry = cache_folder() / "decoded" / fingerprint(folder, files, image_size)
     once(entry, partial(_decode, folder=folder, files=files, image_size=image_size))
@@ -59,11 +56,6 @@ def load_folder(folder: Path, *, image_size: int = FOLDER_SIZE, max_broken: floa
         validation=splits.get("validation"),
         note="; ".join(layout.notes),
     )
-
-
-def _is_document(file: File) -> bool:
-    name = PurePath(file.parts[-1].lower())
-    return name.suffix in SIDECARS or name.name in DOCUMENTS
 
 
 def _decode(scratch: Path, *, folder: Path, files: Sequence[File], image_size: int) -> None:

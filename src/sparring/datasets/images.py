@@ -19,6 +19,8 @@ SAMPLED = 100
 """Images, spread evenly, that tell what the others are."""
 HELD_OUT = 10
 """One image of so many is a validation image, where the data have none of their own."""
+NAMED = 5
+"""Classes without a test image, as many as one reads."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,19 @@ class DataSet:
         note = f"{held.sum():,} training images are held out for validation"
         notes = "; ".join(filter(None, (self.note, note)))
         return replace(self, train=self.train.select(~held), test=self.train.select(held), note=notes)
+
+    def with_untested_noted(self, kind: str) -> "DataSet":
+        """The note names the classes without a test image; `kind` is what test images are (test, validation)."""
+        if self.test is None or self.test.labels is None or self.train.labels is None:
+            return self
+        tested = set(self.test.labels.unique().tolist())
+        untested = [repr(name) for place, name in enumerate(self.train.classes) if place not in tested]
+        if not untested:
+            return self
+        few = ", ".join(untested[:NAMED]) + ", ..." * (len(untested) > NAMED)
+        count = f"{len(untested):,} of {len(self.train.classes):,} classes"
+        note = f"accuracy says nothing about {count}, of which there is no {kind} image: {few}"
+        return replace(self, note="; ".join(filter(None, (self.note, note))))
 
     def channel_statistics(self) -> Statistics:
         """Mean and standard deviation of each channel in [0, 1], of at most 10,000 training images spread evenly.

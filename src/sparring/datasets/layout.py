@@ -1,7 +1,7 @@
 """Which files are training images, which are test images, and of which class: read off the folder's shape."""
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -15,6 +15,10 @@ from sparring.randomness import derived_seed
 SPLITS = {"train": "train", "test": "test", "val": "validation", "valid": "validation", "validation": "validation"}
 STUBS = {"BUFR", "GRIB", "HDF5", "MPEG", "WMF"}
 """Formats that Pillow recognises and cannot read."""
+DOCUMENTS = {"license", "licence", "copying", "readme", "citation", "makefile"}
+"""Names, without an ending, of files that lie beside images."""
+SHOWN = 5
+"""Endings of files that are no images, as many as one reads."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +42,13 @@ class Layout:
         return [file for part in self.parts.values() for file in part.files]
 
 
-def arrange(files: Sequence[File], folder: Path) -> Layout:
-    """Sort the files of `folder` into splits and classes; raises InputError where they make no data set."""
-    if not files:
-        raise InputError(f"the folder {str(folder)!r} holds no images; expected some, or class folders of images")
+def arrange(files: Sequence[File], folder: Path, *, labelled: bool = True) -> Layout:
+    """Sort the files of `folder` into splits and, if `labelled`, classes; InputError where they make no data set."""
     notes: list[str] = []
+    files = _pass_over(files, notes)
+    if not files:
+        found = "; ".join([f"the folder {str(folder)!r} holds no images", *notes])
+        raise InputError(f"{found}; expected some, or class folders of images")
     files, depth = _descend(files, 0, notes)
     groups = _group(files, depth)
     splits = {name: SPLITS[name.lower()] for name in groups if name.lower() in SPLITS}
@@ -52,9 +58,38 @@ def arrange(files: Sequence[File], folder: Path) -> Layout:
     if splits and "train" not in splits.values() and set(splits) == groups.keys() - {""}:
         raise InputError(f"{str(folder)!r} holds {' and '.join(sorted(splits))}, but no folder 'train' with images")
     if "train" not in splits.values():
-        return _hold_out(_part(files, depth, notes), notes)
+        return _hold_out(_part(files, depth, notes, labelled=labelled), notes)
     _note_left_out(notes, [f for name in groups.keys() - splits.keys() for f in groups[name]])
-    return _with_splits({splits[name]: groups[name] for name in splits}, depth + 1, notes, folder)
+    groups = {splits[name]: groups[name] for name in splits}
+    return _with_splits(groups, depth + 1, notes, folder, labelled=labelled)
+
+
+def _pass_over(files: Sequence[File], notes: list[str]) -> list[File]:
+    """The files that may be images: those without an ending, too; what has another than an image's is noted."""
+    images = _image_endings()
+    endings = [_ending(file) for file in files]
+    others = Counter(ending for ending in endings if ending and ending not in images)
+    if others:
+        shown = ", ".join(ending for ending, _ in others.most_common(SHOWN)) + ", ..." * (len(others) > SHOWN)
+        notes.append(f"{others.total():,} file(s) that are no images by their endings ({shown}) were passed over")
+    return [
+        file
+        for file, ending in zip(files, endings, strict=True)
+        if ending not in others and file.parts[-1].lower() not in DOCUMENTS
+    ]
+
+
+def _ending(file: File) -> str:
+    """In small letters; "" where there is none, as in `scan.001`, `1.2.840` or `a.jpg?v=2`, which say nothing."""
+    ending = PurePath(file.parts[-1]).suffix.lower()
+    return ending if ending[1:].isalnum() and not ending[1:].isdigit() else ""
+
+
+def _image_endings() -> set[str]:
+    """Those of all formats that Pillow opens."""
+    kinds = Image.registered_extensions()  # before all else: it makes Pillow load its formats
+    opened = Image.OPEN.keys() - STUBS
+    return {ending for ending, kind in kinds.items() if kind in opened}
 
 
 def _group(files: Sequence[File], depth: int) -> dict[str, list[File]]:
@@ -86,13 +121,14 @@ def _descend(
 
 def _image_files(files: Sequence[File]) -> list[File]:
     """Those whose endings Pillow knows how to open; others may be images, or not."""
-    known = Image.registered_extensions()
-    opened = Image.OPEN.keys() - STUBS
-    return [file for file in files if known.get(PurePath(file.parts[-1]).suffix.lower()) in opened]
+    endings = _image_endings()
+    return [file for file in files if _ending(file) in endings]
 
 
-def _part(files: Sequence[File], depth: int, notes: list[str], fewest_classes: int = 2) -> Part:
+def _part(files: Sequence[File], depth: int, notes: list[str], fewest_classes: int = 2, *, labelled: bool) -> Part:
     """Sub-folders are classes; with fewer than `fewest_classes` of them and files beside them all are unlabelled."""
+    if not labelled:
+        return Part(list(files), None)
     groups = _group(files, depth)
     direct = groups.pop("", [])
     if direct and len(groups) < fewest_classes:
@@ -118,9 +154,11 @@ def _note_left_out(notes: list[str], files: Sequence[File]) -> None:
         notes.append(f"{len(files):,} file(s) outside the images' folders were left out (the first: {files[0].path!r})")
 
 
-def _with_splits(groups: dict[str, list[File]], depth: int, notes: list[str], folder: Path) -> Layout:
+def _with_splits(
+    groups: dict[str, list[File]], depth: int, notes: list[str], folder: Path, *, labelled: bool
+) -> Layout:
     inside, reached = _descend(groups.pop("train"), depth, notes)
-    train = _part(inside, reached, notes)
+    train = _part(inside, reached, notes, labelled=labelled)
     if not groups:
         return _hold_out(train, notes)
     alone = "test" not in groups
@@ -130,7 +168,7 @@ def _with_splits(groups: dict[str, list[File]], depth: int, notes: list[str], fo
     for name, group in sorted(groups.items()):
         place = _descend(group, depth, notes, split=name, deepest=deepest, classes=set(train.names or ()))
         kept = "test" if alone else name
-        parts[kept] = _part(*place, notes, fewest_classes=1 if train.names else 2)
+        parts[kept] = _part(*place, notes, fewest_classes=1 if train.names else 2, labelled=labelled)
         _check_classes(parts[kept], train, kept, folder)
     return Layout(parts, notes)
 
