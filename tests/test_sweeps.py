@@ -372,7 +372,7 @@ def test_a_runs_own_folder_is_no_place_for_a_sweep(tmp_path: Path) -> None:
 def test_somebody_elses_folder_is_no_place_for_a_sweep(luck: dict[int, str], tmp_path: Path) -> None:
     """The images', say; one that holds other runs is."""
     (tmp_path / "image.jpg").touch()
-    with pytest.raises(InputError, match="expected a folder for several runs, got one with other files; choose another"):
+    with pytest.raises(InputError, match="expected a folder for several runs, got one with other files; choose"):
         sparring.sweep(TINY, out=tmp_path, seeds=1)
     assert [path.name for path in tmp_path.iterdir()] == ["image.jpg"]
     Run(tmp_path / "earlier").claim(TINY)
