@@ -57,6 +57,13 @@ def test_runs_stand_beside_each_other_and_seeds_together(fake_run, tmp_path):
     assert rows(write_report(runs, tmp_path / "page.html"))["kNN accuracy, %"] == ["51.0 ± 1.4", "48.0"]
 
 
+def test_columns_over_seeds_bear_a_sweeps_name(fake_run, tmp_path):
+    runs = [fake_run(f"grey,seed={seed}", seed=seed) for seed in range(2)]
+    for run in runs:
+        evaluate(run, {"knn": 50.0})
+    assert rows(write_report(runs, tmp_path / "page.html"))["Measure"] == ["grey: method simsiam (2 runs)"]
+
+
 def test_figures_of_other_settings_are_not_averaged(fake_run, tmp_path):
     runs = [fake_run(f"learned-{seed}", seed=seed) for seed in range(3)]
     for run, k in zip(runs, (1, 200, 200), strict=True):

@@ -12,7 +12,7 @@ from sparring.reports.compare import by_seed, grouped
 from sparring.reports.measures import digits, is_shown, label, margins
 from sparring.reports.pictures import Picture, beside
 from sparring.reports.record import Record, is_number, labels
-from sparring.reports.seeds import label_of, telling
+from sparring.reports.seeds import titles
 from sparring.reports.tables import ABSENT, row, table
 from sparring.reports.words import name, true_minus
 from sparring.run import Run
@@ -113,14 +113,13 @@ def _renamed(measured: Evaluated) -> Figures:
 
 
 def _columns(runs: Sequence[Record], own: Mapping[str, Evaluated]) -> list[Column]:
-    groups = [_alike(members, own) for members in grouped(runs)]
-    settings = telling([members for alike in groups for members in alike])
-    columns = []
-    for members, apart in [(members, alike) for alike in groups for members in alike]:
-        alone = len(members) == 1
-        heading = members[0].label if alone else f"{label_of(members[0], settings)} ({len(members)} runs)"
-        heading += _measured_by(members[0], apart, own)
-        columns.append(Column(heading, [(run.recipe.get("seed", 0), own[run.label].figures) for run in members]))
+    groups, columns = grouped(runs), []
+    for title, group in zip(titles(groups), groups, strict=True):
+        apart = _alike(group, own)
+        for members in apart:
+            heading = members[0].label if len(members) == 1 else f"{title} ({len(members)} runs)"
+            heading += _measured_by(members[0], apart, own)
+            columns.append(Column(heading, [(run.recipe.get("seed", 0), own[run.label].figures) for run in members]))
     return columns
 
 
