@@ -9,6 +9,7 @@ from itertools import groupby, starmap
 from pathlib import Path
 from string import Template
 
+from sparring.alarms import LEAST
 from sparring.files import check_writable, write_text
 from sparring.reports import charts, curves, evaluation_tables, gallery, nearest, seeds, tables, words
 from sparring.reports.compare import grouped
@@ -42,7 +43,11 @@ NEAREST = (
     "The nearest negative of a hard view is the view of another image in its batch that is most like it. Rows are the "
     "hard view's class, columns that negative's; on the diagonal both are of one class: the negative is a false one."
 )
-SPREAD = "Both fall towards nothing when an encoder maps all images to the same place."
+SPREAD = (
+    "Both fall towards their least when an encoder maps all images to the same place. It is warned of below "
+    f"{' and '.join(f'{name} {least:g}' for name, _, least in LEAST.values())}, or below half the untrained encoder's "
+    "where that is less."
+)
 
 Drawn = dict[str, tuple[list[Picture], str]]
 """Of each run, by label: heat maps, and what they say."""
