@@ -80,9 +80,12 @@ def is_finished(run: Record) -> bool:
 
 
 def neighbours(runs: Sequence[Record]) -> str:
-    """What the runs were told of their number of neighbours: too many for the smallest class, perhaps."""
-    notes = {str(run.environment.get("knn_note") or "") for run in runs}
-    return "".join(f" {note}." for note in sorted(notes - {""}))
+    """What runs were told of their number of neighbours: too many for the smallest class, perhaps; of which runs."""
+    told: dict[str, list[str]] = {}
+    for run in runs:
+        told.setdefault(str(run.environment.get("knn_note") or ""), []).append(run.label)
+    named = {note: f"{', '.join(own)}: " if len(own) < len(runs) else "" for note, own in told.items()}
+    return "".join(f" {named[note]}{note}." for note in sorted(told.keys() - {""}))
 
 
 def measured_on(run: Record, key: str) -> tuple[Any, ...]:
