@@ -107,9 +107,8 @@ def test_collapse_is_warned_of_exactly_below_the_thresholds(read, spread, rankme
 def test_a_warning_of_collapse_says_no_more_than_was_measured(read):
     (warned,) = words.warnings(read(spread=0.2996))
     assert warned.replace("\u00a0", " ") == (
-        "Signs of collapse: feature spread is 0.2996 (below 0.3000). This is how much features differ between images "
-        "and in how many directions, not what they still tell apart: kNN accuracy is 47.4 %, the untrained encoder's "
-        "21.5 %."
+        "Signs of collapse: feature spread is 0.2996 (below 0.3000). This says how widely features "
+        "spread, not what they still tell apart: kNN accuracy is 47.4 %, the untrained encoder's 21.5 %."
     )
     assert words.warnings(read("other", spread=0.2, labelled=False))[0].endswith("what they still tell apart.")
 

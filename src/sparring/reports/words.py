@@ -12,7 +12,7 @@ from sparring.reports.record import Record, is_number
 MEASURES = ("knn", "rankme")
 """What every evaluation has: groups are compared by the first that was measured."""
 UNLIKE = "on other data, or by another k or temperature: not compared"
-NARROW = "how much features differ between images and in how many directions, not what they still tell apart"
+NARROW = "how widely features spread, not what they still tell apart"
 MOST_SETTINGS = 3
 """Of a part, in a sentence: more are read in the recipe's own table."""
 
@@ -167,7 +167,7 @@ def _collapse(run: Record) -> list[str]:
     signs = signs_of_collapse(figures, run.untrained)
     if not signs:
         return []
-    says = f"Signs of collapse: {' and '.join(signs)}. This is {NARROW}"
+    says = f"Signs of collapse: {' and '.join(signs)}. This says {NARROW}"
     knn, before = run.last("knn"), run.untrained.get("knn")
     if knn is None:
         return [f"{says}."]
