@@ -110,7 +110,7 @@ def _page(
         _summary(runs),
         _section("kNN accuracy", _charts("knn", panels), KNN.format(_evaluated_on(runs)) + words.neighbours(runs)),
         _section(*evaluation_tables.section(runs)),
-        _section("What the adversary chooses", _charts("parameters", panels), PARAMETERS + one),
+        _section("What the adversary chooses", _charts("parameters", panels), _parameters(one_each) + one),
         _section("Does it choose for each image?", _charts("choices", panels), CHOICES),
         _section("What the views look like", _galleries(pictures), one),
         _section("Loss", _charts("loss", panels), _loss(runs)),
@@ -207,7 +207,13 @@ def _hardness(runs: Sequence[Record]) -> str:
 def _loss(runs: Sequence[Record]) -> str:
     """What else moves it."""
     grows = any(len(set(run.recipe.get("views", {}).get("sides", ()))) > 1 for run in runs)
-    return "It jumps where the views' side changes." if grows else ""
+    jumps = "It jumps where the views' side changes." if grows else ""
+    return " ".join(filter(None, (jumps, words.sparse(runs, "loss"))))
+
+
+def _parameters(runs: Sequence[Record]) -> str:
+    shown = [run for run in runs if not words.is_chance(run)]
+    return " ".join(filter(None, (PARAMETERS, words.sparse(shown, "adversary/"))))
 
 
 def _named(run: Record, runs: Sequence[Record]) -> str:

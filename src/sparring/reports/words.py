@@ -88,6 +88,19 @@ def neighbours(runs: Sequence[Record]) -> str:
     return "".join(f" {named[note]}{note}." for note in sorted(told.keys() - {""}))
 
 
+def sparse(runs: Sequence[Record], beginning: str) -> str:
+    """Why there is one dot where a curve was expected: runs that end before a second line of the log."""
+    told: dict[str, list[str]] = {}
+    for run in runs:
+        if any(len(run.series(key).values) == 1 for key in run.keys(beginning)):
+            steps = int(max(line.get("step", 0) for line in run.lines))
+            every = tables.played(run)["log_every"]
+            why = f"a value is logged every {every} steps (log_every) and at the end of a run, and there are {steps}"
+            told.setdefault(why, []).append(run.label)
+    who = {why: f" of {', '.join(own)}" if len(runs) > 1 else "" for why, own in told.items()}
+    return " ".join(f"One dot{who[why]}: {why}." for why in told)
+
+
 def measured_on(run: Record, key: str) -> tuple[Any, ...]:
     """What figures are alike by: the images and, of a kNN accuracy, its number of neighbours and its temperature."""
     settings = tables.played(run)
