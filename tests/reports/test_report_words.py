@@ -119,8 +119,8 @@ def test_a_run_too_short_for_a_curve_says_why_it_is_a_dot(fake_run):
 def test_a_warning_of_collapse_says_no_more_than_was_measured(read):
     (warned,) = words.warnings(read(spread=0.2996))
     assert warned.replace("\u00a0", " ") == (
-        "Signs of collapse: feature spread is 0.2996 (below 0.3000). This says how widely features "
-        "spread, not what they still tell apart: kNN accuracy is 47.4 %, the untrained encoder's 21.5 %."
+        "Signs of collapse: feature spread is 0.2996 (below 0.3000). This says how varied features "
+        "are, not what they still tell apart: kNN accuracy is 47.4 %, the untrained encoder's 21.5 %."
     )
     assert words.warnings(read("other", spread=0.2, labelled=False))[0].endswith("what they still tell apart.")
 

@@ -201,7 +201,8 @@ def _hardness(runs: Sequence[Record]) -> str:
         first = words.judged(members[0])
         shown = [members[0], *(run for run in members[1:] if words.judged(run) != first)]
         sentences += [_named(run, runs) + sentence for run in shown if (sentence := words.hardness(run))]
-    return " ".join(sentences)
+    learned = any(words.is_played(run) and not words.is_chance(run) for run in runs)
+    return " ".join([*sentences, words.SCALE] if sentences and learned else sentences)
 
 
 def _loss(runs: Sequence[Record]) -> str:

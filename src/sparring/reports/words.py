@@ -12,7 +12,11 @@ from sparring.reports.record import Record, is_number
 MEASURES = ("knn", "rankme")
 """What every evaluation has: groups are compared by the first that was measured."""
 UNLIKE = "on other data, or by another k or temperature: not compared"
-NARROW = "how widely features spread, not what they still tell apart"
+NARROW = "how varied features are, not what they still tell apart"
+SCALE = (
+    "From easy to hard: idle (no harder than clean views), dead (harder than those, but not seen to be harder than "
+    "chance makes them), alive, run away."
+)
 MOST_SETTINGS = 3
 """Of a part, in a sentence: more are read in the recipe's own table."""
 
