@@ -162,8 +162,15 @@ def test_features_as_narrow_as_an_untrained_encoders_have_not_collapsed() -> Non
     assert signs_of_collapse(untrained, untrained) == []
     assert signs_of_collapse(untrained, {}) == ["feature spread is 0.20 (below 0.30)"]
     assert signs_of_collapse({"feature_spread": 0.09, "rankme": 1.9}, untrained) == [
-        "feature spread is 0.09 (below 0.10)",
-        "RankMe is 1.9 (below 2.0)",
+        "feature spread is 0.09 (below 0.10, half the untrained encoder's)",
+        "RankMe is 1.9 (below 2.0, half the untrained encoder's)",
+    ]
+
+
+def test_a_figure_and_its_limit_are_told_with_the_digits_that_differ() -> None:
+    assert signs_of_collapse({"feature_spread": 0.1756, "rankme": 2.9999}, {"feature_spread": 0.3562}) == [
+        "feature spread is 0.176 (below 0.178, half the untrained encoder's)",
+        "RankMe is 2.9999 (below 3.0000)",
     ]
 
 

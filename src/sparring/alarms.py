@@ -10,9 +10,10 @@ OF_UNTRAINED = 0.5
 RUNAWAY_SHARE = 0.8
 """Of the way from the clean view's loss to the loss against another image's view."""
 
-LEAST = {"feature_spread": ("feature spread", ".2f", 0.3), "rankme": ("RankMe", ".1f", 3.0)}
-"""Name, form, and what is too little. The spread's square is about the share of a feature that differs between images:
-below 0.3 less than a tenth does. Fewer than three directions cannot hold more than a handful of classes apart."""
+LEAST = {"feature_spread": ("feature spread", 2, 0.3), "rankme": ("RankMe", 1, 3.0)}
+"""Name, decimals, and what is too little. The spread's square is about the share of a feature that differs between
+images: below 0.3 less than a tenth does. Fewer than three directions cannot hold more than a handful of classes apart.
+"""
 HINTS = {
     "collapsed": "try a smaller --learning-rate, or a tighter bound of the transform",
     "idle": "try a wider bound of the transform, or a larger --adversary-learning-rate",
@@ -36,15 +37,24 @@ def signs_of_collapse(figures: Mapping[str, float], untrained: Mapping[str, floa
         untrained: the same of the untrained encoder, where they are known.
     """
     signs = []
-    for key, (name, form, _) in LEAST.items():
+    for key, (name, decimals, least) in LEAST.items():
         limit = collapsed_below(key, untrained)
         if key in figures and figures[key] < limit:
-            signs.append(f"{name} is {figures[key]:{form}} (below {limit:{form}})")
+            found, below = _told_apart(figures[key], limit, decimals)
+            half = ", half the untrained encoder's" if limit < least else ""
+            signs.append(f"{name} is {found} (below {below}{half})")
     return signs
 
 
+def _told_apart(value: float, limit: float, decimals: int) -> tuple[str, str]:
+    """Two numbers that differ, both with as many decimals as it takes to see it."""
+    while f"{value:.{decimals}f}" == f"{limit:.{decimals}f}":
+        decimals += 1
+    return f"{value:.{decimals}f}", f"{limit:.{decimals}f}"
+
+
 def collapsed_below(key: str, untrained: Mapping[str, float]) -> float:
-    """Below which `feature_spread` or `rankme` says that features have collapsed."""
+    """The smaller of `LEAST` and half the untrained encoder's: `feature_spread` or `rankme` below it is a collapse."""
     _, _, least = LEAST[key]
     return min(least, OF_UNTRAINED * untrained.get(key, math.inf))
 
@@ -83,7 +93,7 @@ def alarms(figures: Mapping[str, float], untrained: Mapping[str, float], *, agai
     """
     found = {}
     if signs := signs_of_collapse(figures, untrained):
-        found["collapsed"] = f"the features have collapsed: {' and '.join(signs)}"
+        found["collapsed"] = f"signs of collapse: {' and '.join(signs)}"
     state = state_of({key.removeprefix("hardness/"): value for key, value in figures.items() if "hardness/" in key})
     if against_chance and state in STATES:
         found[state] = STATES[state]

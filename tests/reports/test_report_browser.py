@@ -63,6 +63,23 @@ def test_paper_gets_the_page_with_its_pictures(page):
     assert printed.count(b"/Subtype /Image") >= 4  # the gallery's rows
 
 
+def test_tables_of_long_words_fit_the_page(fake_run, tmp_path):
+    runs = [fake_run(f"{name}-{'long' * 8}", adversary=name) for name in ("random", "learned")]
+    for recipe in (run / "recipe.toml" for run in runs):
+        recipe.write_text(recipe.read_text().replace("mix", f"{recipe.parent.name[0]}{'long' * 40}"))
+    assert "too wide: 0" in browse(measuring(write_report(runs, tmp_path / "page.html")), "--dump-dom")
+
+
+def measuring(page: Path) -> Path:
+    """A copy of the page that says how many tables are wider than their places."""
+    tables = "[...document.querySelectorAll('.scroll')].filter(each => each.scrollWidth > each.clientWidth)"
+    text = re.sub(r"; script-src 'sha256-[^']*'", "; script-src 'unsafe-inline'", page.read_text())
+    copy = page.with_name("measured.html")
+    script = f"<script>document.body.append(`too wide: ${{{tables}.length}}`)</script>"
+    copy.write_text(text.replace("</body>", f"{script}</body>"))
+    return copy
+
+
 def test_a_click_on_a_heading_sorts_the_table(fake_run, tmp_path):
     runs = [fake_run(name, seed=seed, rankme=rankme) for seed, (name, rankme) in enumerate(RANKED)]
     page = write_report(runs, tmp_path / "runs.html")

@@ -99,6 +99,18 @@ def test_the_legend_of_many_runs_takes_less_room_than_their_curves(across):
         assert legend.y0 >= frame.y1 - 1
 
 
+def test_a_legends_samples_show_the_gap_between_two_dashes():
+    curves = [Curve("a", [0, 1], [0, 1]), Curve("b", [0, 1], [1, 0], dash="--")]
+    (axes,) = charts._draw([Panel("title", curves, legend=True)]).axes
+    legend = axes.get_legend()
+    samples = legend.get_lines()
+    assert [sample.get_linestyle() for sample in samples] == ["-", "--"]
+    assert [sample.get_marker() for sample in samples] == ["", ""]
+    _, (on, off) = samples[1]._dash_pattern  # points
+    assert legend.handlelength * charts.SMALL_LETTERS > on + off + 1
+    assert axes.lines[1].get_marker() == "o"  # of few points the curve itself keeps its dots
+
+
 def test_words_at_the_ends_do_not_overlap_and_lone_ones_stay():
     placed = charts.spread([0.0, 5.0, 5.0, 5.1, 9.0], gap=1.0)
     assert all(high - low >= 0.999 for low, high in pairwise(placed))

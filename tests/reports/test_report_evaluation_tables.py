@@ -57,6 +57,13 @@ def test_runs_stand_beside_each_other_and_seeds_together(fake_run, tmp_path):
     assert rows(write_report(runs, tmp_path / "page.html"))["kNN accuracy, %"] == ["51.0 ± 1.4", "48.0"]
 
 
+def test_columns_over_seeds_bear_a_sweeps_name(fake_run, tmp_path):
+    runs = [fake_run(f"grey,seed={seed}", seed=seed) for seed in range(2)]
+    for run in runs:
+        evaluate(run, {"knn": 50.0})
+    assert rows(write_report(runs, tmp_path / "page.html"))["Measure"] == ["grey: method simsiam (2 runs)"]
+
+
 def test_figures_of_other_settings_are_not_averaged(fake_run, tmp_path):
     runs = [fake_run(f"learned-{seed}", seed=seed) for seed in range(3)]
     for run, k in zip(runs, (1, 200, 200), strict=True):
@@ -70,6 +77,23 @@ def test_figures_of_other_settings_are_not_averaged(fake_run, tmp_path):
         "method simsiam (2 runs) (knn ks = [200])",
     ]
     assert rows(write_report(runs[1:], tmp_path / "page.html"))["kNN accuracy, k = 200, %"] == ["52.0 ± 0.0"]
+
+
+def test_a_k_that_was_clipped_is_told_of_the_run_it_was_clipped_in(fake_run, tmp_path):
+    runs = [fake_run("few"), fake_run("many", adversary="none")]
+    for run, images in zip(runs, (162, 200), strict=True):
+        own = {"figures": {"knn": 50.0}, "settings": {"knn": {"ks": [200], "ts": [0.1]}}}
+        (run / "evaluation.json").write_text(json.dumps({"sample": own}))
+        (run / "environment.json").write_text(json.dumps({"train_images": images, "knn_note": f"of {images}"}))
+    text = write_report(runs, tmp_path / "page.html").read_text()
+    assert "few: k = 200 is clipped to the 162 training images." in text
+    assert "many: k = 200" not in text
+    assert "k is clipped" not in text
+    assert " few: of 162. many: of 200." in text  # beside the curves
+    alone = write_report(runs[:1]).read_text()
+    assert ". k = 200 is clipped to the 162 training images." in alone
+    (runs[0] / "evaluation.json").write_text(json.dumps({"/elsewhere": own}))
+    assert "On other images than a run&#x27;s own, k is clipped" in write_report(runs[:1]).read_text()
 
 
 def test_accuracies_of_one_k_share_a_row_whichever_k_was_first(fake_run, tmp_path):

@@ -54,6 +54,12 @@ def test_a_single_run_has_its_page_and_figures_in_its_folder(fake_run):
     assert all(map(is_picture, figures.values()))
 
 
+@pytest.mark.parametrize(("adversary", "said"), [("learned", True), ("random", False), ("none", False)])
+def test_the_verdicts_on_an_adversary_are_explained_where_one_is_given(fake_run, adversary, said):
+    text = text_of(write_report([fake_run(adversary=adversary)]))
+    assert ("From easy to hard: idle (no harder than clean views), dead" in text) is said
+
+
 def test_pictures_of_several_runs_are_numbered_by_run(fake_run, tmp_path):
     """A run without pictures keeps its number: figures of one number are of one run."""
     runs = [fake_run("a"), fake_run("b", adversary="none", gallery=True)]

@@ -104,6 +104,27 @@ def test_collapse_is_warned_of_exactly_below_the_thresholds(read, spread, rankme
     assert [sign for sign in ("spread", "RankMe") if sign in "".join(warned)] == signs
 
 
+def test_a_run_too_short_for_a_curve_says_why_it_is_a_dot(fake_run):
+    paths = [fake_run("long"), fake_run("short")]
+    lines = [json.loads(line) for line in (paths[1] / "metrics.jsonl").read_text().splitlines()]
+    kept = [line for line in lines if "loss" not in line or line["step"] == 4]
+    (paths[1] / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in kept[:3]))
+    runs = read_runs(paths)
+    why = "a value is logged every 10 steps (log_every) and at the end of a run, and there are 16."
+    assert words.sparse(runs, "loss") == f"One dot of short: {why}"
+    assert words.sparse(runs[1:], "adversary/") == f"One dot: {why}"
+    assert words.sparse(runs[:1], "loss") == ""
+
+
+def test_a_warning_of_collapse_says_no_more_than_was_measured(read):
+    (warned,) = words.warnings(read(spread=0.2996))
+    assert warned.replace("\u00a0", " ") == (
+        "Signs of collapse: feature spread is 0.2996 (below 0.3000). This says how varied features "
+        "are, not what they still tell apart: kNN accuracy is 47.4 %, the untrained encoder's 21.5 %."
+    )
+    assert words.warnings(read("other", spread=0.2, labelled=False))[0].endswith("what they still tell apart.")
+
+
 def test_an_untrained_encoder_is_not_called_collapsed(read):
     assert words.warnings(read(spread=0.1, rankme=1.5, until=0)) == []
 

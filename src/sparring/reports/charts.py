@@ -187,7 +187,9 @@ def _draw_legend(axes: Axes, panel: Panel) -> None:
     place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2, "frameon": False}
     place |= {"fontsize": letters, "ncols": columns}
     # matplotlib before 3.10 would leave out a label that begins with an underscore
-    axes.legend(axes.lines[: len(curves)], [curve.label for curve in curves], **place)
+    legend = axes.legend(axes.lines[: len(curves)], [curve.label for curve in curves], **place)
+    for sample in legend.get_lines():
+        sample.set_marker("")  # a dot would fill the gap between two dashes
 
 
 def _for_page(source: str, name: str, words: str) -> str:

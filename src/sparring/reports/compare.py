@@ -1,5 +1,6 @@
 """Statistics over seeds: runs in groups that differ in nothing else, and how far a group is from the baseline."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
@@ -22,6 +23,8 @@ UNLABELLED = (
     "decides nothing between an adversary and none."
 )
 IGNORED = ("seed", *BOOKS)
+CELL = re.compile(r"(.+),seed=\d+")
+"""The folder of a sweep's cell: what its arm or its settings are called, and the seed."""
 
 
 Interval = tuple[float, float] | None
@@ -49,6 +52,14 @@ def grouped(runs: Sequence[Record]) -> list[list[Record]]:
         key = tuple(sorted((name, value) for name, value in played(run).items() if name not in IGNORED))
         groups.setdefault(key, []).append(run)
     return list(groups.values())
+
+
+def group_names(groups: Sequence[Sequence[Record]]) -> list[str]:
+    """What a sweep calls each group: the NAME of its folders NAME,seed=N; empty where they have none of their own."""
+    found = [{match[1] if (match := CELL.fullmatch(run.path.name)) else "" for run in runs} for runs in groups]
+    return [
+        next(iter(own)) if len(own) == 1 and sum(bool(own & other) for other in found) == 1 else "" for own in found
+    ]
 
 
 def baseline_of(groups: Sequence[Sequence[Record]]) -> int:

@@ -12,7 +12,7 @@ from sparring.reports.compare import by_seed, grouped
 from sparring.reports.measures import digits, is_shown, label, margins
 from sparring.reports.pictures import Picture, beside
 from sparring.reports.record import Record, is_number, labels
-from sparring.reports.seeds import label_of, telling
+from sparring.reports.seeds import titles
 from sparring.reports.tables import ABSENT, row, table
 from sparring.reports.words import name, true_minus
 from sparring.run import Run
@@ -26,6 +26,7 @@ NOTE = (
     "By sparring evaluate, of the trained encoder. A figure behind ± is the deviation over draws of labels, or half "
     "the 95\u00a0% interval over episodes"
 )
+CLIPPED = " On other images than a run's own, k is clipped to the training images where there are fewer."
 SEEDS = "; where a column is of several seeds, figures are means over them, and ± is the deviation over seeds"
 
 Figures = Mapping[str, float]
@@ -76,7 +77,22 @@ def section(runs: Sequence[Record]) -> tuple[str, str, str]:
     names = list(dict.fromkeys(data for own in found.values() for data in own))
     seeds = SEEDS if any(len(members) > 1 for members in grouped(runs)) else ""
     body = "".join(_on(data, title, runs, found) for data, title in zip(names, _titles(names, runs), strict=True))
-    return "Measured afterwards", body, f"{NOTE}{seeds}."
+    return "Measured afterwards", body, f"{NOTE}{seeds}.{_clipped(runs, found)}"
+
+
+def _clipped(runs: Sequence[Record], found: Mapping[str, dict[str, Evaluated]]) -> str:
+    """What a reader must know of numbers of neighbours that are, or may be, more than there were training images."""
+    notes, unknown = [], False
+    for run in runs:
+        for data, measured in found[run.label].items():
+            most = max(measured.settings.get("knn", {}).get("ks", [0])) if "knn" in measured.figures else 0
+            own = data == name(run.recipe, "data")
+            images = run.environment.get("train_images", most)
+            if own and most > images:
+                named = f"{run.label}: " if len(runs) > 1 else ""
+                notes.append(f" {named}k = {most} is clipped to the {images:,} training images.")
+            unknown |= bool(most and not own)
+    return "".join(notes) + (CLIPPED if unknown else "")
 
 
 def _evaluated(run: Record) -> dict[str, Evaluated]:
@@ -113,14 +129,13 @@ def _renamed(measured: Evaluated) -> Figures:
 
 
 def _columns(runs: Sequence[Record], own: Mapping[str, Evaluated]) -> list[Column]:
-    groups = [_alike(members, own) for members in grouped(runs)]
-    settings = telling([members for alike in groups for members in alike])
-    columns = []
-    for members, apart in [(members, alike) for alike in groups for members in alike]:
-        alone = len(members) == 1
-        heading = members[0].label if alone else f"{label_of(members[0], settings)} ({len(members)} runs)"
-        heading += _measured_by(members[0], apart, own)
-        columns.append(Column(heading, [(run.recipe.get("seed", 0), own[run.label].figures) for run in members]))
+    groups, columns = grouped(runs), []
+    for title, group in zip(titles(groups), groups, strict=True):
+        apart = _alike(group, own)
+        for members in apart:
+            heading = members[0].label if len(members) == 1 else f"{title} ({len(members)} runs)"
+            heading += _measured_by(members[0], apart, own)
+            columns.append(Column(heading, [(run.recipe.get("seed", 0), own[run.label].figures) for run in members]))
     return columns
 
 

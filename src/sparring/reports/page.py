@@ -9,6 +9,7 @@ from itertools import groupby, starmap
 from pathlib import Path
 from string import Template
 
+from sparring.alarms import LEAST
 from sparring.files import check_writable, write_text
 from sparring.reports import charts, curves, evaluation_tables, gallery, nearest, seeds, tables, words
 from sparring.reports.compare import grouped
@@ -42,7 +43,11 @@ NEAREST = (
     "The nearest negative of a hard view is the view of another image in its batch that is most like it. Rows are the "
     "hard view's class, columns that negative's; on the diagonal both are of one class: the negative is a false one."
 )
-SPREAD = "Both fall towards nothing when an encoder maps all images to the same place."
+SPREAD = (
+    "Both fall towards their least when an encoder maps all images to the same place. It is warned of below "
+    f"{' and '.join(f'{name} {least:g}' for name, _, least in LEAST.values())}, or below half the untrained encoder's "
+    "where that is less."
+)
 
 Drawn = dict[str, tuple[list[Picture], str]]
 """Of each run, by label: heat maps, and what they say."""
@@ -105,7 +110,7 @@ def _page(
         _summary(runs),
         _section("kNN accuracy", _charts("knn", panels), KNN.format(_evaluated_on(runs)) + words.neighbours(runs)),
         _section(*evaluation_tables.section(runs)),
-        _section("What the adversary chooses", _charts("parameters", panels), PARAMETERS + one),
+        _section("What the adversary chooses", _charts("parameters", panels), _parameters(one_each) + one),
         _section("Does it choose for each image?", _charts("choices", panels), CHOICES),
         _section("What the views look like", _galleries(pictures), one),
         _section("Loss", _charts("loss", panels), _loss(runs)),
@@ -196,13 +201,20 @@ def _hardness(runs: Sequence[Record]) -> str:
         first = words.judged(members[0])
         shown = [members[0], *(run for run in members[1:] if words.judged(run) != first)]
         sentences += [_named(run, runs) + sentence for run in shown if (sentence := words.hardness(run))]
-    return " ".join(sentences)
+    learned = any(words.is_played(run) and not words.is_chance(run) for run in runs)
+    return " ".join([*sentences, words.SCALE] if sentences and learned else sentences)
 
 
 def _loss(runs: Sequence[Record]) -> str:
     """What else moves it."""
     grows = any(len(set(run.recipe.get("views", {}).get("sides", ()))) > 1 for run in runs)
-    return "It jumps where the views' side changes." if grows else ""
+    jumps = "It jumps where the views' side changes." if grows else ""
+    return " ".join(filter(None, (jumps, words.sparse(runs, "loss"))))
+
+
+def _parameters(runs: Sequence[Record]) -> str:
+    shown = [run for run in runs if not words.is_chance(run)]
+    return " ".join(filter(None, (PARAMETERS, words.sparse(shown, "adversary/"))))
 
 
 def _named(run: Record, runs: Sequence[Record]) -> str:

@@ -15,6 +15,7 @@ from sparring.reports.compare import (
     baseline_of,
     by_seed,
     difference,
+    group_names,
     grouped,
     with_interval,
 )
@@ -54,18 +55,17 @@ def _each_against_each(runs: Sequence[Record], key: str) -> list[Section]:
     if not 3 <= len(groups) <= MOST_GROUPS:  # of two the table above says all
         return []
     found = [_Group(members, partial(at_epoch, key=key, epoch=float("inf")), key) for members in groups]
-    names, form, rows = telling(groups), FIGURES[key][1], []
-    for number, own in enumerate(found):
-        first, *cells = recipe_cells(own.runs[0], names)
+    (head, cells), form, rows = described(groups), FIGURES[key][1], []
+    for number, (own, (first, *others)) in enumerate(zip(found, cells, strict=True)):
         against = [_cell(own, other, form) if own is not other else "" for other in found]
-        rows.append(row(escape(f"{number + 1}. {first}"), cells, against))
+        rows.append(row(escape(f"{number + 1}. {first}"), others, against))
     note = (
         "The mean difference of a row's group to another's over the seeds that both have, at the last epoch, and its "
         f"95\u00a0% interval by Student's t from {LEAST_SEEDS} seeds on."
     )
     note += LEARNING if key == "knn" else ""
-    head = [*map(heading, names), *(f"Over {number + 1}." for number in range(len(found)))]
-    return [("Each against each", table(head, len(names), rows), note)]
+    over = [f"Over {number + 1}." for number in range(len(found))]
+    return [("Each against each", table([*head, *over], len(head), rows), note)]
 
 
 def _cell(own: "_Group", other: "_Group", form: str) -> str:
@@ -108,11 +108,11 @@ def _fair_epochs(run: Record, budget: float) -> str:
 
 def _over_seeds(runs: Sequence[Record]) -> str:
     groups = grouped(runs)
-    base = groups[baseline_of(groups)]
+    base = titles(groups)[baseline_of(groups)]
     return (
         "Means over runs that differ in their seed only, each at its last epoch, never its best. Differences are "
         "paired: each run against the run of the same seed in the baseline "
-        f"({label_of(base[0], telling(groups))}). The interval of the mean difference is Student's; with fewer than "
+        f"({base}). The interval of the mean difference is Student's; with fewer than "
         f"{LEAST_SEEDS} common seeds none is given. The last column is the bootstrap's ({RESAMPLES:,} resamples of the "
         "seeds), which is too narrow with few seeds (of three: from the smallest difference to the largest): if "
         "differences are normal, its 95\u00a0% are 75 for three seeds, 84 for five and 90 for ten. Cost counts encoder "
@@ -124,17 +124,16 @@ def _table(runs: Sequence[Record], key: str, taken: Taken, *shown: Shown) -> str
     """A row a group; figures over seeds of what was taken from each run."""
     groups = [_Group(members, taken, key) for members in grouped([run for run in runs if taken(run)])]
     base = groups[baseline_of([group.runs for group in groups])]
-    names, (title, form) = telling([group.runs for group in groups]), FIGURES[key]
+    (head, cells), (title, form) = described([group.runs for group in groups]), FIGURES[key]
     rows = []
-    for group in groups:
-        cells = recipe_cells(group.runs[0], names)
+    for group, (first, *others) in zip(groups, cells, strict=True):
         *against, resampled = _difference(group, base, form) if group is not base else ["baseline", "", ""]
         values = list(group.values.values())
         own = [str(len(values)), f"{mean(values):{form}}", f"{stdev(values):{form}}" if len(values) > 1 else ABSENT]
         own += [*against, _span(group.epochs), *(cell(group.runs[0]) for _, cell in shown), resampled]
-        rows.append(row(escape(cells[0]), cells[1:], own))
+        rows.append(row(escape(first), others, own))
     figures = ["Seeds", title, "Deviation", "Difference", "95\u00a0% interval", "Epoch"]
-    return table([*map(heading, names), *figures, *(name for name, _ in shown), "Bootstrap"], len(names), rows)
+    return table([*head, *figures, *(name for name, _ in shown), "Bootstrap"], len(head), rows)
 
 
 class _Group:
@@ -173,10 +172,24 @@ def telling(groups: Sequence[Sequence[Record]]) -> list[str]:
     return names or ["method.name"]
 
 
-def label_of(run: Record, names: Sequence[str]) -> str:
-    """A run by its settings of these names."""
-    cells = zip(names, recipe_cells(run, names), strict=True)
-    return ", ".join(f"{heading(name)} {cell}" for name, cell in cells if cell != ABSENT)
+def described(groups: Sequence[Sequence[Record]]) -> tuple[list[str], list[list[str]]]:
+    """Headings and each group's cells: its name, where a sweep gave any, and the settings that tell it apart."""
+    names, settings = group_names(groups), telling(groups)
+    cells = [recipe_cells(runs[0], settings) for runs in groups]
+    head = [heading(setting) for setting in settings]
+    if any(names):
+        return ["Group", *head], [[name or ABSENT, *own] for name, own in zip(names, cells, strict=True)]
+    return head, cells
+
+
+def titles(groups: Sequence[Sequence[Record]]) -> list[str]:
+    """Each group in a few words: its name, where a sweep gave one, and the settings that tell it apart."""
+    settings, found = telling(groups), []
+    for name, runs in zip(group_names(groups), groups, strict=True):
+        cells = zip(settings, recipe_cells(runs[0], settings), strict=True)
+        words = ", ".join(f"{heading(setting)} {cell}" for setting, cell in cells if cell != ABSENT)
+        found.append(f"{name}: {words}" if name else words)
+    return found
 
 
 def _millions(cost: float) -> str:

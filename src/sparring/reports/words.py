@@ -12,6 +12,11 @@ from sparring.reports.record import Record, is_number
 MEASURES = ("knn", "rankme")
 """What every evaluation has: groups are compared by the first that was measured."""
 UNLIKE = "on other data, or by another k or temperature: not compared"
+NARROW = "how varied features are, not what they still tell apart"
+SCALE = (
+    "From easy to hard: idle (no harder than clean views), dead (harder than those, but not seen to be harder than "
+    "chance makes them), alive, run away."
+)
 MOST_SETTINGS = 3
 """Of a part, in a sentence: more are read in the recipe's own table."""
 
@@ -79,9 +84,25 @@ def is_finished(run: Record) -> bool:
 
 
 def neighbours(runs: Sequence[Record]) -> str:
-    """What the runs were told of their number of neighbours: too many for the smallest class, perhaps."""
-    notes = {str(run.environment.get("knn_note") or "") for run in runs}
-    return "".join(f" {note}." for note in sorted(notes - {""}))
+    """What runs were told of their number of neighbours: too many for the smallest class, perhaps; of which runs."""
+    told: dict[str, list[str]] = {}
+    for run in runs:
+        told.setdefault(str(run.environment.get("knn_note") or ""), []).append(run.label)
+    named = {note: f"{', '.join(own)}: " if len(own) < len(runs) else "" for note, own in told.items()}
+    return "".join(f" {named[note]}{note}." for note in sorted(told.keys() - {""}))
+
+
+def sparse(runs: Sequence[Record], beginning: str) -> str:
+    """Why there is one dot where a curve was expected: runs that end before a second line of the log."""
+    told: dict[str, list[str]] = {}
+    for run in runs:
+        if any(len(run.series(key).values) == 1 for key in run.keys(beginning)):
+            steps = int(max(line.get("step", 0) for line in run.lines))
+            every = tables.played(run)["log_every"]
+            why = f"a value is logged every {every} steps (log_every) and at the end of a run, and there are {steps}"
+            told.setdefault(why, []).append(run.label)
+    who = {why: f" of {', '.join(own)}" if len(runs) > 1 else "" for why, own in told.items()}
+    return " ".join(f"One dot{who[why]}: {why}." for why in told)
 
 
 def measured_on(run: Record, key: str) -> tuple[Any, ...]:
@@ -163,7 +184,12 @@ def _collapse(run: Record) -> list[str]:
     signs = signs_of_collapse(figures, run.untrained)
     if not signs:
         return []
-    return [f"The features have collapsed: {' and '.join(signs)}. The encoder can hardly tell images apart."]
+    says = f"Signs of collapse: {' and '.join(signs)}. This says {NARROW}"
+    knn, before = run.last("knn"), run.untrained.get("knn")
+    if knn is None:
+        return [f"{says}."]
+    untrained = "" if before is None else f", the untrained encoder's {before:.1f}\u00a0%"
+    return [f"{says}: kNN accuracy is {knn:.1f}\u00a0%{untrained}."]
 
 
 def _diverged(run: Record) -> list[str]:
