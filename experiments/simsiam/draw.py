@@ -1,4 +1,7 @@
-"""Draw the arms of claim 2 into pixels.png and those of claim 5 into structure.png: python draw.py."""
+"""Draw claim 2 into pixels.png and claim 5 into structure.png: python draw.py [FOLDER_OF_THE_SWEEP]
+
+With the sweep's folder, also what the learned ones of claim 5 chose, seed 0, into constants.png.
+"""
 
 import json
 import sys
@@ -9,6 +12,10 @@ sys.path.append(str(HERE.parent))
 
 from collect import draw  # noqa: E402
 
+from sparring.reports import charts, curves  # noqa: E402
+from sparring.reports.record import read_runs  # noqa: E402
+
+LEARNED = ("learned-rotation", "learned-translation", "learned-jitter")
 RIVAL = "vanilla"
 
 
@@ -17,6 +24,9 @@ def main() -> None:
     pixels = {arm: own for arm, own in arms.items() if "pixels" in arm or arm == RIVAL}
     draw(pixels, RIVAL, HERE / "pixels.png")
     draw({arm: own for arm, own in arms.items() if arm not in pixels or arm == RIVAL}, RIVAL, HERE / "structure.png")
+    if len(sys.argv) > 1:
+        runs = read_runs([Path(sys.argv[1]) / f"{arm},seed=0" for arm in LEARNED])
+        charts.save_png([panel for run in runs for panel in curves.parameters([run])], HERE / "constants.png")
 
 
 if __name__ == "__main__":
