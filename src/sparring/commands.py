@@ -36,9 +36,9 @@ from sparring.training import load_data, train as run_training
 from sparring.tuning import TRIALS, parse_space, tune
 
 CONSOLE = Console(highlight=False, markup=False)
-PREVIEW_BATCH = 64
 TITLES = {"penalty": "--penalties", "evaluation": "--probe"}
 """Of kinds whose option has another name."""
+PREVIEW_BATCH = 64
 """Images among which an adversary that compares finds others to compare with."""
 PICTURES = (".png", ".jpg", ".webp")
 

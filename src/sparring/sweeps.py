@@ -22,7 +22,7 @@ from sparring.randomness import seeded
 from sparring.recipe import Part, Recipe, check_recipe
 from sparring.recipe_files import DEFAULT, dump_recipe, load_recipe
 from sparring.reports import write_report
-from sparring.reports.compare import difference
+from sparring.reports.compare import difference, group_of
 from sparring.reports.record import Record, read_runs
 from sparring.reports.spending import total_cost
 from sparring.reports.words import MEASURES, measured_on, warnings
@@ -148,7 +148,7 @@ def summarise(cells: Sequence[Cell], out: Path) -> None:
     rows = [_row(cell, records.get(cell.path.resolve())) for cell in cells]
     measure = next((name for name in MEASURES if any(name in row for row in rows)), MEASURES[0])
     groups = _by_group(rows, measure)
-    measured = {_group_of(run.path.name): measured_on(run, measure) for run in records.values()}
+    measured = {group_of(run.path.name): measured_on(run, measure) for run in records.values()}
     compared = {"measure": measure, "groups": _means(groups), "differences": _differences(groups, measured)}
     write_json(out / "sweep.json", {"cells": rows, **compared})
     if begun:
@@ -160,13 +160,8 @@ def _by_group(rows: Sequence[Mapping[str, Any]], measure: str) -> Groups:
     groups: Groups = {}
     for row in rows:
         if row["finished"] and measure in row:
-            groups.setdefault(_group_of(row["name"]), {})[row["seed"]] = row[measure]
+            groups.setdefault(group_of(row["name"]), {})[row["seed"]] = row[measure]
     return groups
-
-
-def _group_of(name: str) -> str:
-    """A cell's name without its seed."""
-    return name.rpartition(",seed=")[0]
 
 
 def _means(groups: Groups) -> list[dict[str, Any]]:

@@ -54,9 +54,15 @@ def grouped(runs: Sequence[Record]) -> list[list[Record]]:
     return list(groups.values())
 
 
+def group_of(folder: str) -> str:
+    """A cell's folder without its seed; empty for a folder of another name."""
+    match = CELL.fullmatch(folder)
+    return match[1] if match else ""
+
+
 def group_names(groups: Sequence[Sequence[Record]]) -> list[str]:
     """What a sweep calls each group: the NAME of its folders NAME,seed=N; empty where they have none of their own."""
-    found = [{match[1] if (match := CELL.fullmatch(run.path.name)) else "" for run in runs} for runs in groups]
+    found = [{group_of(run.path.name) for run in runs} for runs in groups]
     return [
         next(iter(own)) if len(own) == 1 and sum(bool(own & other) for other in found) == 1 else "" for own in found
     ]
