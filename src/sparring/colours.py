@@ -15,13 +15,26 @@ from sparring.tensors import clamped, constant
 LUMA = (0.299, 0.587, 0.114)
 """Rec. 601 weights of red, green and blue in perceived brightness."""
 
-RGB_TO_YIQ = (LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
-YIQ_TO_RGB = tuple(map(tuple, torch.linalg.inv(torch.tensor(RGB_TO_YIQ, dtype=torch.float64)).tolist()))
+RGB_TO_YIQ = torch.tensor((LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)), dtype=torch.float64)
+
+
+def _in_rgb(yiq: tuple[tuple[int, ...], ...]) -> tuple[tuple[float, ...], ...]:
+    """A 3x3 matrix of YIQ as a 3x4 matrix of RGB."""
+    matrix = torch.linalg.solve(RGB_TO_YIQ, torch.tensor(yiq, dtype=torch.float64) @ RGB_TO_YIQ)
+    return tuple((*row, 0.0) for row in matrix.tolist())
+
+
+IDENTITY = ((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0))
+GREY = ((*LUMA, 0.0),) * 3
+BRIGHTNESS = _in_rgb(((1, 0, 0), (0, 0, 0), (0, 0, 0)))
+CHROMA = _in_rgb(((0, 0, 0), (0, 1, 0), (0, 0, 1)))
+TURNED_CHROMA = _in_rgb(((0, 0, 0), (0, 0, 1), (0, -1, 0)))
+"""The chroma plane turned by a quarter of a circle."""
 
 
 def identity(like: Float[Tensor, " b"]) -> Float[Tensor, "b 3 4"]:
     """The matrix that changes nothing, one per entry of `like`."""
-    return torch.eye(3, 4, dtype=like.dtype, device=like.device).expand(len(like), 3, 4)
+    return constant(IDENTITY, like).expand(len(like), 3, 4)
 
 
 def luma(like: Tensor) -> Float[Tensor, " 3"]:
@@ -42,18 +55,14 @@ def contrast(factor: Float[Tensor, " b"], means: Float[Tensor, "b 3"]) -> Float[
 
 def saturation(factor: Float[Tensor, " b"]) -> Float[Tensor, "b 3 4"]:
     """Blend with the image's own grey version; a factor of 0 is grey."""
-    grey = torch.nn.functional.pad(luma(factor).expand(3, 3), (0, 1))
-    return factor[:, None, None] * identity(factor) + (1 - factor)[:, None, None] * grey
+    return torch.lerp(constant(GREY, factor), constant(IDENTITY, factor), factor[:, None, None])
 
 
 def hue(turns: Float[Tensor, " b"]) -> Float[Tensor, "b 3 4"]:
     """Rotate YIQ's chroma plane by `turns` of a full circle."""
-    to_chroma, to_rgb = constant(RGB_TO_YIQ, turns), constant(YIQ_TO_RGB, turns)
-    angle = 2 * math.pi * turns
-    cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
-    rows = [zero + 1, zero, zero, zero, cos, sin, zero, -sin, cos]
-    rotation = torch.stack(rows, dim=1).view(-1, 3, 3)
-    return torch.nn.functional.pad(to_rgb @ rotation @ to_chroma, (0, 1))
+    kept, chroma, turned = (constant(part, turns) for part in (BRIGHTNESS, CHROMA, TURNED_CHROMA))
+    angle = (2 * math.pi * turns)[:, None, None]
+    return kept + angle.cos() * chroma + angle.sin() * turned
 
 
 def compose(second: Float[Tensor, "b n n+1"], first: Float[Tensor, "b n n+1"]) -> Float[Tensor, "b n n+1"]:

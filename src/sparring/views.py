@@ -109,15 +109,20 @@ def crop(
 def jitter_matrix(
     means: Float[Tensor, "b 3"], factors: Float[Tensor, "b 4"], orders: Int[Tensor, "b 4"]
 ) -> Float[Tensor, "b 3 4"]:
-    """The colour jitter of each image in its own order; `means` are the channel means before it."""
-    bright, contrasts, saturations, turns = factors.unbind(dim=1)
-    fixed = [colours.brightness(bright), colours.saturation(saturations), colours.hue(turns)]
-    matrix, rows = colours.identity(bright), torch.arange(len(means), device=means.device)
-    for place in orders.unbind(dim=1):
-        contrast = colours.contrast(contrasts, colours.shifted_means(matrix, means))
-        candidates = torch.stack([fixed[0], contrast, *fixed[1:]], dim=1)
-        matrix = colours.compose(candidates[rows, place], matrix)
-    return matrix
+    """The colour jitter of each image in its own order; `means` are the channel means before it.
+
+    Each of the four acts on an image's means by one 3x3 matrix and on what departs from them by another. Only those of
+    contrast differ: the means move towards their grey, the rest shrinks.
+    """
+    bright, contrast, saturation, turns = factors.unbind(dim=1)
+    same = [colours.brightness(bright), colours.saturation(saturation), colours.hue(turns)]
+    rest, mean = ([same[0], own, *same[1:]] for own in (colours.brightness(contrast), colours.saturation(contrast)))
+    steps = torch.stack([*rest, *mean], dim=1)[..., :3].unflatten(1, (2, 4))
+    both, *later = steps[torch.arange(len(means), device=means.device), :, orders.T]
+    for step in later:
+        both = step @ both
+    on_rest, on_mean = both.unbind(dim=1)
+    return torch.cat([on_rest, (on_mean - on_rest) @ means[:, :, None]], dim=2)
 
 
 def as_float(images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
