@@ -168,6 +168,7 @@ BAD = {
     "a page of no run": (["report", "nowhere"], "nowhere"),
     "an encoder of no run": (["evaluate", "nowhere"], "nowhere"),
     "an option of another command": (["list", "--epochs", "3"], "--epochs"),
+    "a kind of which there is none": (["list", "adversaries"], "did you mean 'adversary'?"),
 }
 
 
@@ -232,6 +233,15 @@ def test_list_names_every_part_with_its_settings(capsys: pytest.CaptureFixture[s
     main(["list"])
     assert "doubly" not in (shown := capsys.readouterr().out)
     assert "rotation" in shown
+
+
+def test_list_may_be_asked_for_some_kinds(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["list", "penalty", "recipe", "--json"])
+    assert {row["kind"] for row in json.loads(capsys.readouterr().out)} == {"penalty", "recipe"}
+    main(["list", "recipe"])
+    shown = capsys.readouterr().out
+    assert "clae" in shown
+    assert "settings" not in shown, "recipes have none to show"
 
 
 def test_preview_shows_images_in_their_own_places(tmp_path: Path) -> None:

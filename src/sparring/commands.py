@@ -16,7 +16,7 @@ from rich.table import Table
 from sparring.assembly import build_learner, context_of
 from sparring.batches import Batches
 from sparring.environment import command
-from sparring.errors import InputError
+from sparring.errors import InputError, unknown
 from sparring.files import check_writable
 from sparring.gather import rank
 from sparring.grid import Grid, chosen, load_grid, parse_axes
@@ -143,20 +143,24 @@ def report(asked: Report) -> None:
 
 
 def list_parts(asked: List) -> None:
-    """Print every registered part: what it is, and what it can be told."""
+    """Print every registered part, or those of some kinds: what it is, and what it can be told."""
     load_parts(asked.parts)
-    rows = [_row(kind, name, part) for kind, table in TABLES.items() for name, part in table.items()]
-    recipes = shipped_recipes()
-    rows += [{"kind": "recipe", "name": name, "about": about(path), "settings": {}} for name, path in recipes.items()]
+    rows = {kind: [_row(kind, name, part) for name, part in table.items()] for kind, table in TABLES.items()}
+    recipes = shipped_recipes().items()
+    rows["recipe"] = [{"kind": "recipe", "name": name, "about": about(path), "settings": {}} for name, path in recipes]
+    if strange := [kind for kind in asked.kinds if kind not in rows]:
+        raise unknown("kind of part", strange[0], rows)
+    shown = {kind: rows[kind] for kind in asked.kinds or rows}
     if asked.json:
-        print(json.dumps(rows, indent=2))
+        print(json.dumps([row for own in shown.values() for row in own], indent=2))
         return
-    for kind in (*TABLES, "recipe"):
+    for kind, own in shown.items():
         title = TITLES.get(kind, f"--{kind}")
-        table = Table("name", "what it is", "settings", title=title, title_justify="left", show_lines=False)
-        for row in (row for row in rows if row["kind"] == kind):
-            shown = ", ".join(f"{name}={value}" for name, value in row["settings"].items())
-            table.add_row(row["name"], row["about"], shown)
+        columns = ["name", "what it is", *(["settings"] if any(row["settings"] for row in own) else [])]
+        table = Table(*columns, title=title, title_justify="left", show_lines=False)
+        for row in own:
+            settings = ", ".join(f"{name}={value}" for name, value in row["settings"].items())
+            table.add_row(*[row["name"], row["about"], settings][: len(columns)])
         CONSOLE.print(table)
 
 

@@ -33,8 +33,7 @@ class Train(Command):
 
     settings: Settings = field(default_factory=Recipe)
     recipe: Path | None = None
-    """A shipped recipe by name (see sparring list) or a TOML file with these options as keys; options override it;
-    `best` if none is named."""
+    """A shipped recipe by name (see `sparring list recipe`) or a TOML file; options override it; `best` if none."""
     run: Path | None = None
     """The new run's folder; named after the recipe under runs/ if not given."""
     resume: Path | None = None
@@ -234,8 +233,10 @@ class Bench(Command):
 
 @dataclass(frozen=True)
 class List(Command):
-    """Print every registered part with its settings, a line each."""
+    """Print every registered part with its settings."""
 
+    kinds: Positional[tuple[str, ...]] = ()
+    """Of data, encoder, method, transform, adversary, penalty, evaluation and recipe; all if none is named."""
     parts: tuple[str, ...] = ()
     """Python files with parts of your own, to be listed too."""
     json: bool = False

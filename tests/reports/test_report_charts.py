@@ -88,8 +88,9 @@ def test_as_many_ends_are_told_as_there_is_room_for(across, count, shown, tmp_pa
 
 
 @pytest.mark.parametrize("across", [1, 2])
-def test_the_legend_of_many_runs_takes_less_room_than_their_curves(across):
-    curves = [Curve(f"adversary=random,seed={i}", [0, 1], [0, 1 + i / 100]) for i in range(16)]
+@pytest.mark.parametrize(("name", "count"), [("adversary=random", 16), ("a-name-of-ninety-letters--" * 4, 3)])
+def test_a_legend_takes_less_room_than_the_curves(name, count, across):
+    curves = [Curve(f"{name},seed={i}", [0, 1], [0, 1 + i / 100]) for i in range(count)]
     figure = charts._draw([Panel("title", curves, legend=True, across=across)] * across)
     figure.draw_without_rendering()
     for axes in figure.axes:

@@ -29,6 +29,8 @@ WIDEST = 96
 """Letters of a title over the whole width."""
 LEGEND_WIDTH, LEGEND_ROW = 810, 1.5
 """Letters over the whole width times their size; the distance of rows as a multiple of it."""
+SAMPLE = 6
+"""Letters that a curve's sample and the gap behind a label take."""
 MOST_ROWS = 3
 """Of a legend in letters of full size: a higher one is in small letters."""
 STYLE: dict[Any, Any] = {
@@ -168,26 +170,28 @@ def spread(heights: Sequence[float], gap: float) -> list[float]:
     return placed
 
 
-def _legend_shape(panel: Panel, letters: float = LETTERS) -> tuple[float, int, int]:
-    """Size of its letters, columns and rows: small letters where a legend of full size would be high."""
-    widest = max(len(curve.label) for curve in panel.curves) + 6
-    columns = max(1, int(LEGEND_WIDTH / letters / panel.across) // widest)
-    rows = -(-len(panel.curves) // columns)
-    return (letters, columns, rows) if rows <= MOST_ROWS or letters < LETTERS else _legend_shape(panel, SMALL_LETTERS)
+def _legend(panel: Panel, letters: float = LETTERS) -> tuple[float, int, int, list[str]]:
+    """Size of its letters, columns, rows, and labels in lines that fit: small letters where it would be high."""
+    room = int(LEGEND_WIDTH / letters / panel.across)
+    labels = [fill(curve.label, room - SAMPLE) for curve in panel.curves]
+    widest = max(len(line) for label in labels for line in label.split("\n")) + SAMPLE
+    columns = room // widest
+    rows = -(-len(labels) // columns) * max(label.count("\n") + 1 for label in labels)
+    return (letters, columns, rows, labels) if rows <= MOST_ROWS or letters < LETTERS else _legend(panel, SMALL_LETTERS)
 
 
 def _legend_height(panel: Panel) -> float:
-    letters, _, rows = _legend_shape(panel)
+    letters, _, rows, _ = _legend(panel)
     return LEGEND_ROW * letters * rows if panel.legend else 0.0
 
 
 def _draw_legend(axes: Axes, panel: Panel) -> None:
     """Draw it above the frame."""
-    curves, (letters, columns, _) = panel.curves, _legend_shape(panel)
+    letters, columns, _, labels = _legend(panel)
     place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2, "frameon": False}
     place |= {"fontsize": letters, "ncols": columns}
     # matplotlib before 3.10 would leave out a label that begins with an underscore
-    legend = axes.legend(axes.lines[: len(curves)], [curve.label for curve in curves], **place)
+    legend = axes.legend(axes.lines[: len(labels)], labels, **place)
     for sample in legend.get_lines():
         sample.set_marker("")  # a dot would fill the gap between two dashes
 
