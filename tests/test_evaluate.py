@@ -121,6 +121,17 @@ def test_what_was_found_before_is_kept(trained: Path, folder: Path, capsys: pyte
     assert len(list((trained / "figures").glob("features-train-*.png"))) == 1
 
 
+def test_what_was_decided_about_other_images_is_said(
+    trained: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copytree(folder, tmp_path / "cut")
+    cut = next((tmp_path / "cut" / "train").rglob("*.png"))
+    cut.write_bytes(cut.read_bytes()[:40])
+    _, said = evaluated(capsys, trained, "--data", tmp_path / "cut", "--knn-k", 3)
+    assert "1 of" in said
+    assert "no readable images" in said
+
+
 class Majority:
     """An evaluation that takes every image for one of the first class."""
 

@@ -29,6 +29,14 @@ def test_a_claimed_folder_holds_the_recipe_and_is_then_refused(tmp_path: Path) -
         run.check_free(overwrite=False)
 
 
+def test_a_folder_of_runs_is_told_from_a_run(tmp_path: Path) -> None:
+    Run(tmp_path / "runs" / "a").claim(Recipe())
+    with pytest.raises(InputError, match=r"got a folder of runs; name one: .*runs/a$"):
+        Run.open(tmp_path / "runs")
+    with pytest.raises(InputError, match="found none"):
+        Run.open(tmp_path)
+
+
 def test_overwriting_clears_a_runs_own_files_and_leaves_foreign_ones(tmp_path: Path) -> None:
     run = Run(tmp_path)
     run.claim(Recipe())

@@ -92,7 +92,9 @@ def _check_file(features: Path | None) -> None:
 
 
 def _warn(findings: Findings, subject: Subject, neighbours: Sequence[Knn]) -> None:
-    """A line for each thing that went otherwise than asked."""
+    """A line for each thing that went otherwise than asked, and what is to be known of the images."""
+    if subject.data.note:
+        print(subject.data.note, file=sys.stderr)
     if findings.left_out:
         print(f"no labels for both training and test images: left out {', '.join(findings.left_out)}", file=sys.stderr)
     ks = [k for knn in neighbours for k, _ in knn.settings]

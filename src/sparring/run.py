@@ -41,14 +41,10 @@ class Run:
     @classmethod
     def open(cls, path: Path) -> "Run":
         """An existing run; anything else is one clear line."""
-        if (path / "sweep.json").is_file():
-            raise InputError(
-                f"{path}: expected a run's folder, got a sweep's; name a run in it, or see its report.html"
-            )
         if not (path / "recipe.toml").is_file():
-            raise InputError(
-                f"{path}: expected a run's folder (with recipe.toml), found none; `sparring train` makes one"
-            )
+            inside = sorted(path.glob("*/recipe.toml"))
+            found = f"got a folder of runs; name one: {inside[0].parent}" if inside else "found none"
+            raise InputError(f"{path}: expected a run's folder (with recipe.toml; `sparring train` makes one), {found}")
         return cls(path)
 
     def check_free(self, *, overwrite: bool) -> None:
