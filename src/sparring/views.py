@@ -117,8 +117,8 @@ def jitter_matrix(
     bright, contrast, saturation, turns = factors.unbind(dim=1)
     same = [colours.brightness(bright), colours.saturation(saturation), colours.hue(turns)]
     rest, mean = ([same[0], own, *same[1:]] for own in (colours.brightness(contrast), colours.saturation(contrast)))
-    steps = torch.stack([*rest, *mean], dim=1)[..., :3].unflatten(1, (2, 4))
-    both, *later = steps[torch.arange(len(means), device=means.device), :, orders.T]
+    steps = torch.stack([torch.stack(rest), torch.stack(mean)], dim=2)
+    both, *later = steps[orders.T, torch.arange(len(means), device=means.device)][..., :3]
     for step in later:
         both = step @ both
     on_rest, on_mean = both.unbind(dim=1)
