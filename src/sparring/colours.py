@@ -26,7 +26,7 @@ def _in_rgb(yiq: tuple[tuple[int, ...], ...]) -> tuple[tuple[float, ...], ...]:
 
 IDENTITY = ((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0))
 GREY = ((*LUMA, 0.0),) * 3
-BRIGHTNESS = _in_rgb(((1, 0, 0), (0, 0, 0), (0, 0, 0)))
+LUMINANCE = _in_rgb(((1, 0, 0), (0, 0, 0), (0, 0, 0)))
 CHROMA = _in_rgb(((0, 0, 0), (0, 1, 0), (0, 0, 1)))
 TURNED_CHROMA = _in_rgb(((0, 0, 0), (0, 0, 1), (0, -1, 0)))
 """The chroma plane turned by a quarter of a circle."""
@@ -60,7 +60,7 @@ def saturation(factor: Float[Tensor, " b"]) -> Float[Tensor, "b 3 4"]:
 
 def hue(turns: Float[Tensor, " b"]) -> Float[Tensor, "b 3 4"]:
     """Rotate YIQ's chroma plane by `turns` of a full circle."""
-    kept, chroma, turned = (constant(part, turns) for part in (BRIGHTNESS, CHROMA, TURNED_CHROMA))
+    kept, chroma, turned = (constant(part, turns) for part in (LUMINANCE, CHROMA, TURNED_CHROMA))
     angle = (2 * math.pi * turns)[:, None, None]
     return kept + angle.cos() * chroma + angle.sin() * turned
 
