@@ -25,6 +25,7 @@ CLAIMS = {
         ("random pixels over vanilla", "simsiam", "random-pixels", "vanilla"),
         ("random pixels as large as the step, over vanilla", "simsiam", "random-pixels-double", "vanilla"),
         ("signed step of 8/255 over vanilla", "simsiam", "fgsm-pixels", "vanilla"),
+        ("five smaller steps within 8/255 over vanilla", "simsiam", "pgd-pixels", "vanilla"),
     ],
     "3, 4  A learned colour": [
         ("over vanilla, SimSiam, 10 epochs", "screening", "learned-softmax", "vanilla"),
